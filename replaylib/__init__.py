@@ -1,0 +1,53 @@
+"""Replay methods for continual learning: the library behind the course.
+
+Data flows one way: data -> scenarios -> train (methods: nets, replay) -> runs -> metrics -> figures.
+"""
+
+from replaylib._version import __version__
+from replaylib.data import Dataset, Split, load
+from replaylib.errors import InputError
+from replaylib.methods import METHODS, method
+from replaylib.metrics import backward_transfer, final_accuracy, forgetting, forward_transfer, learning_accuracy, sem
+from replaylib.nets import Classifier
+from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
+from replaylib.replay import Buffer, Everything, Nothing, Replay
+from replaylib.runs import Experiment, Record, execute, experiment
+from replaylib.scenarios import SCENARIOS, Batch, Stream, permuted_stream, split_stream
+from replaylib.train import Result, evaluate, train
+
+__all__ = [
+    "METHODS",
+    "PROTOCOLS",
+    "SCENARIOS",
+    "Batch",
+    "Buffer",
+    "Classifier",
+    "Dataset",
+    "Everything",
+    "Experiment",
+    "InputError",
+    "Nothing",
+    "Record",
+    "Replay",
+    "Result",
+    "Split",
+    "Stream",
+    "__version__",
+    "backward_transfer",
+    "evaluate",
+    "execute",
+    "experiment",
+    "final_accuracy",
+    "forgetting",
+    "forward_transfer",
+    "in_profile",
+    "learning_accuracy",
+    "load",
+    "method",
+    "permuted_stream",
+    "profile",
+    "protocol",
+    "sem",
+    "split_stream",
+    "train",
+]

@@ -1,0 +1,210 @@
+"""The command line: ``python -m replaylib run|list|info``, over the same functions that the chapters call."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from tqdm import tqdm
+
+from replaylib import data, metrics, runs
+from replaylib.errors import InputError
+from replaylib.methods import METHODS
+from replaylib.protocols import PROTOCOLS, profile, protocol
+from replaylib.replay import Buffer
+from replaylib.runs import Record
+from replaylib.scenarios import SCENARIOS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 2 for unusable input (one line on stderr), 130 for Ctrl-C."""
+    try:
+        options = _parser().parse_args(arguments)
+        options.command(options)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"replaylib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("replaylib: stopped; runs that had finished are kept, the one under way is not", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, e.g. head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (try: {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m replaylib", description="Continual learning with replay.", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="run|list|info", parser_class=_Parser)
+
+    run = commands.add_parser(
+        "run",
+        help="train and test one method on one protocol, over several seeds",
+        description="Train and test one method on one protocol. What is not given is as the protocol has it.",
+        epilog="Example: python -m replaylib run split-digits --scenario class --method exact --seeds 3",
+        allow_abbrev=False,
+    )
+    run.set_defaults(command=_run)
+    run.add_argument("protocol", help="one of: " + ", ".join(PROTOCOLS))
+    run.add_argument("--scenario", help="one of: " + ", ".join(SCENARIOS))
+    run.add_argument("--method", default="none", help="one of: " + ", ".join(METHODS) + " (default: none)")
+    run.add_argument("--dataset", help="other data: a name from 'list', an image folder, or a zip of one")
+    run.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N-1 (default: 1)")
+    run.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
+    run.add_argument("--hidden", type=_units, metavar="N,N", help="units of the hidden layers")
+    run.add_argument("--lr", type=float, metavar="X", help="learning rate of Adam")
+    run.add_argument("--batch", type=int, metavar="N", help="current samples a step; as many are replayed")
+    run.add_argument("--iterations", type=int, metavar="N", help="steps a task")
+    run.add_argument("--budget", type=int, metavar="N", help="exact replay: stored samples a class (default: 100)")
+    run.add_argument("--policy", help="exact replay: " + " or ".join(Buffer.POLICIES) + " (default: balanced)")
+    run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
+    run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
+    run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+
+    for name, command, what in (
+        ("list", _list, "the protocols, scenarios, methods and datasets there are"),
+        ("info", _info, "versions, device, folders: what to send along with a question"),
+    ):
+        sub = commands.add_parser(name, help=what, description=f"Shows {what}.", allow_abbrev=False)
+        sub.set_defaults(command=command)
+        sub.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _units(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(units) for units in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers with commas between, e.g. 400,400") from None
+
+
+def _device(name: str) -> str:
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"unknown device {name!r}: choose cpu, cuda or auto")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda was asked for and torch sees no GPU: choose cpu, or leave --device out")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _run(options: argparse.Namespace) -> None:
+    device = _device(options.device)
+    if not 1 <= options.seeds <= 1000:
+        raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
+    given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", "budget", "policy")
+    experiments = [
+        runs.experiment(
+            options.protocol, options.scenario, options.method, seed, **{name: getattr(options, name) for name in given}
+        )
+        for seed in range(options.seeds)
+    ]
+    kept: dict[str, Record] = {}
+    if options.save and options.save.is_dir():
+        kept = {record.experiment.id: record for record in map(runs.read, options.save.rglob("*.json"))}
+    first = experiments[0]
+    records = []
+    steps = sum(e.tasks * e.iterations for e in experiments if e.id not in kept)
+    # A terminal wants a bar that moves; a log wants few lines.
+    pace = 0.1 if sys.stderr.isatty() else 10
+    if steps:
+        split = protocol(first.protocol).load(options.dataset, device)
+    with tqdm(total=steps, unit="step", mininterval=pace, disable=not steps) as bar:
+        for e in experiments:
+            if e.id not in kept:
+
+                def watch(task: int, step: int, net: object, e: runs.Experiment = e) -> None:
+                    if step == 1:
+                        bar.set_description(f"seed {e.seed}, task {task + 1}/{e.tasks}", refresh=False)
+                    bar.update()
+
+                kept[e.id] = runs.execute(e, split, watch=watch)
+                if options.save:
+                    runs.save(kept[e.id], options.save)
+            records.append(kept[e.id])
+    print(json.dumps(summary(records)) if options.json else _table(records))
+
+
+def summary(records: list[Record]) -> dict[str, Any]:
+    """What ``run --json`` prints of one experiment's seeds. Accuracies in percent; null where there is no value."""
+    first = records[0].experiment
+    matrices = torch.stack([record.tensor() for record in records])
+    acc = metrics.final_accuracy(matrices)
+    described: dict[str, Any] = {
+        "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
+        "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
+        "iterations": first.iterations, "budget": first.budget, "policy": first.policy,
+    }  # fmt: skip
+    measured = {
+        "acc": acc.mean().item(),
+        "acc_sem": metrics.sem(acc),
+        "acc_per_seed": acc.tolist(),
+        "bwt": metrics.backward_transfer(matrices).mean().item(),
+        "forgetting": metrics.forgetting(matrices).mean().item(),
+        "matrix": matrices.mean(0).tolist(),
+        "memory_bytes": max(record.memory_bytes for record in records),
+        "seconds": sum(record.seconds for record in records),
+        "device": records[0].device,
+        "ids": [record.experiment.id for record in records],
+    }
+    return {name: runs.no_nan(value) for name, value in {**described, **measured}.items()}
+
+
+def _table(records: list[Record]) -> str:
+    found = summary(records)
+    width = range(found["tasks"])
+    shown = found["matrix"] if found["tasks"] <= 12 else []
+    lines = [
+        f"{found['protocol']} ({found['dataset']}), {found['scenario']}-incremental, {found['method']}, "
+        f"seeds {', '.join(str(record.experiment.seed) for record in records)}",
+        "accuracy in %, a row after each task, a column for each task's test data:" if shown else "",
+        *(["            " + "".join(f"{f'task {task + 1}':>9}" for task in width)] if shown else []),
+        *(
+            f"after task {t + 1:<2}" + "".join("        -" if a is None else f"{a:9.2f}" for a in row)
+            for t, row in enumerate(shown)
+        ),
+        f"ACC {found['acc']:.2f} %" + (f" +- {found['acc_sem']:.2f} (SEM)" if found["acc_sem"] is not None else ""),
+        f"BWT {found['bwt']:.2f}, forgetting {found['forgetting']:.2f}, "
+        f"{found['memory_bytes']:,} bytes kept for replay, {found['seconds']:.0f} s on {found['device']}",
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def _list(options: argparse.Namespace) -> None:
+    tables = {
+        "protocols": {
+            p.name: f"{p.dataset}, {p.tasks} {p.kind} tasks, {p.iterations} steps each, {'-'.join(map(str, p.hidden))}"
+            f" hidden units ({p.source})"
+            for p in PROTOCOLS.values()
+        },
+        "scenarios": SCENARIOS,
+        "methods": {m.name: f"{m.summary} ({m.source})" for m in METHODS.values()},
+        "datasets": data.names(),
+    }
+    print(json.dumps(tables) if options.json else "\n\n".join(_columns(title, rows) for title, rows in tables.items()))
+
+
+def _info(options: argparse.Namespace) -> None:
+    found = {
+        **runs.versions(),
+        "commit": runs.commit() or "not a checkout",
+        "device": runs.device_name(torch.device(_device("auto"))),
+        "data": f"{data.data_directory()} (set REPLAYLIB_DATA to change it)",
+        "profile": f"{profile()} (set REPLAYLIB_PROFILE to quick or paper)",
+    }
+    print(json.dumps(found) if options.json else _columns("environment", found))
+
+
+def _columns(title: str, rows: dict[str, str]) -> str:
+    width = max(map(len, rows))
+    return "\n".join([f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in rows.items())])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""The book's pictures: one palette, one style, and never a picture without words for who cannot see it."""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from replaylib.errors import InputError
+
+#: Inches; the width of the book's text, so that a figure's letters are read at the size they are drawn.
+WIDTH = 6.8
+#: Safe for the common kinds of colour blindness (Okabe & Ito's, as seaborn names it).
+PALETTE = sns.color_palette("colorblind")
+#: A method keeps its colour through the whole book.
+COLOURS = {"none": PALETTE[7], "joint": PALETTE[0], "exact": PALETTE[1]}
+#: From dark (0) to light (100): evenly spaced for the eye, in grey too.
+ACCURACY_COLOURS = "cividis"
+
+_STYLE = {
+    **sns.axes_style("ticks"),
+    **sns.plotting_context("notebook", font_scale=0.9),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.prop_cycle": plt.cycler(color=PALETTE),
+    "figure.constrained_layout.use": True,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+    "svg.hashsalt": "replaylib",  # same figure, same bytes
+}
+
+
+@contextmanager
+def figure(rows: int = 1, columns: int = 1, height: float = 2.8, alt: str = "", **options: object) -> Iterator:
+    """Draw in the book's style and show what was drawn, with its alternative text, when the block ends.
+
+    ::
+
+        with figure(1, 2, alt="Accuracy falls from 99 to 0 %.") as (left, right):
+            left.plot(...)
+
+    Parameters
+    ----------
+    rows, columns : of panels; the block gets one Axes, or a flat array of them.
+    height : inches, of the whole figure.
+    alt : what the figure shows, in a sentence or two; may be set later, by ``ax.figure.set_label(text)``.
+    options : passed on to ``matplotlib.pyplot.subplots``, e.g. ``sharey=True``.
+
+    Raises
+    ------
+    InputError : no alternative text.
+    """
+    with mpl.rc_context(_STYLE):
+        drawn, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)  # type: ignore[call-overload]
+        drawn.set_label(alt)
+        try:
+            yield axes[0, 0] if axes.size == 1 else axes.ravel()
+            show(drawn)
+        finally:
+            plt.close(drawn)
+
+
+def show(drawn: Figure) -> None:
+    """Display a figure as SVG, its label as alternative text; raises `InputError` if it has none."""
+    alt = str(drawn.get_label()).strip()
+    if not alt:
+        raise InputError("this figure has no alternative text: say in alt= what it shows, for who cannot see it")
+    buffer = io.StringIO()
+    drawn.savefig(buffer, format="svg", metadata={"Date": None})
+    bundle = {"image/svg+xml": buffer.getvalue(), "text/plain": alt}
+    display(bundle, raw=True, metadata={"image/svg+xml": {"alt": alt}})
+
+
+def accuracy_matrix(ax: Axes, matrix: Tensor, title: str = "", bar: bool = True) -> None:
+    """Draw an accuracy matrix (tasks, tasks), in percent: rows are time, columns tasks; nan stays blank."""
+    values = np.asarray(matrix)
+    names = np.arange(1, len(values) + 1)
+    few = len(values) <= 10
+    sns.heatmap(
+        values, ax=ax, vmin=0, vmax=100, cmap=ACCURACY_COLOURS, annot=few, fmt=".0f", square=True, cbar=bar,
+        cbar_kws={"label": "accuracy (%)"}, xticklabels=names if few else 10, yticklabels=names if few else 10,
+    )  # fmt: skip
+    ax.set(xlabel="tested on task", ylabel="after training on task", title=title)
+
+
+def accuracy_curves(ax: Axes, steps: Sequence[int], curves: Tensor, names: Sequence[str], task_length: int) -> None:
+    """Draw accuracy (%) on several tasks while tasks of ``task_length`` steps go by, a line a task.
+
+    Parameters
+    ----------
+    curves : (len(steps), tasks), nan where a task cannot be tested yet.
+    """
+    sns.set_palette(PALETTE)
+    for number, name in enumerate(names):
+        ax.plot(steps, curves[:, number], label=name)
+    for start in range(0, max(steps) + 1, task_length):
+        ax.axvline(start, color="0.85", linewidth=1, zorder=0)
+    ax.set(xlabel="training step", ylabel="accuracy (%)", ylim=(-3, 103), xlim=(0, max(steps)))
+
+
+def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = None) -> None:
+    """Draw final accuracy, a bar a method (mean, SEM) and a dot a seed, from a frame as `replaylib.runs.load` gives."""
+    palette = {name: COLOURS[name] for name in frame["method"].unique()}
+    shared = {"data": frame, "x": "method", "y": "acc", "ax": ax}
+    sns.barplot(**shared, hue="method", palette=palette, errorbar="se", legend=False, alpha=0.75)
+    sns.stripplot(**shared, color="0.15", size=3.5, jitter=0.12)
+    if chance is not None:
+        ax.axhline(chance, color="0.3", linestyle=":", linewidth=1)
+        ax.annotate(
+            f"guessing ({chance:.0f} %)", (0.99, chance + 1), xycoords=("axes fraction", "data"), ha="right", size=8
+        )
+    ax.set(xlabel="", ylabel="accuracy after the last task (%)", ylim=(0, 103))
+
+
+def accuracy_by_memory(ax: Axes, frame: pd.DataFrame, x: str = "budget", label: str = "", **style: object) -> None:
+    """Draw final accuracy against a column such as ``budget``, mean and SEM over seeds, on a logarithmic axis."""
+    sns.lineplot(frame, x=x, y="acc", errorbar="se", err_style="bars", marker="o", ax=ax, label=label or None, **style)
+    ax.set(xscale="log", ylabel="accuracy after the last task (%)", ylim=(0, 103))
+
+
+def images(axes: Sequence[Axes], pictures: Tensor, titles: Sequence[str] = ()) -> None:
+    """Draw pictures (n, channels, height, width), uint8 or float32 in [0, 1], one in each of n axes."""
+    for number, (ax, picture) in enumerate(zip(axes, pictures, strict=True)):
+        if picture.shape[0] == 1:
+            ax.imshow(picture[0], cmap="gray_r")
+        else:
+            ax.imshow(picture.permute(1, 2, 0))
+        ax.set_axis_off()
+        if titles:
+            ax.set_title(titles[number], size=9)
+
+
+def whole_numbers(ax: Axes) -> None:
+    """Ticks of the x axis at whole numbers only."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

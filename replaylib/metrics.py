@@ -1,0 +1,68 @@
+"""The accuracy matrix, and what is read from it.
+
+``R[i, j]`` is the accuracy, in percent, on the test data of task j after training on task i: **rows are time, columns
+are tasks**, both counted from 0. The diagonal is accuracy right after learning, the last row is what is left at the
+end. Above the diagonal are tasks that have not been trained yet; in class-incremental learning their output units do
+not exist by then and the entries are nan. Every function takes a square tensor (tasks, tasks), or a stack of them
+(..., tasks, tasks), one a seed, and returns a tensor of the leading shape.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def final_accuracy(matrix: Tensor) -> Tensor:
+    """ACC: mean accuracy over all tasks after the last one (Lopez-Paz & Ranzato 2017, eq. 2)."""
+    return _square(matrix)[..., -1, :].mean(-1)
+
+
+def learning_accuracy(matrix: Tensor) -> Tensor:
+    """Mean accuracy on each task right after it was learned: the diagonal's mean (Riemer et al. 2019)."""
+    return _square(matrix).diagonal(dim1=-2, dim2=-1).mean(-1)
+
+
+def backward_transfer(matrix: Tensor) -> Tensor:
+    """BWT: mean change of a task's accuracy from just after learning it to the end (Lopez-Paz & Ranzato 2017, eq. 3).
+
+    Negative where there is forgetting. The last task, which nothing followed, does not count.
+    """
+    change = _square(matrix)[..., -1, :] - matrix.diagonal(dim1=-2, dim2=-1)
+    return change[..., :-1].mean(-1)
+
+
+def forward_transfer(matrix: Tensor, untrained: Tensor) -> Tensor:
+    """FWT: what earlier tasks gave a task before it was trained (Lopez-Paz & Ranzato 2017, eq. 4).
+
+    Parameters
+    ----------
+    untrained : (..., tasks) accuracy of the untrained network on each task, in percent.
+
+    Returns nan in class-incremental learning, where a task cannot be chosen before it arrives.
+    """
+    before = _square(matrix).diagonal(offset=1, dim1=-2, dim2=-1)
+    return (before - untrained[..., 1:]).mean(-1)
+
+
+def forgetting(matrix: Tensor) -> Tensor:
+    """Mean drop of a task from the best it ever was before the end to the end (Chaudhry et al. 2018, eq. 3).
+
+    The last task does not count. Entries before a task was trained do not count either.
+    """
+    tasks = _square(matrix).shape[-1]
+    earlier = matrix[..., :-1, :-1]
+    trained = torch.ones(tasks - 1, tasks - 1, dtype=torch.bool, device=matrix.device).tril()
+    best = earlier.masked_fill(~trained, -math.inf).amax(-2)
+    return (best - matrix[..., -1, :-1]).mean(-1)
+
+
+def sem(values: Tensor) -> float:
+    """Standard error of the mean over seeds, (seeds,) -> number; nan for a single seed, whose spread is unknown."""
+    return (values.std() / math.sqrt(len(values))).item() if len(values) > 1 else math.nan
+
+
+def _square(matrix: Tensor) -> Tensor:
+    if matrix.dim() < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] < 2:
+        raise ValueError(f"an accuracy matrix is (tasks, tasks) with at least 2 tasks, not {tuple(matrix.shape)}")
+    return matrix

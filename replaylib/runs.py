@@ -1,0 +1,318 @@
+"""An experiment is a frozen description with a stable id; its result is one JSON file that is never overwritten."""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from replaylib import metrics
+from replaylib._version import __version__
+from replaylib.data import Split
+from replaylib.errors import InputError, unknown
+from replaylib.methods import METHODS, method
+from replaylib.nets import Classifier
+from replaylib.protocols import protocol
+from replaylib.scenarios import SCENARIOS
+from replaylib.train import Watch, train
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides what one training run computes. Make it with `experiment`, which fills in the protocol's.
+
+    Raises
+    ------
+    InputError : a number outside its range, or a combination that makes no sense.
+    """
+
+    protocol: str
+    scenario: str
+    method: str
+    dataset: str
+    seed: int
+    tasks: int
+    hidden: tuple[int, ...]
+    lr: float
+    batch: int
+    iterations: int
+    budget: int | None = None
+    policy: str | None = None
+
+    def __post_init__(self) -> None:
+        protocol(self.protocol)
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.scenario not in SCENARIOS:
+            raise unknown("scenario", self.scenario, SCENARIOS)
+        for name, low, high in (
+            ("seed", 0, 2**31 - 1), ("tasks", 2, 1000), ("batch", 1, 65_536), ("iterations", 1, 10_000_000),
+        ):  # fmt: skip
+            _within(name, getattr(self, name), low, high)
+        if not 0 < self.lr <= 1:
+            raise InputError(f"lr is {self.lr:g}: a learning rate lies above 0 and is at most 1, e.g. 0.001")
+        if not self.hidden:
+            raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
+        for units in self.hidden:
+            _within("hidden", units, 1, 10_000)
+        if self.budget is not None:
+            _within("budget", self.budget, 1, 1_000_000)
+        method(self.method).settle(self.scenario, {"budget": self.budget, "policy": self.policy})
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that depend on the description alone, not on when or where it runs.
+
+        Fields that are None do not count, so that a field added later leaves the ids of earlier experiments alone.
+        """
+        described = {name: value for name, value in asdict(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} is {value}: expected a whole number from {low} to {high}")
+
+
+def experiment(
+    protocol_name: str,
+    scenario: str | None = None,
+    method_name: str = "none",
+    seed: int = 0,
+    *,
+    dataset: str | None = None,
+    tasks: int | None = None,
+    hidden: tuple[int, ...] | None = None,
+    lr: float | None = None,
+    batch: int | None = None,
+    iterations: int | None = None,
+    budget: int | None = None,
+    policy: str | None = None,
+) -> Experiment:
+    """The description of a run: the protocol's and the method's values, and whatever is given here in their place."""
+    p = protocol(protocol_name)
+    scenario = p.scenario if scenario is None else scenario
+    options: dict[str, Any] = method(method_name).settle(scenario, {"budget": budget, "policy": policy})
+    return Experiment(
+        protocol=p.name,
+        scenario=scenario,
+        method=method_name,
+        dataset=p.dataset if dataset is None else dataset,
+        seed=seed,
+        tasks=p.tasks if tasks is None else tasks,
+        hidden=p.hidden if hidden is None else hidden,
+        lr=p.lr if lr is None else lr,
+        batch=p.batch if batch is None else batch,
+        iterations=p.iterations if iterations is None else iterations,
+        **options,
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run. Accuracies are in percent; matrix orientation as in `replaylib.metrics`; nan is null in JSON.
+
+    Attributes
+    ----------
+    matrix, untrained : (tasks, tasks) and (tasks,), as nested tuples.
+    memory_bytes : training data kept for replay at the end.
+    seconds : wall time of training and testing, loading the data apart.
+    device : the processor's name; versions : of Python and the packages that compute.
+    commit : of the library's checkout, with "+" where files differed from it; None outside a checkout.
+    date : when it ended, UTC, ISO 8601.
+    """
+
+    experiment: Experiment
+    matrix: tuple[tuple[float, ...], ...]
+    untrained: tuple[float, ...]
+    memory_bytes: int
+    seconds: float
+    device: str
+    versions: dict[str, str]
+    commit: str | None
+    date: str
+
+    def tensor(self) -> torch.Tensor:
+        """The accuracy matrix as a (tasks, tasks) float64 tensor."""
+        return torch.tensor(self.matrix, dtype=torch.float64)
+
+    def summary(self) -> dict[str, float]:
+        """``acc``, ``bwt``, ``fwt``, ``forgetting``: see `replaylib.metrics`."""
+        matrix, untrained = self.tensor(), torch.tensor(self.untrained, dtype=torch.float64)
+        return {
+            "acc": metrics.final_accuracy(matrix).item(),
+            "bwt": metrics.backward_transfer(matrix).item(),
+            "fwt": metrics.forward_transfer(matrix, untrained).item(),
+            "forgetting": metrics.forgetting(matrix).item(),
+        }
+
+
+def execute(
+    description: Experiment, data: Split | None = None, device: str = "cpu", watch: Watch | None = None
+) -> Record:
+    """Train and test as described, from nothing: the same description gives the same accuracies on the same machine.
+
+    Parameters
+    ----------
+    data : the protocol's data if they are at hand already (many seeds share them); loaded where None.
+    device : where to compute when ``data`` is None; otherwise where ``data`` are.
+    watch : see `replaylib.train.train`.
+    """
+    p = protocol(description.protocol)
+    data = p.load(description.dataset, device) if data is None else data
+    start = time.perf_counter()
+    stream = p.stream(data, description.scenario, description.tasks, description.seed)
+    # Three independent streams of random numbers: a method that draws more replay neither starts from another network
+    # nor sees other samples of the current task.
+    seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
+    net = Classifier(
+        math.prod(data.train.shape), description.hidden, stream.outputs, torch.Generator().manual_seed(seeds[0])
+    ).to(stream.device)
+    sampling, replaying = (torch.Generator(stream.device).manual_seed(s) for s in seeds[1:])
+    options = {name: getattr(description, name) for name in dict(METHODS[description.method].options)}
+    replay = METHODS[description.method].replay(stream, replaying, **options)
+    result = train(
+        stream, net, replay, sampling,
+        iterations=description.iterations, batch=description.batch, lr=description.lr, watch=watch,
+    )  # fmt: skip
+    return Record(
+        experiment=description,
+        matrix=tuple(tuple(row) for row in result.matrix.tolist()),
+        untrained=tuple(result.untrained.tolist()),
+        memory_bytes=replay.nbytes,
+        seconds=time.perf_counter() - start,
+        device=device_name(stream.device),
+        versions=versions(),
+        commit=commit(),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def save(record: Record, folder: str | Path) -> Path:
+    """Write a record to ``folder`` as one JSON file, whole or not at all; an earlier file is never touched.
+
+    Raises
+    ------
+    InputError : the folder cannot be written, or holds this experiment's record already.
+    """
+    folder = Path(folder)
+    target = folder / f"{record.experiment.id}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".part", delete=False) as part:
+            try:
+                json.dump(no_nan(asdict(record)), part, indent=1)
+                part.flush()
+                os.link(part.name, target)  # unlike a rename, fails where there is a file already
+            finally:
+                os.unlink(part.name)
+    except FileExistsError as error:
+        if target.exists():
+            raise InputError(f"{target} exists: a record is never overwritten; choose another folder") from error
+        raise InputError(f"{folder} is not a folder: choose another place for the records") from error
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
+    return target
+
+
+def read(path: str | Path) -> Record:
+    """The record in one file; raises `InputError` where the file is damaged or no record."""
+    try:
+        raw = json.loads(Path(path).read_text())
+        described = {**raw["experiment"], "hidden": tuple(raw["experiment"]["hidden"])}
+        nan = float("nan")
+        return Record(
+            **{
+                **{field.name: raw[field.name] for field in fields(Record)},
+                "experiment": Experiment(**described),
+                "matrix": tuple(tuple(nan if x is None else x for x in row) for row in raw["matrix"]),
+                "untrained": tuple(nan if x is None else x for x in raw["untrained"]),
+            }
+        )
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged or no record of a run ({error!r}): remove it or restore it") from error
+
+
+def load(folder: str | Path) -> pd.DataFrame:
+    """All records below a folder as one frame, a row each.
+
+    Columns: the fields of `Experiment`, ``id``, ``acc``, ``bwt``, ``fwt``, ``forgetting``, and the fields of `Record`
+    (``matrix`` as nested tuples). What a file is called does not matter; an experiment that stands twice appears twice.
+    """
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder} is not a folder: give one that holds records of runs")
+    return frame(read(path) for path in sorted(Path(folder).rglob("*.json")))
+
+
+def frame(records: Iterable[Record]) -> pd.DataFrame:
+    """Records as a frame, a row each; see `load` for its columns."""
+    return pd.DataFrame(
+        {
+            **asdict(record.experiment),
+            "id": record.experiment.id,
+            **record.summary(),
+            **{field.name: getattr(record, field.name) for field in fields(Record) if field.name != "experiment"},
+        }
+        for record in records
+    )
+
+
+def published() -> pd.DataFrame:
+    """The runs that the book shows for published protocols, which come with the library; columns as in `load`."""
+    in_checkout, installed = HERE.parent / "book" / "results" / "runs", HERE / "published" / "runs"
+    return load(in_checkout if in_checkout.is_dir() else installed)
+
+
+def no_nan(value: Any) -> Any:
+    """JSON has no nan: null in its place."""
+    if isinstance(value, dict):
+        return {key: no_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [no_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def device_name(device: torch.device) -> str:
+    """What computes, e.g. ``"cpu (x86_64, 2 threads)"`` or a GPU's product name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a run computes."""
+    packages = ("torch", "numpy", "scikit-learn")
+    installed = {name: metadata.version(name) for name in packages}
+    return {"replaylib": __version__, "python": platform.python_version(), **installed}
+
+
+@cache
+def commit() -> str | None:
+    """The library's git commit, with "+" appended where tracked files differ from it; None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(HERE), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != HERE.parent:
+            return None
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

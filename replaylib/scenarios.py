@@ -1,0 +1,186 @@
+"""A stream of tasks, and the one rule that tells the three continual-learning scenarios apart.
+
+Tasks arrive one after another, each with its own data. The three scenarios (van de Ven, Tuytelaars & Tolias 2022,
+Nature Machine Intelligence) differ only in the output units among which a sample's class is chosen:
+
+- ``"task"``: the units of the sample's own task (the task is known);
+- ``"domain"``: all units, which every task shares (the task is not known, and need not be);
+- ``"class"``: the units of all classes seen so far (the task is not known, and must be inferred).
+
+`Stream.active` states this rule as a mask. Training, testing and replay use the mask and never ask for the scenario.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from replaylib.data import Dataset, Split
+from replaylib.errors import InputError, unknown
+
+SCENARIOS = {
+    "task": "task-incremental: the task is known; choose among its classes",
+    "domain": "domain-incremental: every task has the same outputs; the task is not known",
+    "class": "class-incremental: choose among all classes seen so far; the task is not known",
+}
+
+Part = Literal["train", "test"]
+
+
+class Batch(NamedTuple):
+    """Samples on their way into a network.
+
+    ``x`` (n, \\*shape) float32 inputs; ``y`` (n,) int64 target output units; ``task`` (n,) int64 task of each sample.
+    """
+
+    x: Tensor
+    y: Tensor
+    task: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """Tasks 0, 1, ... over one dataset, in one scenario. Build it with `split_stream` or `permuted_stream`.
+
+    Attributes
+    ----------
+    scenario : ``"task"``, ``"domain"`` or ``"class"``.
+    data : the training and the test part that all tasks draw from.
+    classes : (tasks, classes per task) int64, the dataset's labels in the order of their output units.
+    permutations : (tasks, pixels) int64, the order in which each task reads the pixels of a channel; None: as they are.
+    """
+
+    scenario: str
+    data: Split
+    classes: Tensor
+    permutations: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.scenario not in SCENARIOS:
+            raise unknown("scenario", self.scenario, SCENARIOS)
+        tasks, per_task = self.classes.shape
+        if tasks < 2:
+            raise InputError(f"a stream has at least 2 tasks, this one would have {tasks}: ask for more tasks")
+        units = torch.arange(per_task, device=self.classes.device).expand(tasks, -1)
+        if self.scenario != "domain":
+            units = units + per_task * torch.arange(tasks, device=self.classes.device)[:, None]
+        unit_of = torch.full((tasks, len(self.data.train.classes)), -1, device=self.classes.device)
+        unit_of.scatter_(1, self.classes, units)
+        rows = {
+            part: tuple((unit_of[t][data.labels] >= 0).nonzero()[:, 0] for t in range(tasks))
+            for part, data in self.data._asdict().items()
+        }
+        object.__setattr__(self, "_unit_of", unit_of)
+        object.__setattr__(self, "_rows", rows)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks there are."""
+        return self.classes.shape[0]
+
+    @property
+    def outputs(self) -> int:
+        """How many output units a network for this stream needs."""
+        return self.classes.shape[1] if self.scenario == "domain" else self.classes.numel()
+
+    @property
+    def device(self) -> torch.device:
+        return self.classes.device
+
+    def rows(self, task: int, part: Part = "train") -> Tensor:
+        """The rows of the dataset's part that belong to a task: (n,) int64."""
+        return self._rows[part][task]  # type: ignore[attr-defined]
+
+    def raw(self, rows: Tensor, task: Tensor, part: Part = "train") -> Tensor:
+        """Samples as they are stored, (n, \\*shape), the pixels of each in the order of its task (``task`` (n,))."""
+        data: Dataset = getattr(self.data, part)
+        images = data.images[rows]
+        if self.permutations is None:
+            return images
+        order = self.permutations[task][:, None].expand(-1, images.shape[1], -1)
+        return images.flatten(2).gather(2, order).view_as(images)
+
+    def targets(self, rows: Tensor, task: Tensor, part: Part = "train") -> Tensor:
+        """The output unit of each sample's class, (n,) int64."""
+        data: Dataset = getattr(self.data, part)
+        return self._unit_of[task, data.labels[rows]]  # type: ignore[attr-defined]
+
+    def batch(self, rows: Tensor, task: Tensor, part: Part = "train") -> Batch:
+        """The samples at ``rows`` (n,), each seen as its task (``task`` (n,)) shows it."""
+        x = self.data.train.inputs(self.raw(rows, task, part))
+        return Batch(x, self.targets(rows, task, part), task)
+
+    def draw(self, task: int, n: int, generator: torch.Generator) -> Batch:
+        """``n`` training samples of one task, drawn uniformly with replacement."""
+        rows = self.rows(task)
+        picks = rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
+        return self.batch(picks, torch.full_like(picks, task))
+
+    def active(self, task: Tensor, seen: int) -> Tensor:
+        """The output units among which each sample's class is chosen: the whole difference between the scenarios.
+
+        Parameters
+        ----------
+        task : (n,) int64, the task of each sample; only the task-incremental scenario looks at it.
+        seen : how many tasks have arrived so far, the present one included; only class-incremental looks at it.
+
+        Returns
+        -------
+        (n, outputs) bool, True where a unit takes part in the softmax.
+        """
+        unit = torch.arange(self.outputs, device=self.device).expand(len(task), -1)
+        if self.scenario == "domain":
+            return torch.ones_like(unit, dtype=torch.bool)
+        task_of_unit = unit // self.classes.shape[1]
+        return task_of_unit == task[:, None] if self.scenario == "task" else task_of_unit < seen
+
+
+def class_order(classes: int, seed: int) -> Tensor:
+    """Label order for seed 0, a random order for every other seed (the published protocols' rule): (classes,) int64."""
+    if seed == 0:
+        return torch.arange(classes)
+    return torch.randperm(classes, generator=torch.Generator().manual_seed(seed))
+
+
+def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Stream:
+    """Share out a dataset's classes over tasks, equally many to each (Split MNIST and its kin).
+
+    Parameters
+    ----------
+    tasks : how many; must divide the number of classes.
+    seed : picks which classes go to which task, see `class_order`.
+
+    Raises
+    ------
+    InputError : unknown scenario, fewer than 2 tasks, or a number of tasks that does not divide the classes.
+    """
+    classes = len(data.train.classes)
+    if tasks < 2 or classes % tasks:
+        fits = ", ".join(str(n) for n in range(2, classes + 1) if classes % n == 0)
+        raise InputError(f"{classes} classes cannot be shared out equally over {tasks} tasks: choose one of {fits}")
+    if scenario != "class" and classes == tasks:
+        raise InputError(f"{tasks} tasks of one class each leave nothing to tell apart within a task: ask for fewer")
+    order = class_order(classes, seed).to(data.train.labels.device)
+    return Stream(scenario, data, order.view(tasks, -1))
+
+
+def permuted_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Stream:
+    """Every task has all classes, with the pixels in a fixed random order of the task's own (Permuted MNIST).
+
+    The first task of seed 0 is no exception: its pixels are shuffled as well. All channels share a task's order.
+
+    Raises
+    ------
+    InputError : unknown scenario, fewer than 2 tasks, or data that are features rather than images.
+    """
+    if data.train.images.dim() != 4:
+        raise InputError(f"{data.train.name} holds features, not images: pixels to permute need (n, channels, h, w)")
+    if tasks < 2:
+        raise InputError(f"a stream has at least 2 tasks, not {tasks}: ask for more tasks")
+    height, width = data.train.shape[1:]
+    generator = torch.Generator().manual_seed(seed)
+    orders = torch.stack([torch.randperm(height * width, generator=generator) for _ in range(tasks)])
+    device = data.train.labels.device
+    classes = torch.arange(len(data.train.classes), device=device).expand(tasks, -1)
+    return Stream(scenario, data, classes, orders.to(device))

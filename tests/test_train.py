@@ -1,0 +1,134 @@
+"""The training loop: its loss against the formula, its order of events, and that it learns and forgets."""
+
+import math
+
+import pytest
+import torch
+
+from replaylib.data import load
+from replaylib.errors import InputError
+from replaylib.nets import Classifier
+from replaylib.replay import Buffer, Everything, Nothing
+from replaylib.scenarios import Batch, permuted_stream, split_stream
+from replaylib.train import classification_loss, evaluate, objective, train
+from tests.test_scenarios import tiny
+
+
+def run(stream, replay=None, seed=0, iterations=60, watch=None, lr=1e-2):
+    generator = torch.Generator().manual_seed(seed)
+    net = Classifier(math.prod(stream.data.train.shape), (32,), stream.outputs, generator)
+    result = train(
+        stream,
+        net,
+        Nothing() if replay is None else replay,
+        generator,
+        iterations=iterations,
+        batch=32,
+        lr=lr,
+        watch=watch,
+    )
+    return result, net
+
+
+def test_the_loss_looks_at_active_units_only():
+    logits = torch.tensor([[2.0, 1.0, 50.0], [0.0, 3.0, -50.0]], dtype=torch.float64, requires_grad=True)
+    active = torch.tensor([[True, True, False]]).expand(2, -1)
+    loss = classification_loss(logits, torch.tensor([0, 1]), active)
+    by_hand = -(math.log(math.exp(2) / (math.exp(2) + math.exp(1))) + math.log(math.exp(3) / (1 + math.exp(3)))) / 2
+    assert loss.item() == pytest.approx(by_hand)
+    loss.backward()
+    assert logits.grad[:, 2].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("scenario", ["task", "domain", "class"])
+def test_current_and_replayed_losses_weigh_one_over_t_and_the_rest(scenario):
+    stream = split_stream(tiny(), scenario, 3)
+    net = Classifier(4, (8,), stream.outputs, torch.Generator().manual_seed(0))
+    current = stream.draw(2, 5, torch.Generator().manual_seed(1))
+    old = [stream.draw(t, 4, torch.Generator().manual_seed(t)) for t in (0, 1)]
+    replayed = Batch(*(torch.cat(both) for both in zip(*old, strict=True)))
+
+    def slow(batch: Batch) -> float:
+        total = 0.0
+        for x, y, t in zip(*batch, strict=True):
+            units = {"task": [2 * t, 2 * t + 1], "domain": [0, 1], "class": range(6)}[scenario]
+            logits = net(x[None])[0]
+            total -= (logits[y] - torch.stack([logits[int(u)] for u in units]).logsumexp(0)).item()
+        return total / len(batch.y)
+
+    loss = objective(stream, net, 2, current, replayed).item()
+    assert loss == pytest.approx(slow(current) / 3 + slow(replayed) * 2 / 3, rel=1e-5)
+    assert objective(stream, net, 2, current, None).item() == pytest.approx(slow(current), rel=1e-5)
+
+
+def test_unseen_classes_take_no_part_in_class_incremental_training():
+    stream = split_stream(tiny(), "class", 3)
+    net = Classifier(4, (8,), 6, torch.Generator().manual_seed(0))
+    objective(stream, net, 1, stream.draw(1, 8, torch.Generator().manual_seed(0)), None).backward()
+    moved = net.readout.bias.grad.abs() > 0
+    assert moved.tolist() == [True, True, True, True, False, False]
+
+
+def test_accuracy_equals_counting_by_hand_whatever_the_chunk():
+    digits = load("digits")
+    stream = split_stream(digits, "task", 5, seed=3)
+    net = Classifier(64, (16,), 10, torch.Generator().manual_seed(0))
+    by_hand = []
+    for t in range(5):
+        pair = stream.classes[t].tolist()
+        right = total = 0
+        for image, label in zip(digits.test.images, digits.test.labels.tolist(), strict=True):
+            if label in pair:
+                total += 1
+                right += pair[net(image[None] / 255)[0, 2 * t : 2 * t + 2].argmax()] == label
+        by_hand.append(100 * right / total)
+    assert evaluate(stream, net, seen=5).tolist() == pytest.approx(by_hand)
+    assert evaluate(stream, net, seen=5, chunk=7).tolist() == pytest.approx(by_hand)
+
+
+def test_tasks_without_output_units_yet_have_no_accuracy():
+    stream = split_stream(load("digits"), "class", 5)
+    result, _ = run(stream, iterations=5)
+    assert result.matrix.isnan().equal(torch.ones(5, 5).triu(1).bool())
+    assert result.untrained.isnan().all()
+    assert not run(permuted_stream(load("digits"), "domain", 2), iterations=5)[0].matrix.isnan().any()
+
+
+def test_without_replay_it_forgets_and_with_replay_it_does_not():
+    stream = split_stream(load("digits"), "class", 5)
+    forgot, _ = run(stream)
+    assert forgot.matrix[-1, :-1].max() < 5  # all but the last task
+    assert forgot.matrix.diagonal().min() > 95
+    everything, _ = run(stream, Everything(stream, torch.Generator().manual_seed(1)))
+    assert everything.matrix[-1].mean() > 90
+    some, _ = run(stream, Buffer(stream, 20, "balanced", torch.Generator().manual_seed(1)))
+    assert some.matrix[-1].mean() > 80
+
+
+def test_same_seed_same_bits_and_two_seeds_differ():
+    stream = split_stream(load("digits"), "class", 5)
+    (_, one), (_, two), (_, three) = (run(stream, seed=seed, iterations=20) for seed in (0, 0, 1))
+    assert all(a.equal(b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert not any(a.equal(b) for a, b in zip(one.parameters(), three.parameters(), strict=True))
+
+
+def test_order_of_events():
+    events = []
+
+    class Source:
+        nbytes = 0
+
+        def sample(self, n):
+            events.append(("sample", n))
+
+        def end(self, task):
+            events.append(("end", task))
+
+    run(split_stream(tiny(), "class", 2, 0), Source(), iterations=2, watch=lambda t, s, net: events.append((t, s)))
+    one_task = lambda t: [("sample", 32), (t, 1), ("sample", 32), (t, 2), ("end", t)]  # noqa: E731
+    assert events == one_task(0) + one_task(1)
+
+
+def test_a_loss_that_explodes_stops_at_once_and_says_where():
+    with pytest.raises(InputError, match=r"task 1: use a smaller learning rate"):
+        run(split_stream(tiny(), "class", 3), lr=1e30, iterations=5)
