@@ -1,6 +1,8 @@
 """Replay methods for continual learning: the library behind the course.
 
 Data flows one way: data -> scenarios -> train (methods: nets, replay) -> runs -> metrics -> figures.
+
+The training loop is `replaylib.train.train`; it keeps its module's name, and so is the one thing not re-exported here.
 """
 
 from replaylib._version import __version__
@@ -13,7 +15,7 @@ from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
 from replaylib.replay import Buffer, Everything, Nothing, Replay
 from replaylib.runs import Experiment, Record, execute, experiment
 from replaylib.scenarios import SCENARIOS, Batch, Stream, permuted_stream, split_stream
-from replaylib.train import Result, evaluate, train
+from replaylib.train import Result, evaluate
 
 __all__ = [
     "METHODS",
@@ -49,5 +51,4 @@ __all__ = [
     "protocol",
     "sem",
     "split_stream",
-    "train",
 ]

@@ -105,9 +105,7 @@ def _run(options: argparse.Namespace) -> None:
         )
         for seed in range(options.seeds)
     ]
-    kept: dict[str, Record] = {}
-    if options.save and options.save.is_dir():
-        kept = {record.experiment.id: record for record in map(runs.read, options.save.rglob("*.json"))}
+    kept: dict[str, Record] = runs.done(options.save) if options.save else {}
     first = experiments[0]
     records = []
     steps = sum(e.tasks * e.iterations for e in experiments if e.id not in kept)
@@ -115,6 +113,7 @@ def _run(options: argparse.Namespace) -> None:
     pace = 0.1 if sys.stderr.isatty() else 10
     if steps:
         split = protocol(first.protocol).load(options.dataset, device)
+        protocol(first.protocol).stream(split, first.scenario, first.tasks, first.seed)  # refuses what does not fit
     with tqdm(total=steps, unit="step", mininterval=pace, disable=not steps) as bar:
         for e in experiments:
             if e.id not in kept:

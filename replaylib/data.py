@@ -91,7 +91,7 @@ def load(name: str | os.PathLike[str], device: str | torch.device = "cpu", **opt
     """
     wanted = os.fspath(name)
     source = _source(wanted)
-    accepted = inspect.signature(source).parameters
+    accepted = [option for option in inspect.signature(source).parameters if option != "device"]
     for option in options:
         if option not in accepted:
             takes = ", ".join(accepted) or "none"

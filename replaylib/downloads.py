@@ -88,9 +88,11 @@ def _torchvision_class(name: str) -> Any:
 def _move(finished: Path, place: Path) -> None:
     try:
         finished.rename(place)
-    except OSError:
-        if not place.exists():  # otherwise another process finished the same download first: theirs serves
-            raise
+    except OSError as error:
+        if not place.exists():  # otherwise another process finished the same download first, and theirs serves
+            raise InputError(
+                f"cannot write {place} ({error.strerror}); set REPLAYLIB_DATA to another folder."
+            ) from None
 
 
 @contextmanager

@@ -99,7 +99,6 @@ def accuracy_curves(ax: Axes, steps: Sequence[int], curves: Tensor, names: Seque
     ----------
     curves : (len(steps), tasks), nan where a task cannot be tested yet.
     """
-    sns.set_palette(PALETTE)
     for number, name in enumerate(names):
         ax.plot(steps, curves[:, number], label=name)
     for start in range(0, max(steps) + 1, task_length):
@@ -131,9 +130,9 @@ def images(axes: Sequence[Axes], pictures: Tensor, titles: Sequence[str] = ()) -
     """Draw pictures (n, channels, height, width), uint8 or float32 in [0, 1], one in each of n axes."""
     for number, (ax, picture) in enumerate(zip(axes, pictures, strict=True)):
         if picture.shape[0] == 1:
-            ax.imshow(picture[0], cmap="gray_r")
+            ax.imshow(picture[0].numpy(), cmap="gray_r")
         else:
-            ax.imshow(picture.permute(1, 2, 0))
+            ax.imshow(picture.permute(1, 2, 0).numpy())
         ax.set_axis_off()
         if titles:
             ax.set_title(titles[number], size=9)

@@ -6,55 +6,29 @@ Everything needed is installed with Matplotlib (DejaVu Sans) and scikit-learn (t
 """
 
 import math
-import re
-import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torch.nn import functional
 
 from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError
+from replaylib.symbols import FIELD, FIELD_EXTENT, SYMBOLS, distance_field, symbol_name
 
 PIXELS = 32
-FONT = "DejaVuSans.ttf"
-
-# In the order in which classes are handed out. The first hundred are chosen so that no two look alike, turned or
-# sheared as they may be; further down some resemble one another (a filled and an open diamond, Z and 2).
-SYMBOLS = (
-    "A★Ω5♥Ж→&☂∞♞R♫☺∑✈⚓@λ⚙"
-    "?∫☽Ψ✂$⚡ЭT∴∇2✉ש≠☠K€∂⟲"
-    "#◐ξX♖⊗M❄Ю☎♭π4☃♉⇄Y§♣♒"
-    "B↩♀Γ☞%7ლ♎☢⚗±G♙♏⌘φ↑Ц▶"
-    "H■√¶ფ⚖N♋♛Ξ⊥JD☁✎g⋈Ы♨£"
-    "♠♦☯✿♆ΔΘΛ6ЯCSZ38PQFLV"
-    "ЧДБИЩαγδεζημσaω≡≈≤∮≅"
-    "Π∀∃∈⊆∬⊞⊢÷≫↕↓↺⇅⇔↱◢◎□●"
-    "♌♍♓♑♐♃♄♅♂♇☀✱☮☸‽☣♻⚠⚛⚔"
-    "⚒⚜⚑⌥♚☥♝☤♪©♮∝⚀⚄✆✇✌✒✔¿"
-    "✠✤✦☼✷₪❋₩❖❞❣❦⌂⌨⏏⏎⌫†‡¥"
-    "אבהטלמפצקתაბგდვკრტქღ"
-    "ԱԲԳԵԸԺԽՁՇՋ№ℑℒℙℚℝℤℳ℘℞"
-)
-
 MOST_PER_CLASS = 10_000
 CHUNK = 1024  # images drawn at a time
 
-# A symbol is kept as its field of signed distances to its outline, so that it can be drawn at any size and weight.
-FIELD = 64  # rows and columns of a field
-FIELD_EXTENT = 2.0  # side of the square a field covers, in units of the symbol's larger side
-OVERSAMPLING = 4
-
 # Textured parts of the photographs: (photograph, left, top, right, bottom) in pixels. What training images are cut
-# from and what test images are cut from do not overlap.
+# from and what test images are cut from do not overlap, also once the photographs are halved (the edges are even).
 REGIONS = {
-    "train": (("china", 60, 40, 230, 427), ("china", 330, 270, 480, 427), ("flower", 170, 80, 325, 427)),
-    "test": (("china", 232, 100, 352, 427), ("china", 482, 150, 640, 427), ("flower", 327, 80, 450, 360)),
+    "train": (("china", 60, 40, 230, 426), ("china", 352, 270, 482, 426), ("flower", 170, 80, 324, 426)),
+    "test": (("china", 232, 100, 352, 426), ("china", 482, 150, 640, 426), ("flower", 326, 80, 450, 360)),
 }
 CUT = (40, 100)  # sides of the squares cut from a photograph, in its pixels
 
@@ -106,21 +80,24 @@ def glyphs(
         labels = torch.arange(classes).repeat_interleave(per_class)
         return Dataset("glyphs", images, labels, chosen).to(device)
 
-    return Split(drawn("train", train_per_class), drawn("test", test_per_class))
+    with _one_thread():
+        return Split(drawn("train", train_per_class), drawn("test", test_per_class))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Drawing is thousands of small operations: on busy cores, threads wait for one another longer than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_whole(name: str, value: int, low: int, high: int, remark: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InputError(f"glyphs: {name} is {value!r}; expected a whole number from {low} to {high}{remark}.")
-
-
-def symbol_name(symbol: str) -> str:
-    """A short name after the Unicode standard's: ``"A"``, ``"alpha"``, ``"cyrillic zhe"``, ``"rightwards arrow"``."""
-    name = unicodedata.name(symbol).lower()
-    if letter := re.fullmatch(r"latin (capital|small) letter (\w)", name):
-        return letter[2].upper() if letter[1] == "capital" else letter[2]
-    name = re.sub(r"^greek (small )?|\bletter |^black (?=\w+ )|^white (?=\w+ )| sign$| symbol$| suit$", "", name)
-    return re.sub(r"^(cyrillic|armenian) capital ", r"\1 ", name)
 
 
 class _Draws(NamedTuple):
@@ -169,17 +146,17 @@ def _column(values: np.ndarray) -> Tensor:
 
 def _coverage(symbol: str, draws: _Draws, clutter: float) -> Tensor:
     """How much of each pixel the symbol covers: (n, 1, 32, 32) in [0, 1]."""
-    field, half_width, half_height = _field(symbol)
-    angle = np.deg2rad(_between(-1, 1, draws.turn) * (8 + 14 * clutter))
+    field, half_width, half_height = distance_field(symbol)
+    angle = np.deg2rad(_between(-1, 1, draws.turn) * (8 + 17 * clutter))
     shear = _between(-1, 1, draws.shear) * (0.06 + 0.16 * clutter)
     cos, sin = np.cos(angle), np.sin(angle)
     # symbol to image: shear, then turn
     xx, xy, yx, yy = cos, cos * shear - sin, sin, sin * shear + cos
     reach_x = half_width * abs(xx) + half_height * abs(xy)
     reach_y = half_width * abs(yx) + half_height * abs(yy)
-    room = PIXELS / 2 - 1
-    size = np.minimum(_between(22 - 3 * clutter, 24 + 2 * clutter, draws.size), room / np.maximum(reach_x, reach_y))
-    shift = 1 + 3 * clutter
+    room = PIXELS / 2 - 1.5  # a heavy stroke reaches beyond the outline
+    size = np.minimum(_between(22 - 4 * clutter, 24 + 2 * clutter, draws.size), room / np.maximum(reach_x, reach_y))
+    shift = 1 + 4 * clutter
     move_x = _between(-1, 1, draws.across) * np.minimum(shift, room - size * reach_x)
     move_y = _between(-1, 1, draws.down) * np.minimum(shift, room - size * reach_y)
     # image to symbol, the way in which pixels are looked up; the determinant of shear and turn is 1
@@ -194,32 +171,6 @@ def _coverage(symbol: str, draws: _Draws, clutter: float) -> Tensor:
     )
     weight = _between(0.0, 0.3, draws.weight) + clutter * _between(-0.1, 0.5, draws.weight)
     return (distance * _column(size).unsqueeze(1) + _column(weight + 0.5).unsqueeze(1)).clamp_(0, 1)
-
-
-@cache
-def _field(symbol: str) -> tuple[Tensor, float, float]:
-    """Distance to a symbol's outline, positive inside, and half its width and height; its larger side is 1."""
-    import matplotlib
-    from scipy.ndimage import distance_transform_edt
-
-    font_file = str(Path(matplotlib.get_data_path(), "fonts", "ttf", FONT))
-    cells = FIELD * OVERSAMPLING
-    side = cells / FIELD_EXTENT
-
-    def bounds(size: float) -> tuple[ImageFont.FreeTypeFont, tuple[float, float, float, float]]:
-        # The basic layout engine is in every build of Pillow; another could place the symbols differently.
-        font = ImageFont.truetype(font_file, size, layout_engine=ImageFont.Layout.BASIC)
-        return font, font.getbbox(symbol)
-
-    _, (left, top, right, bottom) = bounds(side)
-    font, (left, top, right, bottom) = bounds(side * side / max(right - left, bottom - top))
-    canvas = Image.new("L", (cells, cells))
-    origin = (cells - left - right) / 2, (cells - top - bottom) / 2
-    ImageDraw.Draw(canvas).text(origin, symbol, fill=255, font=font)
-    inside = np.asarray(canvas) >= 128
-    distance = (distance_transform_edt(inside) - distance_transform_edt(~inside)) / side
-    field = functional.avg_pool2d(torch.from_numpy(distance.astype(np.float32))[None, None], OVERSAMPLING)
-    return field, (right - left) / side / 2, (bottom - top) / side / 2
 
 
 @cache
@@ -268,7 +219,7 @@ def _background(part: str, draws: _Draws, clutter: float) -> Tensor:
     # All pieces come from one picture: as one tall grid over it, it is not copied for each of them.
     flat = functional.grid_sample(atlas, grid.view(1, -1, PIXELS, 2), padding_mode="border", align_corners=False)
     piece = flat.view(3, count, PIXELS, PIXELS).transpose(0, 1)
-    contrast = _column(_between(0.7, 1.2, draws.background_contrast)).unsqueeze(1)
+    contrast = _column(_between(0.8, 1.4, draws.background_contrast)).unsqueeze(1)
     lively = ((piece - 0.5) * contrast + 0.5).clamp_(0, 1)
     return dark + clutter * (lively - dark)
 

@@ -94,16 +94,21 @@ class Buffer:
     POLICIES = ("balanced", "reservoir")
 
     def __init__(self, stream: Stream, budget: int, policy: str, generator: torch.Generator) -> None:
-        if budget < 1:
-            raise InputError(f"a budget of {budget} samples a class stores nothing: give 1 or more, or use method none")
-        if policy not in self.POLICIES:
-            raise InputError(f"unknown policy {policy!r}: choose {' or '.join(self.POLICIES)}")
+        self.check(budget, policy)
         self.stream, self.generator = stream, generator
         self.budget, self.policy = budget, policy
         self.images = stream.data.train.images[:0]
         self.y = torch.empty(0, dtype=torch.long, device=stream.device)
         self.task = self.y.clone()
         self.key = torch.empty(0, device=stream.device)
+
+    @classmethod
+    def check(cls, budget: int, policy: str) -> None:
+        """Raise `InputError` for a budget below 1 or an unknown policy."""
+        if budget < 1:
+            raise InputError(f"budget is {budget}: nothing would be stored; give 1 or more, or use method none")
+        if policy not in cls.POLICIES:
+            raise InputError(f"unknown policy {policy!r}: choose {' or '.join(cls.POLICIES)}")
 
     def __len__(self) -> int:
         return len(self.y)

@@ -26,6 +26,7 @@ from replaylib.errors import InputError, unknown
 from replaylib.methods import METHODS, method
 from replaylib.nets import Classifier
 from replaylib.protocols import protocol
+from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
 from replaylib.train import Watch, train
 
@@ -69,9 +70,9 @@ class Experiment:
             raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
         for units in self.hidden:
             _within("hidden", units, 1, 10_000)
-        if self.budget is not None:
-            _within("budget", self.budget, 1, 1_000_000)
         method(self.method).settle(self.scenario, {"budget": self.budget, "policy": self.policy})
+        if self.budget is not None and self.policy is not None:
+            Buffer.check(self.budget, self.policy)
 
     @property
     def id(self) -> str:
@@ -203,17 +204,15 @@ def execute(
 
 
 def save(record: Record, folder: str | Path) -> Path:
-    """Write a record to ``folder`` as one JSON file, whole or not at all; an earlier file is never touched.
+    """Write a record to an existing folder as one JSON file, whole or not at all; an earlier file is never touched.
 
     Raises
     ------
     InputError : the folder cannot be written, or holds this experiment's record already.
     """
-    folder = Path(folder)
-    target = folder / f"{record.experiment.id}.json"
+    target = Path(folder) / f"{record.experiment.id}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".part", delete=False) as part:
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".part", delete=False) as part:
             try:
                 json.dump(no_nan(asdict(record)), part, indent=1)
                 part.flush()
@@ -221,12 +220,23 @@ def save(record: Record, folder: str | Path) -> Path:
             finally:
                 os.unlink(part.name)
     except FileExistsError as error:
-        if target.exists():
-            raise InputError(f"{target} exists: a record is never overwritten; choose another folder") from error
-        raise InputError(f"{folder} is not a folder: choose another place for the records") from error
+        raise InputError(f"{target} exists: a record is never overwritten; choose another folder") from error
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
     return target
+
+
+def done(folder: str | Path) -> dict[str, Record]:
+    """The records below a folder by their experiments' ids; makes the folder and sees that it can be written.
+
+    To be called before computing starts, so that hours of it are not lost for want of a place to put them.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
+    return {record.experiment.id: record for record in map(read, sorted(Path(folder).rglob("*.json")))}
 
 
 def read(path: str | Path) -> Record:

@@ -1,0 +1,255 @@
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from replaylib import data, folders
+from replaylib.errors import InputError
+
+COLOURS = {"blue": (0, 0, 250), "red": (250, 0, 0)}
+
+
+def write(root: Path, train: int = 3, test: int = 2, mode: str = "RGB", size=(40, 40), suffix: str = "png") -> Path:
+    """An image folder of uniformly red and uniformly blue images."""
+    for part, count in (("train", train), ("test", test)):
+        for name, colour in COLOURS.items():
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", size, colour).convert(mode).save(folder / f"{number}.{suffix}")
+    return root
+
+
+def zipped(root: Path, outer: str = "") -> Path:
+    archive = root.parent / f"{root.name}.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in sorted(root.rglob("*")):
+            opened.write(path, Path(outer, path.relative_to(root)).as_posix())
+    return archive
+
+
+def refused(path: Path, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        data.load(path)
+    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    return write(tmp_path / "colours")
+
+
+def test_a_folder_becomes_tensors(root):
+    train, test = data.load(root)
+    assert (train.name, train.classes, train.shape) == ("colours", ("blue", "red"), (3, 32, 32))
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert test.labels.tolist() == [0, 0, 1, 1]
+    assert train.images[0, :, 5, 7].tolist() == [0, 0, 250]
+    assert train.images[5, :, 5, 7].tolist() == [250, 0, 0]
+
+
+def test_mean_and_std_are_those_of_the_training_part(tmp_path):
+    draw = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / "noise" / part / name).mkdir(parents=True)
+            for number in range(3):
+                pixels = draw.integers(0, 256, (32, 32, 3), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "noise" / part / name / f"{number}.png")
+    train, test = data.load(tmp_path / "noise")
+    inputs = train.inputs(train.images)
+    assert inputs.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
+    assert inputs.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
+    assert (test.mean, test.std) == (train.mean, train.std)
+
+
+def test_a_channel_that_never_varies_is_only_centred(root):
+    train, _ = data.load(root)
+    assert train.std[1] == 1
+    assert train.inputs(train.images)[:, 1].abs().max() == 0
+
+
+@pytest.mark.parametrize("outer", ["", "colours-v2"])
+def test_a_zip_reads_as_the_folder_does_and_is_not_unpacked(root, outer):
+    expected = data.load(root)
+    archive = zipped(root, outer)
+    shutil.rmtree(root)
+    found = data.load(archive)
+    for part, wanted in zip(found, expected, strict=True):
+        assert torch.equal(part.images, wanted.images)
+        assert torch.equal(part.labels, wanted.labels)
+    assert list(root.parent.iterdir()) == [archive]
+
+
+def test_folders_and_zips_in_the_data_directory_go_by_name(root, tmp_path):
+    zipped(root)
+    write(tmp_path / "more")
+    (tmp_path / "unrelated").mkdir()
+    (tmp_path / "broken.zip").write_bytes(b"no zip")
+    assert set(folders.find(tmp_path)) == {"colours", "more"}
+    assert folders.find(tmp_path)["colours"] == root
+    assert "more" in data.names()
+    assert len(data.load("more").train) == 6
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "Test"])
+def test_the_test_part_may_have_another_name(root, name):
+    (root / "test").rename(root / name)
+    assert len(data.load(root).test) == 4
+
+
+def test_test_goes_before_validation(root):
+    shutil.copytree(root / "train", root / "val")
+    assert len(data.load(root).test) == 4
+
+
+def test_what_is_hidden_or_no_image_is_passed_over(root):
+    (root / "train" / "red" / ".hidden.png").touch()
+    (root / "train" / "red" / "notes.txt").touch()
+    (root / "train" / ".cache").mkdir()
+    (root / "__MACOSX" / "train" / "red").mkdir(parents=True)
+    (root / "__MACOSX" / "train" / "red" / "._0.png").touch()
+    assert len(data.load(root).train) == 6
+    assert len(data.load(zipped(root, "outer")).train) == 6
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("P", 3), ("RGBA", 3)])
+def test_images_are_grey_only_if_all_are(tmp_path, mode, channels):
+    root = write(tmp_path / "modes", mode=mode)
+    assert data.load(root).train.shape == (channels, 32, 32)
+    Image.new("RGB", (8, 8)).save(root / "test" / "red" / "0.png")
+    assert data.load(root).train.shape == (3, 32, 32)
+
+
+@settings(max_examples=15, deadline=None)
+@given(width=st.integers(1, 70), height=st.integers(1, 70), size=st.integers(4, 48))
+def test_images_of_any_size_are_cropped_to_a_square_and_resized(tmp_path_factory, width, height, size):
+    root = write(tmp_path_factory.mktemp("sizes") / "any", train=1, test=1, size=(width, height))
+    train, _ = data.load(root, size=size)
+    assert train.images.shape == (2, 3, size, size)
+    assert train.images[1].flatten(1).amin(1).tolist() == [250, 0, 0]
+
+
+def test_images_of_the_wanted_size_keep_their_pixels_and_exif_turns_them(root):
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    image.save(root / "train" / "blue" / "0.png")
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    image.save(root / "train" / "blue" / "1.png", exif=exif)
+    images = data.load(root).train.images
+    assert np.array_equal(images[0].permute(1, 2, 0).numpy(), pixels)
+    assert np.array_equal(images[1].permute(1, 2, 0).numpy(), pixels[::-1, ::-1])
+
+
+def test_large_jpegs_are_read(tmp_path):
+    root = write(tmp_path / "large", train=1, test=1, size=(1000, 600), suffix="jpg")
+    train, _ = data.load(root)
+    assert (train.images[0].float().mean((1, 2)) - torch.tensor([0.0, 0.0, 250.0])).abs().max() < 4
+
+
+@pytest.mark.parametrize("size", [0, -1, 3, 5000, 32.0, "32", True])
+def test_an_absurd_size_is_refused(root, size):
+    with pytest.raises(InputError, match="image size"):
+        data.load(root, size=size)
+
+
+def test_one_class_is_refused(root):
+    for part in ("train", "test"):
+        shutil.rmtree(root / part / "red")
+    refused(root, r"one class \(blue\)")
+
+
+@pytest.mark.parametrize(("part", "message"), [("test", "no test part"), ("train", "no training part")])
+def test_a_missing_part_is_refused(root, part, message):
+    shutil.rmtree(root / part)
+    refused(root, message)
+
+
+@pytest.mark.parametrize(("part", "message"), [("test", "in train but not in test"), ("train", "in test but not in")])
+def test_classes_that_differ_are_refused(root, part, message):
+    write(root.parent / "other")
+    shutil.copytree(root / "test" / "red", root / "train" / "green")
+    shutil.copytree(root / "test" / "red", root / "test" / "green")
+    shutil.rmtree(root / part / "green")
+    refused(root, f"class 'green' is {message}")
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_an_empty_class_is_refused(root, pack):
+    (root / "train" / "green").mkdir()
+    refused(zipped(root) if pack else root, "train/green holds no image")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image at all", "truncated"])
+def test_a_broken_image_is_named(root, content):
+    file = root / "train" / "red" / "1.png"
+    file.write_bytes(file.read_bytes()[:60] if content == "truncated" else content)
+    refused(root, "cannot read the image train/red/1.png")
+    refused(zipped(root), "cannot read the image train/red/1.png")
+
+
+def test_an_image_of_more_than_eight_bits_is_named(root):
+    Image.fromarray(np.full((8, 8), 60_000, np.uint16)).save(root / "train" / "red" / "1.png")
+    refused(root, r"train/red/1.png \(more than 8 bits a channel\)")
+
+
+def test_a_truncated_zip_is_refused(root):
+    archive = zipped(root)
+    archive.write_bytes(archive.read_bytes()[:-100])
+    refused(archive, "not a folder or an intact zip")
+
+
+def test_a_zip_with_a_flipped_bit_names_the_image(root):
+    archive = zipped(root)
+    content = bytearray(archive.read_bytes())
+    with zipfile.ZipFile(archive) as opened:
+        entry = opened.getinfo("train/red/1.png")
+    content[entry.header_offset + 30 + len(entry.filename) + entry.compress_size - 1] ^= 1
+    archive.write_bytes(content)
+    refused(archive, "cannot read the image train/red/1.png .*CRC")
+
+
+def test_what_is_no_image_folder_is_refused(tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(empty, "no training part")
+    (tmp_path / "flat").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "flat" / "0.png")
+    refused(tmp_path / "flat", "expected train/<class>/<image>")
+    text = tmp_path / "text.zip"
+    text.write_text("hello")
+    refused(text, "not a folder or an intact zip")
+    refused(tmp_path / "nothing" / "there", "no image folder or zip")
+
+
+def test_loading_stops_at_an_interruption(root, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, "_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        data.load(root)
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links here")
+def test_links_are_followed(root, tmp_path):
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for part in ("train", "test"):
+        (linked / part).symlink_to(root / part, target_is_directory=True)
+    assert len(data.load(linked).train) == 6
