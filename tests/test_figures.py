@@ -1,0 +1,105 @@
+"""The book's pictures: what is drawn is what was given, and nothing is shown without words."""
+
+import math
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+import torch
+
+from replaylib import figures
+from replaylib.errors import InputError
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    calls = []
+    monkeypatch.setattr(figures, "display", lambda *args, **kwargs: calls.append((args, kwargs)))
+    return calls
+
+
+def test_a_figure_is_shown_as_svg_with_its_alternative_text(shown):
+    with figures.figure(alt="a line that rises") as ax:
+        ax.plot([0, 1])
+    ((bundle,), options) = shown[0]
+    assert bundle["image/svg+xml"].startswith("<?xml")
+    assert bundle["text/plain"] == "a line that rises"
+    assert options == {"raw": True, "metadata": {"image/svg+xml": {"alt": "a line that rises"}}}
+    assert not plt.get_fignums()
+
+
+def test_alternative_text_may_come_from_the_run_but_must_come(shown):
+    with figures.figure(1, 2) as (left, right):
+        left.figure.set_label(f"{40 + 2} per cent")
+        right.plot([0, 1])
+    assert shown[0][0][0]["text/plain"] == "42 per cent"
+    with pytest.raises(InputError, match="no alternative text"), figures.figure(alt="  ") as ax:
+        ax.plot([0, 1])
+    assert len(shown) == 1
+    assert not plt.get_fignums()
+
+
+def test_a_figure_that_fails_shows_nothing_and_leaves_nothing_open(shown):
+    with pytest.raises(ZeroDivisionError), figures.figure(alt="never seen"):
+        1 / 0  # noqa: B018
+    assert not shown
+    assert not plt.get_fignums()
+
+
+def test_same_figure_same_bytes(shown):
+    for _ in range(2):
+        with figures.figure(alt="matrix") as ax:
+            figures.accuracy_matrix(ax, torch.eye(3) * 100)
+    assert shown[0] == shown[1]
+
+
+def test_the_style_stays_in_the_book(shown):
+    before = dict(plt.rcParams)
+    with figures.figure(alt="x") as ax:
+        ax.plot([0, 1])
+    assert dict(plt.rcParams) == before
+
+
+def test_the_matrix_shows_rows_as_time_and_leaves_nan_blank(shown):
+    matrix = torch.tensor([[99.0, math.nan], [12.0, 88.0]])
+    with figures.figure(alt="matrix") as ax:
+        figures.accuracy_matrix(ax, matrix)
+        assert {(t.get_position(), t.get_text()) for t in ax.texts} == {
+            ((0.5, 0.5), "99"), ((0.5, 1.5), "12"), ((1.5, 1.5), "88"),
+        }  # fmt: skip
+        assert ax.get_xlabel() == "tested on task"
+        assert ax.get_ylabel() == "after training on task"
+
+
+def test_bars_are_means_over_seeds_and_dots_are_seeds(shown):
+    frame = pd.DataFrame({"method": ["none", "none", "joint", "joint"], "acc": [10.0, 30.0, 80.0, 100.0]})
+    with figures.figure(alt="bars") as ax:
+        figures.accuracy_by_method(ax, frame, chance=10)
+        assert [bar.get_height() for bar in ax.patches] == [20.0, 90.0]
+        dots = sorted(float(y) for points in ax.collections for _, y in points.get_offsets())
+        assert dots == [10.0, 30.0, 80.0, 100.0]
+
+
+def test_memory_curves_show_the_mean_of_each_budget(shown):
+    frame = pd.DataFrame({"budget": [1, 1, 10, 10], "acc": [40.0, 60.0, 80.0, 90.0]})
+    with figures.figure(alt="curve") as ax:
+        figures.accuracy_by_memory(ax, frame)
+        assert ax.lines[0].get_xydata().tolist() == [[1.0, 50.0], [10.0, 85.0]]
+        assert ax.get_xscale() == "log"
+
+
+def test_pictures_grey_and_coloured(shown):
+    with figures.figure(1, 2, alt="two pictures") as axes:
+        figures.images(axes, torch.zeros(2, 1, 8, 8, dtype=torch.uint8), ["a", "b"])
+        assert [ax.get_title() for ax in axes] == ["a", "b"]
+    with figures.figure(1, 1, alt="a picture") as ax:
+        figures.images([ax], torch.rand(1, 3, 8, 8))
+        assert ax.images[0].get_array().shape == (8, 8, 3)
+    assert len(shown) == 2
+
+
+def test_methods_keep_their_colours_and_every_method_has_one():
+    from replaylib.methods import METHODS
+
+    assert set(figures.COLOURS) == set(METHODS)
+    assert len(set(figures.COLOURS.values())) == len(METHODS)

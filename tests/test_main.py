@@ -1,0 +1,146 @@
+"""The command line, as it is typed, and as it is typed wrong."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from replaylib.__main__ import main
+
+QUICK = ["run", "split-digits", "--iterations", "3"]
+
+
+def test_run_prints_the_matrix_and_its_mean_with_its_spread(capsys):
+    assert main([*QUICK, "--method", "joint", "--scenario", "domain", "--seeds", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert len(re.findall(r"^after task \d +(\d+\.\d\d *){5}$", out, re.M)) == 5
+    assert re.search(r"^ACC \d+\.\d\d % \+- \d+\.\d\d \(SEM\)$", out, re.M)
+    assert "split-digits (digits), domain-incremental, joint, seeds 0, 1" in out
+    assert "30/30" in err  # the progress bar: 2 seeds x 5 tasks x 3 steps
+
+
+def test_json_is_one_object_and_agrees_with_itself(capsys):
+    assert main([*QUICK, "--method", "exact", "--budget", "2", "--seeds", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {k: found[k] for k in ("protocol", "scenario", "method", "dataset", "seeds", "budget")} == {
+        "protocol": "split-digits", "scenario": "class", "method": "exact",
+        "dataset": "digits", "seeds": 2, "budget": 2,
+    }  # fmt: skip
+    assert found["acc"] == pytest.approx(sum(found["matrix"][-1]) / 5)
+    assert found["acc"] == pytest.approx(sum(found["acc_per_seed"]) / 2)
+    assert found["acc_sem"] == pytest.approx(abs(found["acc_per_seed"][0] - found["acc_per_seed"][1]) / 2)
+    assert found["matrix"][0][1] is None  # not testable before it arrives
+    assert found["memory_bytes"] == 2 * 10 * (64 + 8)
+    assert found["seconds"] > 0
+    assert found["device"].startswith("cpu") or found["device"]
+
+
+def test_what_was_saved_is_not_run_again(capsys, tmp_path):
+    command = [*QUICK, "--save", str(tmp_path), "--json"]
+    main([*command, "--seeds", "1"])
+    first = json.loads(capsys.readouterr().out)
+    main([*command, "--seeds", "2"])
+    both, err = capsys.readouterr()
+    assert "15/15" in err  # only the second seed's steps
+    assert json.loads(both)["acc_per_seed"][0] == first["acc_per_seed"][0]
+    main([*command, "--seeds", "2"])
+    assert capsys.readouterr().out == both
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_list_and_info_name_what_there_is(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("split-mnist", "permuted-mnist", "class", "exact", "joint", "digits", "glyphs", "cifar100"):
+        assert re.search(rf"^  {name} ", out, re.M)
+    assert main(["info", "--json"]) == 0
+    assert {"replaylib", "torch", "python", "device", "data", "profile"} <= set(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required"),
+        (["rum"], "rum"),
+        (["run"], "protocol"),
+        (["run", "split-mnits"], "unknown protocol 'split-mnits'. Did you mean split-mnist"),
+        (["run", "split-digits", "--method", "exacct"], "unknown method 'exacct'. Did you mean exact"),
+        (["run", "split-digits", "--scenario", "domian"], "unknown scenario 'domian'. Did you mean domain"),
+        (["run", "split-digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
+        (["run", "split-digits", "--method", "none", "--budget", "5"], "method none has no budget"),
+        (["run", "split-digits", "--method", "exact", "--budget", "0"], "budget is 0"),
+        (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "choose balanced or reservoir"),
+        (["run", "split-digits", "--tasks", "3"], "10 classes cannot be shared out equally over 3 tasks"),
+        (["run", "split-digits", "--tasks", "10", "--scenario", "task"], "nothing to tell apart"),
+        (["run", "split-digits", "--seeds", "0"], "seeds is 0"),
+        (["run", "split-digits", "--seeds", "-3"], "seeds is -3"),
+        (["run", "split-digits", "--iterations", "many"], "--iterations"),
+        (["run", "split-digits", "--iterations", "99999999999"], "iterations is 99999999999"),
+        (["run", "split-digits", "--lr", "1e9"], "lr is 1e+09"),
+        (["run", "split-digits", "--lr", "nan"], "lr is nan"),
+        (["run", "split-digits", "--hidden", "400x400"], "400,400"),
+        (["run", "split-digits", "--device", "tpu"], "choose cpu, cuda or auto"),
+        (["run", "split-digits", "--dataset", "nowhere/images.zip"], "nowhere/images.zip"),
+        (["run", "split-digits", "--itrations", "5"], "--itrations"),
+    ],
+)
+def test_input_that_is_wrong_gets_one_line_and_status_2(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("replaylib: ")
+    assert says in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_record_or_an_unwritable_place_is_found_before_any_computing(capsys, tmp_path):
+    (tmp_path / "damaged.json").write_text("{")
+    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path)]) == 2
+    assert "damaged.json" in capsys.readouterr().err
+    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path / "damaged.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_ctrl_c_is_clean(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "replaylib",
+        "run",
+        "split-digits",
+        "--iterations",
+        "10000000",
+        "--save",
+        tmp_path / "kept",
+    ]
+    root = Path(__file__).resolve().parents[1]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+        assert process.stderr is not None
+        seen = ""
+        deadline = time.monotonic() + 120
+        while "step/s" not in seen and time.monotonic() < deadline:
+            seen += process.stderr.read(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "stopped" in err
+    assert out == ""
+    assert not list((tmp_path / "kept").glob("*"))
+
+
+def test_output_may_be_cut_short_by_its_reader():
+    run = subprocess.run(
+        f"{sys.executable} -m replaylib list | head -1", shell=True, capture_output=True, text=True,
+        cwd=Path(__file__).resolve().parents[1], env=os.environ | {"PYTHONUNBUFFERED": ""},
+    )  # fmt: skip
+    assert run.stdout == "protocols:\n"
+    assert run.stderr == ""

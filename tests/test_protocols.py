@@ -1,0 +1,55 @@
+"""The table of protocols, and the one place where the profile is chosen."""
+
+import pytest
+
+from replaylib.errors import InputError
+from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
+
+
+def test_published_protocols_are_as_published():
+    mnist = protocol("split-mnist")
+    assert (mnist.tasks, mnist.hidden, mnist.lr, mnist.batch, mnist.iterations) == (5, (400, 400), 1e-3, 128, 2000)
+    permuted = protocol("permuted-mnist")
+    assert (permuted.tasks, permuted.hidden, permuted.lr, permuted.batch) == (100, (2000, 2000), 1e-4, 256)
+    assert (permuted.iterations, permuted.scenario, permuted.padding) == (5000, "domain", 2)
+
+
+def test_every_published_protocol_has_a_stand_in_on_embedded_data():
+    for p in PROTOCOLS.values():
+        if p.quick is None:
+            assert p.dataset in ("digits", "glyphs")
+        else:
+            stand_in = protocol(p.quick)
+            assert (stand_in.kind, stand_in.scenario, stand_in.quick) == (p.kind, p.scenario, None)
+
+
+@pytest.mark.parametrize("name", [name for name, p in PROTOCOLS.items() if p.quick is None])
+@pytest.mark.parametrize("scenario", ["task", "domain", "class"])
+def test_stand_ins_make_their_streams(name, scenario):
+    p = protocol(name)
+    stream = p.stream(p.load(), scenario, p.tasks, seed=1)
+    assert stream.tasks == p.tasks
+    assert all(len(stream.rows(t, part)) for t in range(p.tasks) for part in ("train", "test"))
+
+
+def test_another_dataset_takes_the_place_of_the_protocols_own():
+    assert protocol("split-mnist").load("digits").train.name == "digits"
+    assert protocol("permuted-mnist").load("digits").train.shape == (1, 12, 12)  # padded by 2 on each side
+
+
+def test_the_profile_is_the_environment_variable(monkeypatch):
+    for value, expected in ((None, "quick"), ("", "quick"), ("quick", "quick"), ("paper", "paper")):
+        monkeypatch.delenv("REPLAYLIB_PROFILE", raising=False)
+        if value is not None:
+            monkeypatch.setenv("REPLAYLIB_PROFILE", value)
+        assert profile() == expected
+        assert in_profile("split-mnist").name == {"quick": "split-digits", "paper": "split-mnist"}[expected]
+        assert in_profile("split-digits").name == "split-digits"
+    monkeypatch.setenv("REPLAYLIB_PROFILE", "papr")
+    with pytest.raises(InputError, match="set it to quick"):
+        profile()
+
+
+def test_an_unknown_protocol_names_the_nearest():
+    with pytest.raises(InputError, match="Did you mean permuted-mnist"):
+        protocol("permutd-mnist")
