@@ -8,12 +8,13 @@ The training loop is `replaylib.train.train`; it keeps its module's name, and so
 from replaylib._version import __version__
 from replaylib.data import Dataset, Split, load
 from replaylib.errors import InputError
+from replaylib.experiments import Experiment, experiment
 from replaylib.methods import METHODS, method
 from replaylib.metrics import backward_transfer, final_accuracy, forgetting, forward_transfer, learning_accuracy, sem
 from replaylib.nets import Classifier
 from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
 from replaylib.replay import Buffer, Everything, Nothing, Replay
-from replaylib.runs import Experiment, Record, execute, experiment
+from replaylib.runs import Record, execute, trained
 from replaylib.scenarios import SCENARIOS, Batch, Stream, permuted_stream, split_stream
 from replaylib.train import Result, evaluate
 
@@ -51,4 +52,5 @@ __all__ = [
     "protocol",
     "sem",
     "split_stream",
+    "trained",
 ]

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from replaylib import data, metrics, runs
 from replaylib.errors import InputError
+from replaylib.experiments import Experiment, experiment
 from replaylib.methods import METHODS
 from replaylib.protocols import PROTOCOLS, profile, protocol
 from replaylib.replay import Buffer
@@ -100,7 +101,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
     given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", "budget", "policy")
     experiments = [
-        runs.experiment(
+        experiment(
             options.protocol, options.scenario, options.method, seed, **{name: getattr(options, name) for name in given}
         )
         for seed in range(options.seeds)
@@ -118,12 +119,12 @@ def _run(options: argparse.Namespace) -> None:
         for e in experiments:
             if e.id not in kept:
 
-                def watch(task: int, step: int, net: object, e: runs.Experiment = e) -> None:
+                def watch(task: int, step: int, net: object, e: Experiment = e) -> None:
                     if step == 1:
                         bar.set_description(f"seed {e.seed}, task {task + 1}/{e.tasks}", refresh=False)
                     bar.update()
 
-                kept[e.id] = runs.execute(e, split, watch=watch)
+                kept[e.id] = runs.execute(e, split, device, watch)
                 if options.save:
                     runs.save(kept[e.id], options.save)
             records.append(kept[e.id])

@@ -82,13 +82,14 @@ def show(drawn: Figure) -> None:
 
 def accuracy_matrix(ax: Axes, matrix: Tensor, title: str = "", bar: bool = True) -> None:
     """Draw an accuracy matrix (tasks, tasks), in percent: rows are time, columns tasks; nan stays blank."""
-    values = np.asarray(matrix)
+    values = matrix.numpy(force=True)
     names = np.arange(1, len(values) + 1)
     few = len(values) <= 10
     sns.heatmap(
         values, ax=ax, vmin=0, vmax=100, cmap=ACCURACY_COLOURS, annot=few, fmt=".0f", square=True, cbar=bar,
         cbar_kws={"label": "accuracy (%)"}, xticklabels=names if few else 10, yticklabels=names if few else 10,
     )  # fmt: skip
+    ax.tick_params(axis="y", rotation=0)
     ax.set(xlabel="tested on task", ylabel="after training on task", title=title)
 
 
@@ -128,7 +129,7 @@ def accuracy_by_memory(ax: Axes, frame: pd.DataFrame, x: str = "budget", label: 
 
 def images(axes: Sequence[Axes], pictures: Tensor, titles: Sequence[str] = ()) -> None:
     """Draw pictures (n, channels, height, width), uint8 or float32 in [0, 1], one in each of n axes."""
-    for number, (ax, picture) in enumerate(zip(axes, pictures, strict=True)):
+    for number, (ax, picture) in enumerate(zip(axes, pictures.cpu(), strict=True)):
         if picture.shape[0] == 1:
             ax.imshow(picture[0].numpy(), cmap="gray_r")
         else:

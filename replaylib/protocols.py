@@ -8,6 +8,8 @@ variable ``REPLAYLIB_PROFILE`` says ``paper``.
 import os
 from dataclasses import dataclass
 
+import torch
+
 from replaylib.data import Split, load, pad
 from replaylib.errors import InputError, unknown
 from replaylib.scenarios import Stream, permuted_stream, split_stream
@@ -99,6 +101,11 @@ def profile() -> str:
     if chosen not in ("quick", "paper"):
         raise InputError(f"REPLAYLIB_PROFILE is {chosen!r}: set it to quick (the default) or paper")
     return chosen
+
+
+def default_device() -> str:
+    """``"cuda"`` under the ``paper`` profile where there is a GPU; otherwise ``"cpu"``, which suits small networks."""
+    return "cuda" if profile() == "paper" and torch.cuda.is_available() else "cpu"
 
 
 def in_profile(name: str) -> Protocol:

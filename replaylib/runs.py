@@ -1,6 +1,5 @@
-"""An experiment is a frozen description with a stable id; its result is one JSON file that is never overwritten."""
+"""Running an experiment gives a record: one JSON file, written once, whole, and never overwritten."""
 
-import hashlib
 import json
 import math
 import os
@@ -22,105 +21,14 @@ import torch
 from replaylib import metrics
 from replaylib._version import __version__
 from replaylib.data import Split
-from replaylib.errors import InputError, unknown
-from replaylib.methods import METHODS, method
+from replaylib.errors import InputError
+from replaylib.experiments import Experiment
+from replaylib.methods import METHODS
 from replaylib.nets import Classifier
-from replaylib.protocols import protocol
-from replaylib.replay import Buffer
-from replaylib.scenarios import SCENARIOS
+from replaylib.protocols import default_device, protocol
 from replaylib.train import Watch, train
 
 HERE = Path(__file__).resolve().parent
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Everything that decides what one training run computes. Make it with `experiment`, which fills in the protocol's.
-
-    Raises
-    ------
-    InputError : a number outside its range, or a combination that makes no sense.
-    """
-
-    protocol: str
-    scenario: str
-    method: str
-    dataset: str
-    seed: int
-    tasks: int
-    hidden: tuple[int, ...]
-    lr: float
-    batch: int
-    iterations: int
-    budget: int | None = None
-    policy: str | None = None
-
-    def __post_init__(self) -> None:
-        protocol(self.protocol)
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        if self.scenario not in SCENARIOS:
-            raise unknown("scenario", self.scenario, SCENARIOS)
-        for name, low, high in (
-            ("seed", 0, 2**31 - 1), ("tasks", 2, 1000), ("batch", 1, 65_536), ("iterations", 1, 10_000_000),
-        ):  # fmt: skip
-            _within(name, getattr(self, name), low, high)
-        if not 0 < self.lr <= 1:
-            raise InputError(f"lr is {self.lr:g}: a learning rate lies above 0 and is at most 1, e.g. 0.001")
-        if not self.hidden:
-            raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
-        for units in self.hidden:
-            _within("hidden", units, 1, 10_000)
-        method(self.method).settle(self.scenario, {"budget": self.budget, "policy": self.policy})
-        if self.budget is not None and self.policy is not None:
-            Buffer.check(self.budget, self.policy)
-
-    @property
-    def id(self) -> str:
-        """Twelve hexadecimal digits that depend on the description alone, not on when or where it runs.
-
-        Fields that are None do not count, so that a field added later leaves the ids of earlier experiments alone.
-        """
-        described = {name: value for name, value in asdict(self).items() if value is not None}
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{name} is {value}: expected a whole number from {low} to {high}")
-
-
-def experiment(
-    protocol_name: str,
-    scenario: str | None = None,
-    method_name: str = "none",
-    seed: int = 0,
-    *,
-    dataset: str | None = None,
-    tasks: int | None = None,
-    hidden: tuple[int, ...] | None = None,
-    lr: float | None = None,
-    batch: int | None = None,
-    iterations: int | None = None,
-    budget: int | None = None,
-    policy: str | None = None,
-) -> Experiment:
-    """The description of a run: the protocol's and the method's values, and whatever is given here in their place."""
-    p = protocol(protocol_name)
-    scenario = p.scenario if scenario is None else scenario
-    options: dict[str, Any] = method(method_name).settle(scenario, {"budget": budget, "policy": policy})
-    return Experiment(
-        protocol=p.name,
-        scenario=scenario,
-        method=method_name,
-        dataset=p.dataset if dataset is None else dataset,
-        seed=seed,
-        tasks=p.tasks if tasks is None else tasks,
-        hidden=p.hidden if hidden is None else hidden,
-        lr=p.lr if lr is None else lr,
-        batch=p.batch if batch is None else batch,
-        iterations=p.iterations if iterations is None else iterations,
-        **options,
-    )
 
 
 @dataclass(frozen=True)
@@ -162,19 +70,22 @@ class Record:
         }
 
 
-def execute(
-    description: Experiment, data: Split | None = None, device: str = "cpu", watch: Watch | None = None
-) -> Record:
-    """Train and test as described, from nothing: the same description gives the same accuracies on the same machine.
+def trained(
+    description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
+) -> tuple[Classifier, Record]:
+    """Train and test as described, from nothing; the network at the end, on the CPU, and the record of the run.
+
+    The same description gives the same network, bit for bit, on the same machine.
 
     Parameters
     ----------
     data : the protocol's data if they are at hand already (many seeds share them); loaded where None.
-    device : where to compute when ``data`` is None; otherwise where ``data`` are.
+    device : where to compute, by default `replaylib.protocols.default_device`; the data are moved there.
     watch : see `replaylib.train.train`.
     """
     p = protocol(description.protocol)
-    data = p.load(description.dataset, device) if data is None else data
+    device = default_device() if device is None else device
+    data = p.load(description.dataset, device) if data is None else Split(*(part.to(device) for part in data))
     start = time.perf_counter()
     stream = p.stream(data, description.scenario, description.tasks, description.seed)
     # Three independent streams of random numbers: a method that draws more replay neither starts from another network
@@ -183,14 +94,14 @@ def execute(
     net = Classifier(
         math.prod(data.train.shape), description.hidden, stream.outputs, torch.Generator().manual_seed(seeds[0])
     ).to(stream.device)
-    sampling, replaying = (torch.Generator(stream.device).manual_seed(s) for s in seeds[1:])
+    sampling, replaying = (stream.generator(s) for s in seeds[1:])
     options = {name: getattr(description, name) for name in dict(METHODS[description.method].options)}
     replay = METHODS[description.method].replay(stream, replaying, **options)
     result = train(
         stream, net, replay, sampling,
         iterations=description.iterations, batch=description.batch, lr=description.lr, watch=watch,
     )  # fmt: skip
-    return Record(
+    return net.cpu(), Record(
         experiment=description,
         matrix=tuple(tuple(row) for row in result.matrix.tolist()),
         untrained=tuple(result.untrained.tolist()),
@@ -201,6 +112,13 @@ def execute(
         commit=commit(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def execute(
+    description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
+) -> Record:
+    """The record of a run, as `trained` makes it, where the network itself is of no interest."""
+    return trained(description, data, device, watch)[1]
 
 
 def save(record: Record, folder: str | Path) -> Path:

@@ -10,7 +10,7 @@ Nature Machine Intelligence) differ only in the output units among which a sampl
 `Stream.active` states this rule as a mask. Training, testing and replay use the mask and never ask for the scenario.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
@@ -55,6 +55,8 @@ class Stream:
     data: Split
     classes: Tensor
     permutations: Tensor | None = None
+    _unit_of: Tensor = field(init=False, repr=False)
+    _rows: dict[str, tuple[Tensor, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.scenario not in SCENARIOS:
@@ -86,11 +88,16 @@ class Stream:
 
     @property
     def device(self) -> torch.device:
+        """Where the data are, and so where training computes."""
         return self.classes.device
+
+    def generator(self, seed: int) -> torch.Generator:
+        """A random generator on the stream's device, which is where samples are drawn."""
+        return torch.Generator(self.device).manual_seed(seed)
 
     def rows(self, task: int, part: Part = "train") -> Tensor:
         """The rows of the dataset's part that belong to a task: (n,) int64."""
-        return self._rows[part][task]  # type: ignore[attr-defined]
+        return self._rows[part][task]
 
     def raw(self, rows: Tensor, task: Tensor, part: Part = "train") -> Tensor:
         """Samples as they are stored, (n, \\*shape), the pixels of each in the order of its task (``task`` (n,))."""
@@ -104,7 +111,7 @@ class Stream:
     def targets(self, rows: Tensor, task: Tensor, part: Part = "train") -> Tensor:
         """The output unit of each sample's class, (n,) int64."""
         data: Dataset = getattr(self.data, part)
-        return self._unit_of[task, data.labels[rows]]  # type: ignore[attr-defined]
+        return self._unit_of[task, data.labels[rows]]
 
     def batch(self, rows: Tensor, task: Tensor, part: Part = "train") -> Batch:
         """The samples at ``rows`` (n,), each seen as its task (``task`` (n,)) shows it."""

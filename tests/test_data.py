@@ -389,7 +389,7 @@ def test_cifar_is_downloaded(directory, monkeypatch):
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100"])
 def test_without_network_the_embedded_data_is_named(directory, name):
-    with pytest.raises(InputError, match=f"could not download {name}.*no route to host") as error:
+    with pytest.raises(InputError, match=f"could not download {name}") as error:
         data.load(name)
     assert "'digits' or 'glyphs'" in one_line(error)
     assert list(directory.iterdir()) == []

@@ -3,7 +3,7 @@
 import pytest
 
 from replaylib.errors import InputError
-from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
+from replaylib.protocols import PROTOCOLS, default_device, in_profile, profile, protocol
 
 
 def test_published_protocols_are_as_published():
@@ -48,6 +48,13 @@ def test_the_profile_is_the_environment_variable(monkeypatch):
     monkeypatch.setenv("REPLAYLIB_PROFILE", "papr")
     with pytest.raises(InputError, match="set it to quick"):
         profile()
+
+
+def test_chapters_compute_on_a_gpu_only_at_the_published_scale(monkeypatch):
+    for chosen, gpu, expected in (("quick", True, "cpu"), ("paper", True, "cuda"), ("paper", False, "cpu")):
+        monkeypatch.setenv("REPLAYLIB_PROFILE", chosen)
+        monkeypatch.setattr("torch.cuda.is_available", lambda gpu=gpu: gpu)
+        assert default_device() == expected
 
 
 def test_an_unknown_protocol_names_the_nearest():

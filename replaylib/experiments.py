@@ -1,0 +1,102 @@
+"""An experiment is a frozen description, validated, with a stable id. It says what to compute and holds no result."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from replaylib.errors import InputError, unknown
+from replaylib.methods import method
+from replaylib.protocols import protocol
+from replaylib.replay import Buffer
+from replaylib.scenarios import SCENARIOS
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides what one training run computes. Make it with `experiment`, which fills in the protocol's.
+
+    Raises
+    ------
+    InputError : a number outside its range, or a combination that makes no sense.
+    """
+
+    protocol: str
+    scenario: str
+    method: str
+    dataset: str
+    seed: int
+    tasks: int
+    hidden: tuple[int, ...]
+    lr: float
+    batch: int
+    iterations: int
+    budget: int | None = None
+    policy: str | None = None
+
+    def __post_init__(self) -> None:
+        protocol(self.protocol)
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if self.scenario not in SCENARIOS:
+            raise unknown("scenario", self.scenario, SCENARIOS)
+        for name, low, high in (
+            ("seed", 0, 2**31 - 1), ("tasks", 2, 1000), ("batch", 1, 65_536), ("iterations", 1, 10_000_000),
+        ):  # fmt: skip
+            _within(name, getattr(self, name), low, high)
+        if not 0 < self.lr <= 1:
+            raise InputError(f"lr is {self.lr:g}: a learning rate lies above 0 and is at most 1, e.g. 0.001")
+        if not self.hidden:
+            raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
+        for units in self.hidden:
+            _within("hidden", units, 1, 10_000)
+        method(self.method).settle(self.scenario, {"budget": self.budget, "policy": self.policy})
+        if self.budget is not None and self.policy is not None:
+            Buffer.check(self.budget, self.policy)
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that depend on the description alone, not on when or where it runs.
+
+        Fields that are None do not count, so that a field added later leaves the ids of earlier experiments alone.
+        """
+        described = {name: value for name, value in asdict(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InputError(f"{name} is {value}: expected a whole number from {low} to {high}")
+
+
+def experiment(
+    protocol_name: str,
+    scenario: str | None = None,
+    method_name: str = "none",
+    seed: int = 0,
+    *,
+    dataset: str | None = None,
+    tasks: int | None = None,
+    hidden: tuple[int, ...] | None = None,
+    lr: float | None = None,
+    batch: int | None = None,
+    iterations: int | None = None,
+    budget: int | None = None,
+    policy: str | None = None,
+) -> Experiment:
+    """The description of a run: the protocol's and the method's values, and whatever is given here in their place."""
+    p = protocol(protocol_name)
+    scenario = p.scenario if scenario is None else scenario
+    options: dict[str, Any] = method(method_name).settle(scenario, {"budget": budget, "policy": policy})
+    return Experiment(
+        protocol=p.name,
+        scenario=scenario,
+        method=method_name,
+        dataset=p.dataset if dataset is None else dataset,
+        seed=seed,
+        tasks=p.tasks if tasks is None else tasks,
+        hidden=p.hidden if hidden is None else hidden,
+        lr=p.lr if lr is None else lr,
+        batch=p.batch if batch is None else batch,
+        iterations=p.iterations if iterations is None else iterations,
+        **options,
+    )

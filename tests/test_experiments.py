@@ -1,0 +1,81 @@
+"""Descriptions of experiments: stable ids, and nothing described that cannot be run."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replaylib.errors import InputError
+from replaylib.experiments import Experiment, experiment
+from replaylib.methods import METHODS
+from replaylib.protocols import PROTOCOLS
+from replaylib.scenarios import SCENARIOS
+
+
+def test_ids_are_stable_across_versions_of_the_library():
+    # Written down once: records that exist must keep their ids. A change here orphans every stored run.
+    assert experiment("split-mnist", "class", "none").id == "0607484d7efb"
+    assert experiment("split-mnist", "class", "exact", 2, budget=10, policy="reservoir").id == "51fc95dd870a"
+
+
+def test_every_field_counts_for_the_id_and_none_does_not():
+    base = experiment("split-digits", "class", "exact")
+    changes = {
+        "protocol": "split-mnist", "scenario": "task", "method": "none", "dataset": "mnist", "seed": 1, "tasks": 2,
+        "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "budget": 7, "policy": "reservoir",
+    }  # fmt: skip
+    assert set(changes) == {field.name for field in dataclasses.fields(Experiment)}
+    ids = {base.id}
+    for name, value in changes.items():
+        options = {"budget": None, "policy": None} if name == "method" else {}
+        ids.add(dataclasses.replace(base, **{name: value}, **options).id)
+    assert len(ids) == 1 + len(changes)
+    assert experiment("split-digits", "class", "exact", budget=100, policy="balanced") == base
+
+
+@given(
+    name=st.sampled_from(sorted(PROTOCOLS)),
+    scenario=st.sampled_from(sorted(SCENARIOS)),
+    method=st.sampled_from(sorted(METHODS)),
+    seed=st.integers(0, 2**31 - 1),
+    lr=st.floats(1e-12, 1),
+)
+def test_a_description_survives_json(name, scenario, method, seed, lr):
+    e = experiment(name, scenario, method, seed, lr=lr)
+    assert Experiment(**json.loads(json.dumps(dataclasses.asdict(e)))) == e
+    assert Experiment(**json.loads(json.dumps(dataclasses.asdict(e)))).id == e.id
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seed": -1}, "seed is -1: expected a whole number from 0"),
+        ({"tasks": 1}, "tasks is 1"),
+        ({"batch": 0}, "batch is 0"),
+        ({"iterations": -5}, "iterations is -5"),
+        ({"lr": 0.0}, "learning rate lies above 0"),
+        ({"lr": math.nan}, "learning rate lies above 0"),
+        ({"lr": 7.0}, "learning rate lies above 0"),
+        ({"hidden": ()}, "at least one hidden layer"),
+        ({"hidden": (100, 0)}, "hidden is 0"),
+        ({"hidden": (10**9,)}, "hidden is 1000000000"),
+        ({"budget": 5}, "method none has no budget: leave it out, or use exact"),
+        ({"policy": "reservoir"}, "method none has no policy"),
+    ],
+)
+def test_descriptions_that_make_no_sense_are_refused(changes, says):
+    with pytest.raises(InputError, match=says):
+        experiment("split-digits", "class", "none", **changes)
+
+
+def test_unknown_names_bring_the_nearest():
+    for arguments, near in (
+        (("split-minst",), "split-mnist"),
+        (("split-digits", "clss"), "class"),
+        (("split-digits", "class", "exat"), "exact"),
+    ):
+        with pytest.raises(InputError, match=f"Did you mean {near}"):
+            experiment(*arguments)
