@@ -1,6 +1,6 @@
 """Replay methods for continual learning: the library behind the course.
 
-Data flows one way: data -> scenarios -> train (methods: nets, replay) -> runs -> metrics -> figures.
+Data flows one way: data -> scenarios -> train (methods: nets, replay) -> metrics -> runs -> figures.
 
 The training loop is `replaylib.train.train`; it keeps its module's name, and so is the one thing not re-exported here.
 """

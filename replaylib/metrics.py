@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def final_accuracy(matrix: Tensor) -> Tensor:
-    """ACC: mean accuracy over all tasks after the last one (Lopez-Paz & Ranzato 2017, eq. 2)."""
+    """ACC: mean final accuracy over all tasks (Lopez-Paz & Ranzato 2017, eq. 2)."""
     return _square(matrix)[..., -1, :].mean(-1)
 
 
@@ -24,9 +24,10 @@ def learning_accuracy(matrix: Tensor) -> Tensor:
 
 
 def backward_transfer(matrix: Tensor) -> Tensor:
-    """BWT: mean change of a task's accuracy from just after learning it to the end (Lopez-Paz & Ranzato 2017, eq. 3).
+    """BWT: mean change of a task's accuracy from just after learning it to the end.
 
-    Negative where there is forgetting. The last task, which nothing followed, does not count.
+    Negative where there is forgetting. The last task, which nothing followed, does not
+    count (Lopez-Paz & Ranzato 2017, eq. 3).
     """
     change = _square(matrix)[..., -1, :] - matrix.diagonal(dim1=-2, dim2=-1)
     return change[..., :-1].mean(-1)
@@ -46,13 +47,13 @@ def forward_transfer(matrix: Tensor, untrained: Tensor) -> Tensor:
 
 
 def forgetting(matrix: Tensor) -> Tensor:
-    """Mean drop of a task from the best it ever was before the end to the end (Chaudhry et al. 2018, eq. 3).
+    """Mean drop of a task from the best it ever was before the end to the end.
 
-    The last task does not count. Entries before a task was trained do not count either.
+    The last task does not count, nor do entries from before a task was trained
+    (Chaudhry et al. 2018, eq. 3).
     """
-    tasks = _square(matrix).shape[-1]
-    earlier = matrix[..., :-1, :-1]
-    trained = torch.ones(tasks - 1, tasks - 1, dtype=torch.bool, device=matrix.device).tril()
+    earlier = _square(matrix)[..., :-1, :-1]
+    trained = torch.ones_like(earlier, dtype=torch.bool).tril()
     best = earlier.masked_fill(~trained, -math.inf).amax(-2)
     return (best - matrix[..., -1, :-1]).mean(-1)
 

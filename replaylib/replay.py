@@ -7,7 +7,6 @@ tasks: none at all, stored ones, or anything else a new source can think of.
 from typing import Protocol
 
 import torch
-from torch import Tensor
 
 from replaylib.errors import InputError
 from replaylib.scenarios import Batch, Stream
@@ -116,20 +115,24 @@ class Buffer:
     def sample(self, n: int) -> Batch | None:
         if not len(self):
             return None
-        picks = torch.randint(len(self), (n,), generator=self.generator, device=self.y.device)
-        return Batch(self.stream.data.train.inputs(self.images[picks]), self.y[picks], self.task[picks])
+        device = self.y.device
+        picks = torch.randint(len(self), (n,), generator=self.generator, device=device)
+        x = self.stream.data.train.inputs(self.images[picks])
+        return Batch(x, self.y[picks], self.task[picks])
 
     def end(self, task: int) -> None:
         rows = self.stream.rows(task)
-        # A uniform random key for every sample that ever passes: to keep the samples with the smallest keys is to keep
-        # a uniform random subset, of a class or of the whole past, and stays so when later samples push some out.
+        # A uniform random key for every sample that ever passes: those with the smallest
+        # keys are a uniform random subset, of a class or of the whole past, and stay one
+        # when later samples push some out.
         key = torch.rand(len(rows), generator=self.generator, device=rows.device)
         capacity = self.budget * self.stream.classes.numel()
         if self.policy == "balanced":
             y = self.stream.targets(rows, torch.full_like(rows, task))
-            keep = torch.cat([self._smallest(key, (y == unit).nonzero()[:, 0], self.budget) for unit in y.unique()])
+            classes = [(y == unit).nonzero()[:, 0] for unit in y.unique()]
+            keep = torch.cat([one[key[one].argsort()[: self.budget]] for one in classes])
         else:
-            keep = self._smallest(key, torch.arange(len(rows), device=rows.device), capacity)
+            keep = key.argsort()[:capacity]
         rows, key = rows[keep], key[keep]
         seen_as = torch.full_like(rows, task)
         self.images = torch.cat([self.images, self.stream.raw(rows, seen_as)])
@@ -137,15 +140,9 @@ class Buffer:
         self.task = torch.cat([self.task, seen_as])
         self.key = torch.cat([self.key, key])
         if len(self) > capacity:
-            keep = self._smallest(self.key, torch.arange(len(self), device=rows.device), capacity)
-            self.images, self.y, self.task, self.key = (
-                kept[keep] for kept in (self.images, self.y, self.task, self.key)
-            )
-
-    @staticmethod
-    def _smallest(key: Tensor, among: Tensor, n: int) -> Tensor:
-        """The ``n`` positions of ``among`` whose keys are smallest (all, if there are fewer)."""
-        return among[key[among].argsort()[:n]]
+            keep = self.key.argsort()[:capacity]
+            self.images, self.y = self.images[keep], self.y[keep]
+            self.task, self.key = self.task[keep], self.key[keep]
 
     @property
     def nbytes(self) -> int:

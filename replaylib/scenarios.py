@@ -125,12 +125,12 @@ class Stream:
         return self.batch(picks, torch.full_like(picks, task))
 
     def active(self, task: Tensor, seen: int) -> Tensor:
-        """The output units among which each sample's class is chosen: the whole difference between the scenarios.
+        """The output units among which each sample's class is chosen.
 
         Parameters
         ----------
-        task : (n,) int64, the task of each sample; only the task-incremental scenario looks at it.
-        seen : how many tasks have arrived so far, the present one included; only class-incremental looks at it.
+        task : (n,) int64, the task of each sample; only task-incremental looks at it.
+        seen : how many tasks have arrived so far; only class-incremental looks at it.
 
         Returns
         -------
@@ -140,7 +140,9 @@ class Stream:
         if self.scenario == "domain":
             return torch.ones_like(unit, dtype=torch.bool)
         task_of_unit = unit // self.classes.shape[1]
-        return task_of_unit == task[:, None] if self.scenario == "task" else task_of_unit < seen
+        if self.scenario == "task":
+            return task_of_unit == task[:, None]
+        return task_of_unit < seen
 
 
 def class_order(classes: int, seed: int) -> Tensor:

@@ -33,26 +33,29 @@ def train(
     lr: float,
     watch: Watch | None = None,
 ) -> Result:
-    """Train ``net`` on one task after another, replaying what ``replay`` gives, and test it on all tasks after each.
+    """Train a network on one task after another, and test it on all tasks after each.
 
     Parameters
     ----------
-    iterations, batch : steps a task, and samples of the current task a step; as many are replayed.
     generator : draws the current task's samples, on the stream's device.
-    watch : called as ``watch(task, step, net)`` after every step (step counts from 1 within a task), to look only.
+    iterations : steps a task.
+    batch : samples of the current task a step; as many are replayed.
+    watch : called as ``watch(task, step, net)`` after every step, to look only;
+        steps count from 1 within a task.
 
     Raises
     ------
     InputError : the loss is no longer finite; names the task.
     """
-    # One optimizer for all tasks: its state is carried over (van de Ven et al. 2020, Methods).
+    # Its state is carried over from task to task (van de Ven et al. 2020, Methods).
     optimizer = torch.optim.Adam(net.parameters(), lr, betas=(0.9, 0.999), fused=True)
     untrained = evaluate(stream, net, seen=0)
     rows = []
     for task in range(stream.tasks):
         finite = torch.ones((), dtype=torch.bool, device=stream.device)
         for step in range(iterations):
-            loss = objective(stream, net, task, stream.draw(task, batch, generator), replay.sample(batch))
+            current = stream.draw(task, batch, generator)
+            loss = objective(stream, net, task, current, replay.sample(batch))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -60,24 +63,44 @@ def train(
             if watch:
                 watch(task, step + 1, net)
         if not finite:
-            raise InputError(f"the loss stopped being a finite number in task {task + 1}: use a smaller learning rate")
+            problem = f"the loss stopped being a finite number in task {task + 1}"
+            raise InputError(f"{problem}: use a smaller learning rate")
         replay.end(task)
         rows.append(evaluate(stream, net, seen=task + 1))
     return Result(torch.stack(rows), untrained)
 
 
-def objective(stream: Stream, net: Classifier, task: int, current: Batch, replayed: Batch | None) -> Tensor:
-    """The loss of one step, a scalar: current and replayed samples weighted 1/t and 1 - 1/t, t tasks having arrived."""
+def objective(
+    stream: Stream,
+    net: Classifier,
+    task: int,
+    current: Batch,
+    replayed: Batch | None,
+) -> Tensor:
+    """The loss of one step, a scalar.
+
+    When t tasks have arrived, current samples weigh 1/t and replayed ones 1 - 1/t
+    (van de Ven et al. 2020, Methods).
+    """
     seen = task + 1
-    loss = classification_loss(net(current.x), current.y, stream.active(current.task, seen))
+
+    def loss(batch: Batch) -> Tensor:
+        active = stream.active(batch.task, seen)
+        return classification_loss(net(batch.x), batch.y, active)
+
     if replayed is None:
-        return loss
-    replay_loss = classification_loss(net(replayed.x), replayed.y, stream.active(replayed.task, seen))
-    return loss / seen + (1 - 1 / seen) * replay_loss
+        return loss(current)
+    return loss(current) / seen + (1 - 1 / seen) * loss(replayed)
 
 
 def classification_loss(logits: Tensor, y: Tensor, active: Tensor) -> Tensor:
-    """Cross-entropy over the active output units, averaged over the batch: logits and active (n, outputs), y (n,)."""
+    """Cross-entropy over the active output units, averaged over the batch.
+
+    Parameters
+    ----------
+    logits, active : (n, outputs), the second bool.
+    y : (n,) int64, the target units.
+    """
     return F.cross_entropy(logits.masked_fill(~active, -torch.inf), y)
 
 

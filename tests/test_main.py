@@ -1,5 +1,6 @@
 """The command line, as it is typed, and as it is typed wrong."""
 
+import functools
 import json
 import os
 import re
@@ -122,7 +123,10 @@ def test_ctrl_c_is_clean(tmp_path):
         tmp_path / "kept",
     ]
     root = Path(__file__).resolve().parents[1]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=root, preexec_fn=heed, **pipes) as process:
         assert process.stderr is not None
         seen = ""
         deadline = time.monotonic() + 120

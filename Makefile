@@ -1,0 +1,63 @@
+# Every command here works as the first one after a download: it makes the environment .venv if it is not there yet.
+# Needs Python 3.11 or newer, make, and a package index to install from. Another interpreter: make PYTHON=python3.12 book
+PYTHON ?= python3
+# How far the chapters compute: quick (embedded data, two CPU cores) or paper (the published protocol, for a GPU).
+PROFILE ?= quick
+PORT ?= 8000
+ARGS ?=
+
+BIN := .venv/bin
+export REPLAYLIB_PROFILE := $(PROFILE)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-colab book serve notebooks test test-colab-newest lint lock wheel clean distclean
+
+help: ## Show this list
+	@echo "Usage: make TARGET    (the first one installs about 6 GB into .venv, most of it PyTorch with CUDA)"
+	@echo
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Settings: PYTHON=$(PYTHON)  PROFILE=$(PROFILE)  PORT=$(PORT)  ARGS='options for pytest'"
+
+setup: ## Make or refresh .venv; does nothing when nothing changed
+	@$(PYTHON) tools/environment.py
+
+setup-colab: ## Also make .venv-colab, with only what Colab has
+	@$(PYTHON) tools/environment.py --colab
+
+book: setup ## Execute every chapter and build the site into _build/html
+	@$(BIN)/python tools/book.py
+
+serve: book ## Build the book and serve it at http://localhost:8000 (PORT=...)
+	@echo "The book: http://localhost:$(PORT)/   Ctrl-C stops."
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+notebooks: setup ## Make chapters/*.ipynb, for Colab, from chapters/*.md
+	@$(BIN)/python tools/notebooks.py
+
+test: setup-colab ## Run all tests (some of them: ARGS="-k metrics")
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-colab-newest: ## Run the notebooks with the newest versions of what Colab has
+	@$(PYTHON) tools/environment.py --colab --newest
+	@$(BIN)/python -m pytest tests/test_notebooks.py -k colab $(ARGS)
+
+lint: setup ## Check style, types, and that notebooks match their chapters
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python tools/notebooks.py --check
+
+lock: setup ## Pin the newest versions that pyproject.toml allows in requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-annotate --upgrade \
+	  --custom-compile-command "make lock" pyproject.toml --output-file requirements.txt
+
+wheel: setup ## Build the library's wheel into dist/
+	@$(BIN)/python -m hatchling build --target wheel
+
+clean: ## Remove what was built: the site, its execution cache, the tools' caches
+	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the environments as well
+	rm -rf .venv .venv-colab

@@ -1,0 +1,48 @@
+"""What the book and the notebooks made from it must agree on: addresses and numbers."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+WORDS_A_MINUTE = 180
+
+
+def settings(root: Path = ROOT) -> dict[str, Any]:
+    """The book's `_config.yml`."""
+    config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    return config
+
+
+def site(repository: str) -> str:
+    """The address GitHub Pages gives to a repository's site, with a slash at its end."""
+    owner, name = urlsplit(repository).path.strip("/").removesuffix(".git").split("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
+def archive(repository: str, branch: str) -> str:
+    """The address of the repository as a zip file, which pip can install."""
+    return f"{repository.removesuffix('.git').rstrip('/')}/archive/refs/heads/{branch}.zip"
+
+
+def chapter_number(page: str) -> int | None:
+    """4 for `chapters/04_exact_replay`; None for a page that is no chapter.
+
+    Chapters keep the number in their file's name: "Exercise 4.2" stays that when a chapter is added or left out.
+    """
+    found = re.fullmatch(r"(?:.*/)?chapters/(\d+)_\w+", page)
+    return int(found[1]) if found else None
+
+
+def reading_minutes(source: str) -> int:
+    """How long a chapter takes to read, in steps of five minutes: its words, code included, at a pace for learning."""
+    return 5 * max(1, round(len(source.split()) / WORDS_A_MINUTE / 5))
+
+
+def chapters(root: Path = ROOT) -> list[Path]:
+    """The chapters' files, in order."""
+    return sorted(path for path in root.glob("chapters/*.md") if chapter_number(f"chapters/{path.stem}") is not None)

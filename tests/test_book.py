@@ -1,0 +1,304 @@
+"""The book's parts fit together, and what the project's own Sphinx extension and build command promise holds."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import course
+import pytest
+import yaml
+from pybtex.database import parse_file
+
+ROOT = course.ROOT
+COLUMNS = 88  # of code that a page shows without a scroll bar, see custom.css
+PAGES = [*course.chapters(ROOT), *sorted(ROOT.glob("book/*.md"))]
+
+
+def listed() -> list[str]:
+    """The pages in _toc.yml, in reading order."""
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    return [contents["root"], *(page["file"] for part in contents["parts"] for page in part["chapters"])]
+
+
+def test_contents_list_every_chapter_in_order() -> None:
+    chapters = [page for page in listed() if page.startswith("chapters/")]
+    assert chapters == [f"chapters/{path.stem}" for path in course.chapters(ROOT)]
+
+
+def test_contents_list_only_what_exists_and_nothing_twice() -> None:
+    assert [page for page in listed() if not (ROOT / f"{page}.md").is_file()] == []
+    assert len(set(listed())) == len(listed())
+
+
+def test_contents_leave_no_page_out() -> None:
+    assert {path.relative_to(ROOT).with_suffix("").as_posix() for path in PAGES} == set(listed())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_cited_key_is_in_the_bibliography(page: Path) -> None:
+    known = set(parse_file(str(ROOT / "book" / "references.bib"), bib_format="bibtex").entries)
+    roles = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", page.read_text(encoding="utf-8"))
+    assert {key.strip() for keys in roles for key in keys.split(",")} - known == set()
+
+
+@pytest.mark.parametrize("chapter", course.chapters(ROOT), ids=lambda path: path.stem)
+def test_code_that_is_shown_fits_the_page(chapter: Path) -> None:
+    """The notebook holds all code that the page shows, the library's included."""
+    shown = []
+    for cell in json.loads(chapter.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"][2:]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            shown += re.findall(r"^```python\n(.*?)^```$", source, re.MULTILINE | re.DOTALL)
+        elif not cell["metadata"].get("tags"):
+            shown.append(source)
+    assert shown
+    assert [line for source in shown for line in source.splitlines() if len(line) > COLUMNS] == []
+
+
+def test_no_file_names_a_package_registry() -> None:
+    registries = [
+        ".".join(parts) for parts in [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "com"), ("docker", "io")]
+    ]
+    registries += [".".join(parts) for parts in [("ghcr", "io"), ("download", "pytorch"), ("anaconda", "org")]]
+    made = ("_build", "dist", ".git", "__pycache__")
+    files = [
+        path
+        for path in ROOT.rglob("*")
+        if path.suffix
+        in {".cfg", ".cff", ".css", ".in", ".ipynb", ".js", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
+        or path.name in {"Makefile", "run"}
+        if not any(part in made or part.startswith(".venv") or part.endswith("_cache") for part in path.parts)
+    ]
+    assert ROOT / "pyproject.toml" in files
+    found = [
+        f"{path.relative_to(ROOT)} names {name}"
+        for path in files
+        if path.is_file()
+        for name in registries
+        if name in path.read_text(encoding="utf-8", errors="replace")
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("repository", "site"),
+    [
+        ("https://github.com/example/replay-course", "https://example.github.io/replay-course/"),
+        ("https://github.com/Example/course.git", "https://example.github.io/course/"),
+        ("https://github.com/Example/example.github.io/", "https://example.github.io/"),
+    ],
+)
+def test_site_address_comes_from_the_repository(repository: str, site: str) -> None:
+    assert course.site(repository) == site
+
+
+def test_archive_address_is_what_pip_installs() -> None:
+    address = "https://github.com/a/b/archive/refs/heads/main.zip"
+    assert (
+        course.archive("https://github.com/a/b.git", "main")
+        == course.archive("https://github.com/a/b/", "main")
+        == address
+    )
+
+
+def test_chapters_are_numbered_by_their_file() -> None:
+    assert [course.chapter_number(page) for page in ("chapters/04_exact_replay", "book/04_x", "chapters/index")] == [
+        4,
+        None,
+        None,
+    ]
+
+
+# A small book, built by the project's own command
+
+FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n\n"
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+SHOW = (
+    f"from base64 import b64decode\nfrom IPython.display import Image, display\npixel = Image(b64decode('{PIXEL}'))\n"
+)
+CHAPTER = (
+    FRONT
+    + """\
+# Exact replay
+
+```{chapter-times}
+```
+
+It was found early {cite:p}`Doe2001`, and shown by {cite:t}`Doe2001`.
+
+```{math}
+:label: eq-a
+a
+```
+
+```{code-cell} python
+print("the library says", open("../replaylib/lib.py").read())
+"""
+    + SHOW
+    + """\
+display(pixel, metadata={"image/png": {"alt": "One red pixel."}})
+```
+
+```{code-cell} python
+:tags: [hide-input]
+
+from IPython.display import HTML
+
+HTML("<table class='dataframe'><thead><tr><th></th><th>accuracy</th></tr></thead></table>")
+```
+
+```{exercise}
+:label: ex-a
+Do.
+```
+"""
+)
+
+
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(folder / "tools" / "book.py")], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with this project's tools and settings and one chapter, built once."""
+    folder = tmp_path_factory.mktemp("book")
+    for name in ("tools", "book/_ext", "book/_static"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("_config.yml", "requirements.txt"):
+        shutil.copyfile(ROOT / name, folder / name)
+    files = {
+        "_toc.yml": "format: jb-book\nroot: book/intro\nparts:\n- caption: Chapters\n  numbered: 1\n  chapters:\n"
+        "  - file: chapters/04_exact\n- caption: More\n  chapters:\n  - file: book/bibliography\n",
+        "book/intro.md": "# Welcome\n\nSee {ref}`ex-a` and {eq}`eq-a`.\n",
+        "book/bibliography.md": "# Bibliography\n\n```{bibliography}\n```\n",
+        "book/references.bib": "@misc{Doe2001, author={Doe, Dee and Fox, Eve}, title={Memory}, year=2001}\n",
+        "book/results/README.md": "none\n",
+        "chapters/04_exact.md": CHAPTER,
+        "chapters/04_exact.ipynb": json.dumps({"made": "for Colab"}),
+        "replaylib/lib.py": "one",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    built = build(folder)
+    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+    assert f"The book is built: {folder}/_build/html/index.html" in built.stdout
+    return folder
+
+
+def page(folder: Path, name: str) -> str:
+    return (folder / "_build" / "html" / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_output_images_carry_their_alternative_text(small_book: Path) -> None:
+    assert re.search(r'<img [^>]*alt="One red pixel\."', page(small_book, "chapters/04_exact"))
+
+
+def test_chapter_is_numbered_by_its_file_in_the_page(small_book: Path) -> None:
+    chapter, intro = page(small_book, "chapters/04_exact"), page(small_book, "book/intro")
+    assert re.search(r"<h1>.*4\. .*Exact replay", chapter)
+    assert "Exercise 4.1" in chapter
+    assert "Exercise 4.1" in intro
+    assert "(4.1)" in intro
+
+
+def test_chapter_says_how_long_it_takes(small_book: Path) -> None:
+    text = page(small_book, "chapters/04_exact")
+    assert re.search(
+        r"Reading takes about 5 minutes; running all of it took \d+ seconds when this page was built\.", text
+    )
+
+
+def test_launch_button_leads_to_the_notebook(small_book: Path) -> None:
+    address = "https://colab.research.google.com/github/example/replay-course/blob/main/chapters/04_exact.ipynb"
+    assert address in page(small_book, "chapters/04_exact")
+
+
+def test_download_is_the_notebook_made_for_jupyter(small_book: Path) -> None:
+    offered = small_book / "_build" / "html" / "_sources" / "chapters" / "04_exact.ipynb"
+    assert json.loads(offered.read_text()) == {"made": "for Colab"}
+
+
+def test_citations_have_round_brackets(small_book: Path) -> None:
+    text = re.sub(r"<[^>]+>", "", page(small_book, "chapters/04_exact"))
+    assert "found early (Doe and Fox, 2001), and shown by Doe and Fox (2001)." in text
+
+
+@pytest.mark.parametrize("name", ["book/intro", "book/bibliography", "chapters/04_exact"])
+def test_page_loads_nothing_from_elsewhere(small_book: Path, name: str) -> None:
+    html = page(small_book, name)
+    loaded = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"([^\"]+)\"", html)
+    loaded += re.findall(r"<link[^>]*rel=\"(?:stylesheet|preload|icon)\"[^>]*href=\"([^\"]+)\"", html)
+    assert loaded
+    assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
+    assert "thebe" not in html.lower()
+    missing = [
+        a for a in loaded if not (small_book / "_build" / "html" / name).parent.joinpath(a.split("?")[0]).exists()
+    ]
+    assert missing == []
+
+
+def test_mathematics_is_served_by_the_site(small_book: Path) -> None:
+    script = "_static/vendor/mathjax/tex-svg-full.js"
+    assert script in page(small_book, "chapters/04_exact")
+    assert (small_book / "_build" / "html" / script).stat().st_size > 1_000_000
+
+
+def test_markup_suits_screen_readers(small_book: Path) -> None:
+    assert 'role="listitem"' in page(small_book, "book/bibliography")
+    chapter = page(small_book, "chapters/04_exact")
+    assert "<th>accuracy</th>" in chapter
+    assert "<th></th>" not in chapter
+    assert 'aria-label="Toggle hidden content"' not in chapter
+
+
+def test_pages_know_their_published_address(small_book: Path) -> None:
+    assert '<link rel="canonical" href="https://example.github.io/replay-course/chapters/04_exact.html"' in page(
+        small_book, "chapters/04_exact"
+    )
+
+
+def test_unchanged_book_executes_nothing(small_book: Path) -> None:
+    built = build(small_book)
+    assert built.returncode == 0
+    assert "Executing" not in built.stdout + built.stderr
+
+
+def test_changed_library_executes_chapters_again(small_book: Path) -> None:
+    (small_book / "replaylib" / "lib.py").write_text("two")
+    assert build(small_book).returncode == 0
+    assert "the library says two" in page(small_book, "chapters/04_exact")
+
+
+def build_with(folder: Path, more: str) -> subprocess.CompletedProcess[str]:
+    (folder / "chapters" / "04_exact.md").write_text(CHAPTER + more)
+    return build(folder)
+
+
+def test_warnings_fail_the_build_every_time(small_book: Path) -> None:
+    more = f"\n{{ref}}`nowhere`\n\n```{{code-cell}} python\n{SHOW}display(pixel)\n```\n"
+    for built in (build_with(small_book, more), build_with(small_book, more)):
+        assert built.returncode == 1
+        assert "undefined label: 'nowhere'" in built.stderr
+        assert re.search(r"04_exact\.md:\d+: WARNING: this cell shows an image without alternative text", built.stderr)
+        assert "The book is built" not in built.stdout
+
+
+def test_failing_cell_fails_the_build_and_shows_the_cell(small_book: Path) -> None:
+    built = build_with(small_book, "\n```{code-cell} python\nweight = 1\nweight / 0\n```\n")
+    assert built.returncode == 1
+    shown = built.stderr.partition("--- chapters/04_exact: the cell that failed")[2]
+    assert "weight / 0" in shown
+    assert "ZeroDivisionError: division by zero" in shown
+    assert "nbclient" not in shown
+
+
+def test_unknown_profile_is_refused(small_book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLAYLIB_PROFILE", "fast")
+    built = build(small_book)
+    assert built.returncode == 1
+    assert built.stderr == "error: PROFILE=fast is not a profile: choose quick or paper\n"

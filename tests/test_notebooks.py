@@ -1,0 +1,361 @@
+"""The notebooks: as Colab's users meet them, and the converter that makes them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import course
+import nbformat
+import notebooks
+import pytest
+from book_index import index
+from myst_blocks import ChapterError, Place
+from nbclient import NotebookClient
+from plain_markdown import Converter
+
+ROOT = course.ROOT
+CHAPTERS = course.chapters(ROOT)
+COLAB = ROOT / ".venv-colab" / "bin" / "python"
+FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n"
+
+
+def named(path: Path) -> str:
+    return path.stem
+
+
+# The published notebooks
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
+def test_notebook_agrees_with_its_chapter(chapter: Path) -> None:
+    made = notebooks.convert(chapter, ROOT, index(ROOT))
+    assert chapter.with_suffix(".ipynb").read_text(encoding="utf-8") == made, "run `make notebooks`"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
+def test_notebook_is_valid_and_holds_no_output(chapter: Path) -> None:
+    notebook = nbformat.read(chapter.with_suffix(".ipynb"), as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.outputs for cell in notebook.cells if cell.cell_type == "code" and cell.outputs] == []
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library as Colab would install it, built from this folder without a network."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)], cwd=ROOT, check=True)
+    [built] = folder.glob("replaylib-*.whl")
+    return built
+
+
+@pytest.fixture
+def colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kernel named `colab` in the bare environment, as after the start of a runtime; its empty working folder."""
+    if not COLAB.exists():
+        pytest.fail(".venv-colab is missing: run `make setup-colab`, or `make test`")
+    uv = [sys.executable, "-m", "uv", "pip", "uninstall", "--quiet", "--python", str(COLAB), "replaylib"]
+    subprocess.run(uv, check=True, capture_output=True)
+    spec = {
+        "argv": [str(COLAB), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Colab",
+        "language": "python",
+        "env": {"COLAB_RELEASE_TAG": "release-colab_test", "OMP_NUM_THREADS": "1"},
+    }
+    kernel = tmp_path / "jupyter" / "kernels" / "colab"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("REPLAYLIB_PROFILE", "quick")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    empty = tmp_path / "content"
+    empty.mkdir()
+    return empty
+
+
+def installed(*names: str) -> dict[str, str]:
+    """The versions of packages in the bare environment."""
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
+    found = subprocess.run([str(COLAB), "-c", code], capture_output=True, text=True, check=True)
+    versions: dict[str, str] = json.loads(found.stdout)
+    return versions
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
+def test_notebook_runs_in_colab(chapter: Path, colab: Path, wheel: Path) -> None:
+    before = installed("torch", "torchvision", "numpy")
+    text = chapter.with_suffix(".ipynb").read_text(encoding="utf-8")
+    settings = course.settings()["repository"]
+    address = course.archive(settings["url"], settings["branch"])
+    assert text.count(address) == 1
+    notebook = nbformat.reads(text.replace(address, str(wheel)), as_version=4)
+    NotebookClient(notebook, kernel_name="colab", timeout=600, resources={"metadata": {"path": str(colab)}}).execute()
+    assert installed("torch", "torchvision", "numpy") == before
+    assert installed("replaylib")
+    where = subprocess.run(
+        [str(COLAB), "-c", "import replaylib; print(replaylib.__file__)"], cwd=colab, capture_output=True, text=True
+    )
+    assert ".venv-colab" in where.stdout, "the notebook used the project's folder, not what was installed"
+
+
+def install_cell() -> str:
+    return notebooks.INSTALL.format(archive="https://example.org/course.zip")
+
+
+def test_install_cell_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    monkeypatch.setenv("REPLAYLIB_PROFILE", "paper")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("the cell ran a command"))
+    exec(install_cell(), {})
+    assert os.environ["REPLAYLIB_PROFILE"] == "paper"
+
+
+def test_install_cell_chooses_the_quick_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    monkeypatch.setenv("REPLAYLIB_PROFILE", "to be removed")
+    del os.environ["REPLAYLIB_PROFILE"]
+    exec(install_cell(), {})
+    assert os.environ["REPLAYLIB_PROFILE"] == "quick"
+
+
+def test_failed_installation_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = []
+
+    def failing(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: no such address\n")
+
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "any")
+    monkeypatch.setattr(subprocess, "run", failing)
+    with pytest.raises(
+        SystemExit, match=r"could not be installed from https://example.org/course.zip.*no such address"
+    ) as e:
+        exec(install_cell(), {})
+    assert "\n" not in str(e.value)
+    assert "--no-deps" in commands[0]
+
+
+# The converter
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A small book of two chapters and a glossary."""
+    files = {
+        "_config.yml": "repository: {url: https://github.com/Someone/my-fork, branch: main}\n"
+        "bibtex_bibfiles: [book/references.bib]\n",
+        "book/references.bib": "@article{Three, author={Ann {van den Berg} and Bo Roe and Cy Poe}, title={On replay},"
+        " journal={Sleep}, year={1995}, doi={10.1/x(1)y}}\n"
+        "@book{Two, author={Dee Doe and Eve Fox}, title={Memory}, publisher={P}, year={2001}}\n",
+        "book/glossary.md": "# Glossary\n\n:::{glossary}\nReplay\n  Again.\n\nexact replay\n  Stored.\n:::\n",
+        "book/replay.svg": "<svg/>",
+        "replaylib/lib.py": "A = 1\n\n\ndef double(x):\n    return 2 * x\n\n\nB = 2\n",
+        "chapters/01_one.md": FRONT + "(first-label)=\n# One\n\n```{exercise}\n:label: ex-one\nDo.\n```\n",
+        "chapters/04_four.md": FRONT
+        + "# Four\n\n```{math}\n:label: eq-a\na\n```\n\n$$\nb\n$$ (eq-b)\n\n"
+        + "```{figure} ../book/replay.svg\n:name: fig-a\n:alt: A.\n```\n\n"
+        + "```{exercise} Count\n:label: ex-a\nHow *many*?\n```\n\n````{exercise}\n:label: ex-b\nAnd?\n````\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def converter(book: Path) -> Converter:
+    return notebooks.converter(book / "chapters" / "04_four.md", book, index(book))
+
+
+def plain(converter: Converter, source: str) -> str:
+    return converter.convert(source, Place(Path("chapters/04_four.md"), 1))
+
+
+SITE = "https://someone.github.io/my-fork/"
+BLOB = "https://github.com/Someone/my-fork/blob/main/"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{cite:p}`Three,Two`", "([van den Berg et al., 1995](https://doi.org/10.1/x%281%29y); Doe and Fox, 2001)"),
+        ("{cite}`Two`", "(Doe and Fox, 2001)"),
+        ("{cite:t}`Three` says", "[van den Berg et al. (1995)](https://doi.org/10.1/x%281%29y) says"),
+        ("{term}`replay`", f"[*replay*]({SITE}book/glossary.html#term-Replay)"),
+        ("{term}`replays <exact replay>`", f"[*replays*]({SITE}book/glossary.html#term-exact-replay)"),
+        ("{doc}`01_one`", f"[One]({SITE}chapters/01_one.html)"),
+        ("{doc}`the words </book/glossary>`", f"[the words]({SITE}book/glossary.html)"),
+        ("{ref}`first-label`", f"[One]({SITE}chapters/01_one.html#first-label)"),
+        ("{ref}`there <first-label>`", f"[there]({SITE}chapters/01_one.html#first-label)"),
+        ("{ref}`ex-b`", "Exercise 4.2"),
+        ("{ref}`ex-one`", f"[Exercise 1.1]({SITE}chapters/01_one.html#ex-one)"),
+        ("{numref}`fig-a`, {numref}`picture %s <fig-a>`", "Fig. 4.1, picture 4.1"),
+        ("{eq}`eq-b`", "(4.2)"),
+        ("{math}`a^2` and $b_{1}$", "$a^2$ and $b_{1}$"),
+        ("{func}`~replaylib.train.fit` {py:class}`Buffer`", "`fit` `Buffer`"),
+        ("`{ref}` and ``{eq}`x` `` stay", "`{ref}` and ``{eq}`x` `` stay"),
+        ("[one](01_one.md)", f"[one]({SITE}chapters/01_one.html)"),
+        ("[one](01_one.md#first-label)", f"[one]({SITE}chapters/01_one.html#first-label)"),
+        ("[code](../replaylib/lib.py)", f"[code]({BLOB}replaylib/lib.py)"),
+        (
+            "[out](https://example.org/a_b) <https://example.org>",
+            "[out](https://example.org/a_b) <https://example.org>",
+        ),
+        ("% a comment\n\n(a-label)=\n## Title\n\ntext", "## Title\n\ntext"),
+        ("one\n\n+++\n\ntwo", "one\n\ntwo"),
+        ("```{chapter-times}\n```", "Reading takes about 5 minutes."),
+        ("```python\n# {ref}`x` and [y](z)\n```", "```python\n# {ref}`x` and [y](z)\n```"),
+        ("```{note}\nOne\n\n- two\n```", "> **Note**\n>\n> One\n>\n> - two"),
+        (":::{seealso} One\ntwo\n:::", "> **See also**\n>\n> One\n>\n> two"),
+        ("```{admonition} *You* learn\n:class: tip\nOne\n```", "> **\\*You\\* learn**\n>\n> One".replace("\\", "")),
+        (
+            "````{important}\n```{math}\nx\n```\n````",
+            "> **Important**\n>\n> $$\n> x\n> $$",
+        ),
+        (
+            "```{admonition} More\n:class: note dropdown\nOne\n```",
+            "<details>\n<summary><b>More</b></summary>\n\nOne\n\n</details>",
+        ),
+        (
+            ":::{dropdown} Why `x`?\n---\nopen: true\n---\nOne\n:::",
+            "<details>\n<summary><b>Why <code>x</code>?</b></summary>\n\nOne\n\n</details>",
+        ),
+        ("```{math}\n:label: eq-a\na\n```", "$$\na\n\\tag{4.1}\n$$"),
+        ("```{math}\na &= b \\\\\nc &= d\n```", "$$\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n$$"),
+        ("$$\nb\n$$ (eq-b)", "$$\nb\n\\tag{4.2}\n$$"),
+        ("\\begin{align*}\na &= b\n\\end{align*}\n\nafter", "$$\n\\begin{align*}\na &= b\n\\end{align*}\n$$\n\nafter"),
+        (
+            "```{figure} ../book/replay.svg\n:name: fig-a\n:alt: A box.\n\nA {term}`replay`.\n```",
+            f"![A box.]({SITE}_images/replay.svg)\n\n**Fig. 4.1.** A [*replay*]({SITE}book/glossary.html#term-Replay).",
+        ),
+        ("```{image} ../book/replay.svg\n:alt: A box.\n```", f"![A box.]({SITE}_images/replay.svg)"),
+        ("```{exercise} Count\n:label: ex-a\nHow *many*?\n```", "**Exercise 4.1: Count**\n\nHow *many*?"),
+        (
+            "```{solution} ex-b\n:class: dropdown\nSo.\n```",
+            "<details>\n<summary><b>Solution to Exercise 4.2</b></summary>\n\nSo.\n\n</details>",
+        ),
+        (
+            "```{literalinclude} ../replaylib/lib.py\n:pyobject: double\n:language: python\n```",
+            f"From [`replaylib/lib.py`]({BLOB}replaylib/lib.py):\n\n```python\ndef double(x):\n    return 2 * x\n```",
+        ),
+        (
+            "```{literalinclude} ../replaylib/lib.py\n:lines: 1,8\n```",
+            f"From [`replaylib/lib.py`]({BLOB}replaylib/lib.py):\n\n```python\nA = 1\nB = 2\n```",
+        ),
+    ],
+)
+def test_becomes_plain_markdown(converter: Converter, source: str, expected: str) -> None:
+    assert plain(converter, source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("one\n\n```{glue} x\n```", r"04_four.md:3: \{glue\}"),
+        ("```{note}\n:class: tip\n\n{glue}`x`\n```", r"04_four.md:4: the role \{glue\}"),
+        ("- item\n\n  ```{note}\n  text\n  ```", r"04_four.md:3: \{note\} inside a list"),
+        ("{cite:p}`Nobody2000`", r"no entry 'Nobody2000'"),
+        ("{term}`recall`", r"the glossary has no term 'recall'"),
+        ("{ref}`nowhere`", r"no page has a label 'nowhere'"),
+        ("[x](99_none.md)", r"no page chapters/99_none"),
+        ("[x](none.txt)", r"no file none.txt"),
+        ("text[^1]\n\n[^1]: note", r"04_four.md:3: a footnote"),
+        ("Term\n: meaning", r"04_four.md:1: a definition list"),
+        ("\\begin{align}\na\n\\end{align}", r"04_four.md:1: an environment that numbers itself"),
+        ("```{figure} ../book/replay.svg\ncaption\n```", r"needs :alt:"),
+        ("```{figure} ../book/none.svg\n:alt: A.\n```", r"no file ../book/none.svg"),
+        ("```{exercise}\n:label: ex-a\n:nonumber:\nDo.\n```", r":nonumber:"),
+        ("```{literalinclude} ../replaylib/lib.py\n:pyobject: gone\n```", r"gone"),
+        ("```{literalinclude} ../replaylib/none.py\n```", r"none.py"),
+        ("```{code-cell} python\n1\n```", r"\{code-cell\}"),
+        ("```{dropdown} Why `x`?\nOne\n```", r"04_four.md:1: .*fence it with :::"),
+        ("[a {term}`replay` link](01_one.md)", r"the role \{term\} stands where"),
+    ],
+)
+def test_refuses_what_a_notebook_cannot_show(converter: Converter, source: str, message: str) -> None:
+    with pytest.raises(ChapterError, match=message):
+        plain(converter, source)
+
+
+def cells(book: Path, body: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """The cells that a chapter's body becomes, without those that begin every notebook."""
+    chapter = book / "chapters" / "05_five.md"
+    chapter.write_text(FRONT + "# Five\n\n" + body)
+    made = json.loads(notebooks.convert(chapter, book, index(book)))["cells"]
+    assert [cell["cell_type"] for cell in made[:2]] == ["markdown", "code"]
+    return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"]) for cell in made[2:]]
+
+
+def test_notebook_begins_with_its_title_and_the_install_cell(book: Path) -> None:
+    made = json.loads(notebooks.convert(book / "chapters" / "04_four.md", book, index(book)))["cells"]
+    assert "".join(made[0]["source"]).startswith(
+        f"# 4. Four\n\n[This chapter in the book]({SITE}chapters/04_four.html)"
+    )
+    assert "https://github.com/Someone/my-fork/archive/refs/heads/main.zip" in "".join(made[1]["source"])
+
+
+def test_text_is_cut_at_cells_and_second_level_headings(book: Path) -> None:
+    body = "a\n\n```{code-cell} python\n1 + 1\n```\n\nb\n\n## C\n\nc\n\n```python\n## no heading\n```\n\n### D\n"
+    assert cells(book, body) == [
+        ("markdown", "a", {}),
+        ("code", "1 + 1", {}),
+        ("markdown", "b", {}),
+        ("markdown", "## C\n\nc\n\n```python\n## no heading\n```\n\n### D", {}),
+    ]
+
+
+def test_hidden_code_is_folded(book: Path) -> None:
+    body = "```{code-cell} python\n:tags: [hide-input, keep]\n\n1\n```\n"
+    [(_, source, metadata)] = cells(book, body)
+    assert source == "# @title Show the code\n1"
+    assert metadata == {"tags": ["hide-input", "keep"], "cellView": "form", "jupyter": {"source_hidden": True}}
+
+
+def test_solution_with_cells_runs_and_is_folded(book: Path) -> None:
+    body = (
+        "```{exercise-start}\n:label: ex-five\n```\nDo.\n```{exercise-end}\n```\n\n"
+        "```{solution-start} ex-five\n:class: dropdown\n```\n\nSo:\n\n```{code-cell} python\n1\n```\n\n"
+        "```{solution-end}\n```\n\nAfter.\n"
+    )
+    text, code, after = cells(book, body)
+    assert text[1] == (
+        "**Exercise 5.1**\n\nDo.\n\n<details>\n<summary><b>Solution to Exercise 5.1</b></summary>\n\nSo:\n\n</details>"
+    )
+    assert code[1:] == (
+        "# @title Solution to Exercise 5.1\n1",
+        {"cellView": "form", "jupyter": {"source_hidden": True}},
+    )
+    assert after[1] == "After."
+
+
+def test_references_are_listed_once_and_only_if_cited(book: Path) -> None:
+    made = cells(book, "{cite:p}`Two` {cite:t}`Three` {cite:p}`Two`")
+    assert made[-1][1].startswith("## References\n\n- Dee Doe and Eve Fox. *Memory*. P, 2001.\n- Ann van den Berg,")
+    assert made[-1][1].count("Eve Fox") == 1
+    assert len(cells(book, "nothing")) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("```{solution-start} ex-a\n```\n\nSo.\n", r"05_five.md:9: this \{solution-start\} has no"),
+        ("# Another title\n", r"one first-level heading"),
+    ],
+)
+def test_refuses_a_malformed_chapter(book: Path, body: str, message: str) -> None:
+    with pytest.raises(ChapterError, match=message):
+        cells(book, body)
+
+
+def test_command_writes_then_agrees_then_finds_a_difference(book: Path) -> None:
+    command = [sys.executable, str(ROOT / "tools" / "notebooks.py"), "--root", str(book)]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    assert subprocess.run([*command, "--check"], capture_output=True).returncode == 0
+    with (book / "chapters" / "01_one.md").open("a") as chapter:
+        chapter.write("\nmore\n")
+    checked = subprocess.run([*command, "--check"], capture_output=True, text=True)
+    assert checked.returncode == 1
+    assert checked.stdout == "chapters/01_one.ipynb does not match its chapter: run `make notebooks`\n"
