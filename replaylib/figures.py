@@ -12,7 +12,6 @@ import seaborn as sns
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from replaylib.errors import InputError
@@ -115,9 +114,8 @@ def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = Non
     sns.stripplot(**shared, color="0.15", size=3.5, jitter=0.12)
     if chance is not None:
         ax.axhline(chance, color="0.3", linestyle=":", linewidth=1)
-        ax.annotate(
-            f"guessing ({chance:.0f} %)", (0.99, chance + 1), xycoords=("axes fraction", "data"), ha="right", size=8
-        )
+        words = f"guessing ({chance:.0f} %)"
+        ax.annotate(words, (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", size=8)
     ax.set(xlabel="", ylabel="accuracy after the last task (%)", ylim=(0, 103))
 
 
@@ -137,8 +135,3 @@ def images(axes: Sequence[Axes], pictures: Tensor, titles: Sequence[str] = ()) -
         ax.set_axis_off()
         if titles:
             ax.set_title(titles[number], size=9)
-
-
-def whole_numbers(ax: Axes) -> None:
-    """Ticks of the x axis at whole numbers only."""
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))

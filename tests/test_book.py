@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import course
 import pytest
@@ -172,8 +173,10 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copyfile(ROOT / name, folder / name)
     files = {
         "_toc.yml": "format: jb-book\nroot: book/intro\nparts:\n- caption: Chapters\n  numbered: 1\n  chapters:\n"
-        "  - file: chapters/04_exact\n- caption: More\n  chapters:\n  - file: book/bibliography\n",
+        "  - file: chapters/04_exact\n- caption: More\n  chapters:\n"
+        "  - file: book/results\n  - file: book/bibliography\n",
         "book/intro.md": "# Welcome\n\nSee {ref}`ex-a` and {eq}`eq-a`.\n",
+        "book/results.md": FRONT + "# Results\n\n```{code-cell} python\nprint(1 + 1, '= 2')\n```\n",
         "book/bibliography.md": "# Bibliography\n\n```{bibliography}\n```\n",
         "book/references.bib": "@misc{Doe2001, author={Doe, Dee and Fox, Eve}, title={Memory}, year=2001}\n",
         "book/results/README.md": "none\n",
@@ -214,8 +217,14 @@ def test_chapter_says_how_long_it_takes(small_book: Path) -> None:
 
 
 def test_launch_button_leads_to_the_notebook(small_book: Path) -> None:
-    address = "https://colab.research.google.com/github/example/replay-course/blob/main/chapters/04_exact.ipynb"
+    path = urlsplit(course.settings(ROOT)["repository"]["url"]).path
+    address = f"https://colab.research.google.com/github{path}/blob/main/chapters/04_exact.ipynb"
     assert address in page(small_book, "chapters/04_exact")
+
+
+def test_executed_pages_without_a_notebook_have_no_launch_button(small_book: Path) -> None:
+    assert "2 = 2" in page(small_book, "book/results")
+    assert "colab.research.google.com" not in page(small_book, "book/results")
 
 
 def test_download_is_the_notebook_made_for_jupyter(small_book: Path) -> None:
@@ -257,9 +266,9 @@ def test_markup_suits_screen_readers(small_book: Path) -> None:
 
 
 def test_pages_know_their_published_address(small_book: Path) -> None:
-    assert '<link rel="canonical" href="https://example.github.io/replay-course/chapters/04_exact.html"' in page(
-        small_book, "chapters/04_exact"
-    )
+    site = course.site(course.settings(ROOT)["repository"]["url"])
+    canonical = f'<link rel="canonical" href="{site}chapters/04_exact.html"'
+    assert canonical in page(small_book, "chapters/04_exact")
 
 
 def test_unchanged_book_executes_nothing(small_book: Path) -> None:

@@ -128,6 +128,15 @@ def repair_body(app: Sphinx, page: str, template: str, context: dict[str, Any], 
         context["body"] = context.get("body", "").replace(fault, repair)
 
 
+def launch_chapters_only(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Take the Colab button off executed pages that are no chapters: there is no notebook that it could open."""
+    if course.chapter_number(page) is None:
+        buttons = context.get("header_buttons", [])
+        context["header_buttons"] = [button for button in buttons if button.get("label") != "launch-buttons"]
+
+
 def keep_meanings_apart_from_types(
     app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
@@ -167,6 +176,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-updated", number_by_file_name, priority=900)
     app.connect("autodoc-process-docstring", keep_meanings_apart_from_types, priority=400)
     app.connect("html-page-context", repair_body)
+    app.connect("html-page-context", launch_chapters_only, priority=900)
     app.connect("build-finished", add_mathjax)
     app.connect("build-finished", offer_readable_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
