@@ -52,6 +52,7 @@ class Experiment:
         method(self.method).settle(self.scenario, {"budget": self.budget, "policy": self.policy})
         if self.budget is not None and self.policy is not None:
             Buffer.check(self.budget, self.policy)
+            _within("budget", self.budget, 1, 1_000_000)
 
     @property
     def id(self) -> str:

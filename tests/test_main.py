@@ -75,6 +75,10 @@ def test_list_and_info_name_what_there_is(capsys):
         (["run", "split-digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
         (["run", "split-digits", "--method", "none", "--budget", "5"], "method none has no budget"),
         (["run", "split-digits", "--method", "exact", "--budget", "0"], "budget is 0"),
+        (
+            ["run", "split-digits", "--method", "exact", "--budget", "9" * 30],
+            "expected a whole number from 1 to 1000000",
+        ),
         (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "choose balanced or reservoir"),
         (["run", "split-digits", "--tasks", "3"], "10 classes cannot be shared out equally over 3 tasks"),
         (["run", "split-digits", "--tasks", "10", "--scenario", "task"], "nothing to tell apart"),
