@@ -8,8 +8,12 @@ from typing import Any
 from replaylib.errors import InputError, unknown
 from replaylib.methods import method
 from replaylib.protocols import protocol
+from replaylib.penalties import check_strength
 from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
+
+#: The fields of an experiment that methods take as options.
+OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class Experiment:
     iterations: int
     budget: int | None = None
     policy: str | None = None
+    strength: float | None = None
+    gate_prop: float | None = None
+    latent: int | None = None
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
@@ -49,10 +56,25 @@ class Experiment:
             raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
         for units in self.hidden:
             _within("hidden", units, 1, 10_000)
-        method(self.method).settle(self.scenario, {"budget": self.budget, "policy": self.policy})
+        m = method(self.method)
+        m.settle(self.scenario, self.options)
+        missing = [name for name in m.options if getattr(self, name) is None]
+        if missing:
+            raise InputError(f"method {self.method} needs {', '.join(missing)}: use experiment(), which fills them in")
         if self.budget is not None and self.policy is not None:
             Buffer.check(self.budget, self.policy)
             _within("budget", self.budget, 1, 1_000_000)
+        if self.strength is not None:
+            check_strength(self.strength)
+        if self.gate_prop is not None and not 0 <= self.gate_prop < 1:
+            raise InputError(f"gate_prop is {self.gate_prop:g}: the fraction of units off lies from 0 up to, not at, 1")
+        if self.latent is not None:
+            _within("latent", self.latent, 1, 10_000)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's options, by name; None for those that it does not take."""
+        return {name: getattr(self, name) for name in OPTIONS}
 
     @property
     def id(self) -> str:
@@ -83,11 +105,15 @@ def experiment(
     iterations: int | None = None,
     budget: int | None = None,
     policy: str | None = None,
+    strength: float | None = None,
+    gate_prop: float | None = None,
+    latent: int | None = None,
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place."""
     p = protocol(protocol_name)
     scenario = p.scenario if scenario is None else scenario
-    options: dict[str, Any] = method(method_name).settle(scenario, {"budget": budget, "policy": policy})
+    chosen = {"budget": budget, "policy": policy, "strength": strength, "gate_prop": gate_prop, "latent": latent}
+    options: dict[str, Any] = method(method_name).settle(scenario, chosen, p.name)
     return Experiment(
         protocol=p.name,
         scenario=scenario,

@@ -1,13 +1,65 @@
-"""The table from a method's name to its parts."""
+"""The table from a method's name to its parts, and the hyper-parameters that each was published with."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import NamedTuple
 
 import torch
 
+from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError, unknown
-from replaylib.replay import Buffer, Everything, Nothing, Replay
+from replaylib.generative import GenerativeClassifier
+from replaylib.nets import Classifier, NearestMean
+from replaylib.penalties import EWC, SI, Penalty
+from replaylib.protocols import PROTOCOLS
+from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Replay
 from replaylib.scenarios import SCENARIOS, Stream
+from replaylib.vae import Likelihood
+
+Option = int | float | str | None
+
+
+class Parts(NamedTuple):
+    """What `replaylib.train.train` puts together: a network, a source of replay, and a penalty or None."""
+
+    net: Classifier | BrainNet | GenerativeClassifier
+    replay: Replay
+    penalty: Penalty | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method's parts are made from.
+
+    Attributes
+    ----------
+    hidden : units of the classifier's hidden layers.
+    start : a CPU generator of initial parameters. The classifier is drawn first, so that all methods start from one.
+    drawing : a generator of replayed samples, on the stream's device.
+    """
+
+    stream: Stream
+    hidden: tuple[int, ...]
+    start: torch.Generator
+    drawing: torch.Generator
+
+    @property
+    def inputs(self) -> int:
+        """Units of the flattened input."""
+        return math.prod(self.stream.data.train.shape)
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """Bernoulli for intensities in [0, 1], Gaussian for normalised pixels and for features (the paper's choice)."""
+        data = self.stream.data.train
+        return "bernoulli" if data.images.dtype == torch.uint8 and data.mean is None else "gaussian"
+
+    def classifier(self, **options: float) -> Classifier:
+        """The network that all methods share, on the stream's device."""
+        net = Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **options)  # type: ignore[arg-type]
+        return net.to(self.stream.device)
 
 
 @dataclass(frozen=True)
@@ -16,20 +68,21 @@ class Method:
 
     Attributes
     ----------
-    replay : makes its source of replay for a stream, from a generator and the options named in ``options``.
-    options : the options it takes, with their defaults.
-    scenarios : those that it can serve.
+    make : makes its parts from a plan and the options named in ``options``.
+    options : the names of the options that it takes; `SETTINGS` has their values.
+    scenarios : those that it can serve; ``why`` it cannot serve the others.
     """
 
     name: str
     summary: str
     source: str
-    replay: Callable[..., Replay]
-    options: tuple[tuple[str, int | str], ...] = ()
+    make: Callable[..., Parts]
+    options: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
+    why: str = ""
 
-    def settle(self, scenario: str, chosen: dict[str, int | str | None]) -> dict[str, int | str | None]:
-        """The options to run with: the defaults, and what was chosen (not None) in their place.
+    def settle(self, scenario: str, chosen: dict[str, Option], protocol: str = "split-mnist") -> dict[str, Option]:
+        """The options to run with: the protocol's published ones, and what was chosen (not None) in their place.
 
         Raises
         ------
@@ -38,44 +91,197 @@ class Method:
         if scenario not in SCENARIOS:
             raise unknown("scenario", scenario, SCENARIOS)
         if scenario not in self.scenarios:
-            raise InputError(f"{self.name} cannot serve the {scenario} scenario: it serves {', '.join(self.scenarios)}")
-        defaults = dict(self.options)
+            serves = ", ".join(self.scenarios)
+            raise InputError(f"{self.name} cannot serve the {scenario} scenario, {self.why}: it serves {serves}")
         for option, value in chosen.items():
-            if value is not None and option not in defaults:
-                takers = ", ".join(m.name for m in METHODS.values() if option in dict(m.options))
+            if value is not None and option not in self.options:
+                takers = ", ".join(m.name for m in METHODS.values() if option in m.options)
                 raise InputError(f"method {self.name} has no {option}: leave it out, or use {takers}")
         return {
-            option: defaults.get(option) if chosen.get(option) is None else chosen[option]
-            for option in chosen | defaults
+            option: chosen[option] if chosen.get(option) is not None else self.setting(option, protocol, scenario)
+            for option in (*chosen, *(name for name in self.options if name not in chosen))
         }
 
+    def setting(self, option: str, protocol: str, scenario: str) -> Option:
+        """The value of an option in a protocol, from the first row of `SETTINGS` that fits; None if it takes no such."""
+        if option not in self.options:
+            return None
+        # A quick protocol stands in for a published one, and takes its values.
+        published = next((p.name for p in PROTOCOLS.values() if p.quick == protocol), protocol)
+        return next(s.value for s in SETTINGS if s.fits(self.name, option, published, scenario))
 
-def _nothing(stream: Stream, generator: torch.Generator) -> Replay:
-    return Nothing()
+
+def _none(plan: Plan) -> Parts:
+    return Parts(plan.classifier(), Nothing())
 
 
-def _buffer(stream: Stream, generator: torch.Generator, budget: int, policy: str) -> Replay:
-    return Buffer(stream, budget, policy, generator)
+def _joint(plan: Plan) -> Parts:
+    return Parts(plan.classifier(), Everything(plan.stream, plan.drawing))
 
 
-METHODS = {
-    method.name: method
-    for method in (
-        Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _nothing),
+def _exact(plan: Plan, budget: int, policy: str) -> Parts:
+    return Parts(plan.classifier(), Buffer(plan.stream, budget, policy, plan.drawing))
+
+
+def _nearest_mean(plan: Plan, budget: int, policy: str) -> Parts:
+    net = NearestMean(plan.inputs, plan.hidden, plan.stream.outputs, plan.start).to(plan.stream.device)
+    return Parts(net, Exemplars(plan.stream, net, budget, policy, plan.drawing))
+
+
+def _lwf(plan: Plan) -> Parts:
+    net = plan.classifier()
+    return Parts(net, CurrentTask(plan.stream, net, plan.drawing))
+
+
+def _ewc(plan: Plan, strength: float, online: bool = False) -> Parts:
+    net = plan.classifier()
+    return Parts(net, Nothing(), EWC(plan.stream, net, plan.drawing, strength=strength, online=online))
+
+
+def _si(plan: Plan, strength: float) -> Parts:
+    net = plan.classifier()
+    return Parts(net, Nothing(), SI(net, strength=strength))
+
+
+def _xdg(plan: Plan, gate_prop: float) -> Parts:
+    return Parts(plan.classifier(tasks=plan.stream.tasks, off=gate_prop), Nothing())
+
+
+def _generative_replay(
+    brain: Brain, plan: Plan, latent: int, gate_prop: float = 0.0, strength: float | None = None
+) -> Parts:
+    # A class of the domain-incremental scenario is in every task: there the internal context is the task.
+    tasks = plan.stream.tasks if plan.stream.scenario == "domain" else None
+    net = BrainNet(
+        brain, plan.classifier().cpu(), plan.start,
+        latent=latent, gate_prop=gate_prop, tasks=tasks, likelihood=plan.likelihood,
+    ).to(plan.stream.device)  # fmt: skip
+    penalty = None if strength is None else SI(net, strength=strength)
+    return Parts(net, Generated(plan.stream, net, plan.drawing), penalty)
+
+
+def _generative_classifier(plan: Plan, latent: int) -> Parts:
+    # A fifth of the units each: ten of them have about as many parameters as one network with replay through feedback.
+    hidden = tuple(max(1, units // 5) for units in plan.hidden)
+    net = GenerativeClassifier(plan.inputs, hidden, latent, plan.stream.outputs, plan.start, likelihood=plan.likelihood)
+    return Parts(net.to(plan.stream.device), Nothing())
+
+
+BI_R = "van de Ven, Siegelmann & Tolias 2020"
+
+
+def _brain(name: str, summary: str, brain: Brain, source: str = BI_R, si: bool = False) -> Method:
+    options = ("latent", *(("gate_prop",) if brain.gating else ()), *(("strength",) if si else ()))
+    return Method(name, summary, source, partial(_generative_replay, brain), options)
+
+
+def _table() -> tuple[Method, ...]:
+    switches = [field.name for field in fields(Brain)]
+    return (
+        Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _none),
+        Method("joint", "all data of all tasks so far: the upper bound", BI_R, _joint),
         Method(
-            "exact",
-            "exact (experience) replay: store some samples of every class and interleave them",
-            "Rolnick et al. 2019; van de Ven, Tuytelaars & Tolias 2022 (100 a class)",
-            _buffer,
-            (("budget", 100), ("policy", "balanced")),
+            "exact", "exact (experience) replay: store some samples of every class and interleave them",
+            "Rolnick et al. 2019; van de Ven, Tuytelaars & Tolias 2022 (100 a class)", _exact, ("budget", "policy"),
         ),
-        Method("joint", "all data of all tasks so far: the upper bound", "van de Ven et al. 2020", Everything),
-    )
-}
+        Method(
+            "nearest-mean", "exact replay, tested by the nearest class mean of stored samples' features, as in iCaRL",
+            "Rebuffi et al. 2017", _nearest_mean, ("budget", "policy"),
+        ),
+        Method("lwf", "learning without forgetting: replay the current task's inputs", "Li & Hoiem 2017", _lwf),
+        Method("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017", _ewc, ("strength",)),
+        Method(
+            "online-ewc", "elastic weight consolidation with one running Fisher diagonal", "Schwarz et al. 2018",
+            partial(_ewc, online=True), ("strength",),
+        ),
+        Method("si", "synaptic intelligence", "Zenke, Poole & Ganguli 2017", _si, ("strength",)),
+        Method(
+            "xdg", "context-dependent gating: a random part of the hidden units is off in each task",
+            "Masse, Grant & Freedman 2018", _xdg, ("gate_prop",), ("task",),
+            "because its gates need the task, also when it is tested",
+        ),
+        _brain("gr", "generative replay, with a separate generator", Brain(), "Shin et al. 2017"),
+        _brain("gr-distill", "generative replay with distillation", Brain(distill=True), "van de Ven & Tolias 2018"),
+        _brain(
+            "rtf", "replay-through-feedback, with distillation", Brain(feedback=True, distill=True),
+            "van de Ven & Tolias 2018",
+        ),
+        _brain("bi-r", "brain-inspired replay: all four modifications, and distillation", Brain.all()),
+        _brain("bi-r-si", "brain-inspired replay with synaptic intelligence", Brain.all(), si=True),
+        *(
+            _brain(f"gr+{name}", f"generative replay, one addition: {name}", Brain.of(name))
+            for name in switches if name != "distill"
+        ),
+        *(
+            _brain(f"bi-r-no-{name}", f"brain-inspired replay, one ablation: {name}", replace(Brain.all(), **{name: False}))
+            for name in switches
+        ),
+        Method(
+            "generative-classifier", "a generative model for each class, and Bayes' rule; no replay",
+            "van de Ven, Li & Tolias 2021", _generative_classifier, ("latent",), ("task", "class"),
+            "where a class comes back in every task and its model would forget",
+        ),
+    )  # fmt: skip
+
+
+METHODS = {method.name: method for method in _table()}
 
 
 def method(name: str) -> Method:
-    """The method of that name; raises `InputError`, with the nearest names, if there is none."""
-    if name not in METHODS:
+    """The method of that name, which is one of `METHODS` or any other combination of modifications, ``"gr+a+b"``.
+
+    Raises
+    ------
+    InputError : there is none, with the nearest names; or a combination's names are not in the order of `Brain`'s.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if not name.startswith("gr+"):
         raise unknown("method", name, METHODS)
-    return METHODS[name]
+    brain = Brain.of(name.removeprefix("gr+"))
+    if name != f"gr+{brain}":
+        raise InputError(f"write method {name} as gr+{brain}: one name for one combination")
+    return _brain(name, f"generative replay with {brain}", brain)
+
+
+class Setting(NamedTuple):
+    """One row of the table `SETTINGS`; ``"*"`` stands for all methods, protocols or scenarios."""
+
+    methods: str
+    option: str
+    protocol: str
+    scenario: str
+    value: int | float | str
+    source: str
+
+    def fits(self, method: str, option: str, protocol: str, scenario: str) -> bool:
+        """Whether the row gives this option's value."""
+        return (
+            self.option == option
+            and (self.methods == "*" or method in self.methods.split())
+            and self.protocol in ("*", protocol)
+            and self.scenario in ("*", scenario)
+        )
+
+
+#: The value of every option, the first row that fits. Those that stand for a protocol or scenario without a published
+#: value say so; nothing here was tuned on test data by us, the published values were chosen by their authors on theirs.
+SETTINGS = (
+    Setting("exact nearest-mean", "budget", "*", "*", 100, "van de Ven, Tuytelaars & Tolias 2022: 100 a class"),
+    Setting("exact nearest-mean", "policy", "*", "*", "balanced", "van de Ven, Tuytelaars & Tolias 2022"),
+    Setting("ewc online-ewc", "strength", "split-mnist", "task", 1e9, BI_R),
+    Setting("ewc online-ewc", "strength", "split-mnist", "class", 1e5, BI_R),
+    Setting("ewc online-ewc", "strength", "*", "*", 1e5, "not published; Split MNIST's, class-incremental"),
+    Setting("si", "strength", "split-mnist", "task", 10.0, BI_R),
+    Setting("si", "strength", "split-mnist", "class", 0.1, BI_R),
+    Setting("si", "strength", "*", "*", 0.1, "not published; Split MNIST's, class-incremental"),
+    Setting("bi-r-si", "strength", "permuted-mnist", "domain", 1.0, BI_R),
+    Setting("bi-r-si", "strength", "*", "*", 1.0, "not published; Permuted MNIST's"),
+    Setting("xdg", "gate_prop", "split-mnist", "task", 0.9, BI_R),
+    Setting("xdg", "gate_prop", "*", "*", 0.9, "not published; Split MNIST's"),
+    Setting("*", "gate_prop", "split-mnist", "*", 0.8, BI_R),
+    Setting("*", "gate_prop", "permuted-mnist", "*", 0.8, BI_R),
+    Setting("*", "gate_prop", "*", "*", 0.8, "not published; Split MNIST's"),
+    Setting("generative-classifier", "latent", "*", "*", 5, "this course"),
+    Setting("*", "latent", "*", "*", 100, BI_R),
+)

@@ -1,12 +1,18 @@
-"""The classifier that every method trains: fully connected hidden layers, then one output unit a class."""
+"""The classifier that every method trains, the layers it is made of, and what it minimises."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from replaylib.errors import InputError
+from replaylib.scenarios import Batch
+
+#: Softens the targets of distillation (van de Ven et al. 2020; Hinton, Vinyals & Dean 2015).
+TEMPERATURE = 2.0
 
 
 def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
@@ -23,6 +29,73 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
+class Hidden(nn.ModuleList):
+    """Fully connected layers with ReLU whose units may be gated: a -> relu(g * (W a + b)), layer after layer.
+
+    Parameters
+    ----------
+    widths : units of the input and of each layer, e.g. (784, 400, 400).
+    generator : a CPU generator; layers made from equal generator states are equal bit for bit.
+
+    Raises
+    ------
+    InputError : no layer, or a layer of less than one unit.
+    """
+
+    def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
+        if len(widths) < 2 or min(widths) < 1:
+            raise InputError(f"layers of {widths[1:] or 'no'} units: give at least one hidden layer, of 1 unit or more")
+        super().__init__(linear(a, b, generator) for a, b in pairwise(widths))
+        self.units = tuple(widths[1:])
+
+    def forward(self, a: Tensor, gates: Tensor | None = None) -> Tensor:
+        """The last layer's activity, (n, units[-1]).
+
+        ``gates`` (n, sum(units)) multiply what enters the ReLU, bias included; None leaves all units on.
+        """
+        each = (None,) * len(self) if gates is None else gates.split(self.units, dim=1)
+        for layer, gate in zip(self, each, strict=True):
+            a = (layer(a) if gate is None else gate * layer(a)).relu()
+        return a
+
+
+class Gates(nn.Module):
+    """A fixed random choice, for each context, of the units that are off in it; part of the model's state.
+
+    In every layer exactly the fraction ``off`` of the units (rounded down) is off.
+
+    Parameters
+    ----------
+    contexts : how many there are (tasks or classes).
+    units : of each gated layer.
+    off : fraction of units that a context switches off, in [0, 1).
+    generator : a CPU generator that makes the choice, once.
+
+    Raises
+    ------
+    InputError : ``off`` outside [0, 1).
+    """
+
+    open: Tensor
+
+    def __init__(self, contexts: int, units: Sequence[int], off: float, generator: torch.Generator) -> None:
+        super().__init__()
+        if not 0 <= off < 1:
+            raise InputError(f"gate_prop is {off:g}: the fraction of units that are off lies from 0 up to, not at, 1")
+        layers = []
+        for width in units:
+            order = torch.rand(contexts, width, generator=generator).argsort(1)
+            layers.append((order.argsort(1) >= int(off * width)).float())
+        self.register_buffer("open", torch.cat(layers, dim=1))
+
+    def forward(self, context: Tensor) -> Tensor:
+        """The gates of each sample, (n, sum(units)), from probabilities of contexts (n, contexts).
+
+        A sample that is sure of its context (one-hot) has gates of 0 and 1; one that is not, their mixture.
+        """
+        return context @ self.open
+
+
 class Classifier(nn.Module):
     """Hidden layers with ReLU (the encoder), then a linear read-out: x -> h = enc(x) -> logits.
 
@@ -32,28 +105,123 @@ class Classifier(nn.Module):
     hidden : units of each hidden layer, e.g. (400, 400).
     outputs : output units, see `replaylib.scenarios.Stream.outputs`.
     generator : a CPU generator; two networks made from equal generator states are equal bit for bit.
+    tasks, off : where ``off`` is above 0, each of ``tasks`` tasks has its own random part of the hidden units switched
+        off (context-dependent gating, XdG: Masse, Grant & Freedman 2018).
 
     Raises
     ------
-    InputError : no hidden layer, or a layer of less than one unit.
+    InputError : no hidden layer, a layer of less than one unit, ``off`` outside [0, 1).
     """
 
-    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int, generator: torch.Generator) -> None:
-        super().__init__()
-        widths = (inputs, *hidden)
-        if not hidden or min((*widths, outputs)) < 1:
-            raise InputError(f"layers of {hidden or 'no'} units: give at least one hidden layer, of 1 unit or more")
-        self.hidden = nn.ModuleList(linear(a, b, generator) for a, b in pairwise(widths))
-        self.readout = linear(widths[-1], outputs, generator)
+    #: How many standard normal numbers a sample `losses` takes.
+    latent = 0
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The last hidden layer's activity, (n, hidden[-1]), for inputs (n, \\*shape)."""
-        h = x.flatten(1)
-        for layer in self.hidden:
-            h = layer(h).relu()
+    def __init__(
+        self,
+        inputs: int,
+        hidden: tuple[int, ...],
+        outputs: int,
+        generator: torch.Generator,
+        tasks: int = 0,
+        off: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if outputs < 1:
+            raise InputError(f"{outputs} output units: give 1 or more")
+        self.hidden = Hidden((inputs, *hidden), generator)
+        self.readout = linear(hidden[-1], outputs, generator)
+        self.gates = Gates(tasks, hidden, off, generator) if off else None
+
+    @property
+    def path(self) -> list[nn.Linear]:
+        """The layers between input and logits: what EWC and SI protect."""
+        return [*self.hidden, self.readout]
+
+    def encode(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+        """The last hidden layer's activity, (n, hidden[-1]), for inputs (n, \\*shape).
+
+        ``task`` (n,) int64 is looked at by a network with XdG only, which raises `InputError` if it is None.
+        """
+        gates = None
+        if self.gates is not None:
+            if task is None:
+                raise InputError("this network gates its units by task (XdG): say of which task each sample is")
+            gates = self.gates(F.one_hot(task, len(self.gates.open)).to(x.dtype))
+        h: Tensor = self.hidden(x.flatten(1), gates)
         return h
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits, (n, outputs), of all output units, active or not."""
-        logits: Tensor = self.readout(self.encode(x))
+    def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+        """Logits, (n, outputs), of all output units, active or not; ``task`` as in `encode`."""
+        logits: Tensor = self.readout(self.encode(x, task))
         return logits
+
+    def scores(self, x: Tensor, task: Tensor) -> Tensor:
+        """What decides when the network is tested, (n, outputs): the active unit with the highest score is chosen."""
+        return self(x, task)
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """What the network minimises, (n,); a classifier takes no ``noise``, which is (n, 0)."""
+        return target_loss(self(batch.x, batch.task), batch, active)
+
+
+class NearestMean(Classifier):
+    """A classifier that is tested by the nearest class mean of normalised features (iCaRL: Rebuffi et al. 2017, Eq. 2).
+
+    It is trained as any other, through its read-out. The means are those of stored samples, see
+    `replaylib.replay.Exemplars`, are normalised as well, and are part of the network's state.
+    """
+
+    means: Tensor
+
+    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int, generator: torch.Generator) -> None:
+        super().__init__(inputs, hidden, outputs, generator)
+        self.register_buffer("means", torch.zeros(outputs, hidden[-1]))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last hidden layer's activity, scaled to length 1: (n, hidden[-1])."""
+        return F.normalize(self.encode(x))
+
+    def scores(self, x: Tensor, task: Tensor) -> Tensor:
+        """Minus the distance of each sample's features from each class mean: (n, outputs)."""
+        return -torch.cdist(self.features(x), self.means)
+
+
+def classification_loss(logits: Tensor, y: Tensor, active: Tensor) -> Tensor:
+    """Cross-entropy over the active output units, one number a sample: (n,).
+
+    Parameters
+    ----------
+    logits, active : (n, outputs), the second bool.
+    y : (n,) int64, the target units.
+    """
+    masked = logits.masked_fill(~active, -torch.inf)
+    return F.cross_entropy(masked, y, reduction="none")
+
+
+def soft_targets(logits: Tensor, active: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """Probabilities of a teacher's active units at a temperature T, zero for all others: (n, outputs)."""
+    return (logits / temperature).masked_fill(~active, -torch.inf).softmax(1)
+
+
+def distillation_loss(logits: Tensor, soft: Tensor, active: Tensor, temperature: Tensor) -> Tensor:
+    """T^2 times the cross-entropy of soft targets at temperature T, one number a sample: (n,).
+
+    Units that are active now and were not for the teacher have a target of zero (van de Ven et al. 2020, Methods). With
+    one-hot targets and T = 1 this is `classification_loss`.
+
+    Parameters
+    ----------
+    logits, active : (n, outputs), the second bool.
+    soft : (n, outputs), see `soft_targets`; zero wherever ``active`` is False.
+    temperature : (n,).
+    """
+    log_p = (logits / temperature[:, None]).masked_fill(~active, -torch.inf).log_softmax(1)
+    # An inactive unit has log-probability -inf and target 0: their product counts as 0.
+    return -(temperature**2) * (soft * log_p.masked_fill(~active, 0)).sum(1)
+
+
+def target_loss(logits: Tensor, batch: Batch, active: Tensor) -> Tensor:
+    """`distillation_loss` where the batch has soft targets, `classification_loss` where it has none: (n,)."""
+    if batch.soft is None or batch.temperature is None:
+        return classification_loss(logits, batch.y, active)
+    return distillation_loss(logits, batch.soft, active, batch.temperature)

@@ -4,11 +4,16 @@ A source of replay is told when a task begins and when it has ended, and between
 tasks: none at all, stored ones, or anything else a new source can think of.
 """
 
+import copy
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from replaylib.brain import BrainNet
 from replaylib.errors import InputError
+from replaylib.nets import TEMPERATURE, Classifier, NearestMean, soft_targets
 from replaylib.scenarios import Batch, Stream
 
 
@@ -148,3 +153,123 @@ class Buffer:
     def nbytes(self) -> int:
         """Bytes of the stored images and their labels."""
         return self.images.nbytes + self.y.nbytes
+
+
+class Teacher:
+    """A frozen copy of the network as it was when the last task ended; it says what replayed samples stand for.
+
+    Parameters
+    ----------
+    stream : says which output units a sample's class is chosen among.
+    net : the network that learns; copied when a task ends.
+    soft : True: samples are labelled with soft targets (distillation); False: with the unit that is chosen.
+    """
+
+    def __init__(self, stream: Stream, net: Classifier | BrainNet, soft: bool) -> None:
+        self.stream, self.net, self.soft = stream, net, soft
+        self.copy = copy.deepcopy(net).requires_grad_(False).eval()
+        self.seen = 0
+
+    def end(self, task: int) -> None:
+        """Learn what the network knows now."""
+        # In place: what has been captured as a graph holds on to these tensors.
+        self.copy.load_state_dict(self.net.state_dict())
+        self.seen = task + 1
+
+    @torch.no_grad()
+    def label(self, x: Tensor, task: Tensor) -> Batch:
+        """x (n, \\*shape) as samples of tasks ``task`` (n,), with the copy's answers for targets.
+
+        Task-incremental, a sample is labelled as one of its task's classes, whatever it looks like.
+        """
+        active = self.stream.active(task, self.seen)
+        logits = self.copy(x, task).masked_fill(~active, -torch.inf)
+        if not self.soft:
+            return Batch(x, logits.argmax(1), task)
+        temperature = torch.full_like(logits[:, 0], TEMPERATURE)
+        return Batch(x, logits.argmax(1), task, soft_targets(logits, active), temperature)
+
+
+class CurrentTask:
+    """The current task's inputs, labelled by the previous network: learning without forgetting (Li & Hoiem 2017).
+
+    Task-incremental, each input stands for one earlier task, drawn uniformly. (The reference code lets it stand for all
+    of them, which has the same expectation and costs a pass for each.) The inputs are drawn anew; the reference code
+    takes those of the current batch.
+
+    Parameters
+    ----------
+    stream : where the inputs come from.
+    net : the network that learns.
+    generator : draws the samples, on the stream's device.
+    """
+
+    nbytes = 0
+
+    def __init__(self, stream: Stream, net: Classifier | BrainNet, generator: torch.Generator) -> None:
+        self.stream, self.generator = stream, generator
+        self.teacher = Teacher(stream, net, soft=True)
+
+    def sample(self, n: int) -> Batch | None:
+        if not self.teacher.seen:
+            return None
+        x = self.stream.draw(self.teacher.seen, n, self.generator).x
+        return self.teacher.label(x, self.stream.draw_units(self.teacher.seen, n, self.generator)[1])
+
+    def end(self, task: int) -> None:
+        self.teacher.end(task)
+
+
+class Generated:
+    """Generative replay: the network as it was when the last task ended imagines samples and labels them.
+
+    The class that a sample is imagined from is drawn uniformly, and is not its target: the label is what the previous
+    network makes of the result (van de Ven et al. 2020, Methods). Task-incremental, the sample stands for the task of
+    that class; without conditional replay or gating this is a task drawn uniformly.
+
+    Parameters
+    ----------
+    stream : says which classes there have been.
+    net : the network that learns, with its generator.
+    generator : draws classes and noise, on the stream's device.
+    """
+
+    nbytes = 0
+
+    def __init__(self, stream: Stream, net: BrainNet, generator: torch.Generator) -> None:
+        self.stream, self.generator = stream, generator
+        self.teacher = Teacher(stream, net, soft=net.brain.distill)
+
+    def sample(self, n: int) -> Batch | None:
+        if not self.teacher.seen:
+            return None
+        previous: BrainNet = self.teacher.copy
+        y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
+        noise = torch.randn(n, previous.latent, generator=self.generator, device=y.device)
+        x = previous.generate(y, task, noise).view(n, *self.stream.data.train.shape)
+        return self.teacher.label(x, task)
+
+    def end(self, task: int) -> None:
+        self.teacher.end(task)
+
+
+class Exemplars(Buffer):
+    """A `Buffer` that also tells a `NearestMean` network what its classes look like, when a task has ended.
+
+    Parameters
+    ----------
+    stream, budget, policy, generator : see `Buffer`.
+    net : the network that learns, and classifies by the means that are computed here.
+    """
+
+    def __init__(self, stream: Stream, net: NearestMean, budget: int, policy: str, generator: torch.Generator) -> None:
+        super().__init__(stream, budget, policy, generator)
+        self.net = net
+
+    @torch.no_grad()
+    def end(self, task: int) -> None:
+        super().end(task)
+        features = self.net.features(self.stream.data.train.inputs(self.images))
+        total = torch.zeros_like(self.net.means).index_add_(0, self.y, features)
+        count = self.y.bincount(minlength=len(total))[:, None]
+        self.net.means.copy_(F.normalize(total / count.clamp(min=1)))

@@ -23,10 +23,9 @@ from replaylib._version import __version__
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
-from replaylib.methods import METHODS
-from replaylib.nets import Classifier
+from replaylib.methods import Plan, method
 from replaylib.protocols import default_device, protocol
-from replaylib.train import Watch, train
+from replaylib.train import Network, Watch, train
 
 HERE = Path(__file__).resolve().parent
 
@@ -72,7 +71,7 @@ class Record:
 
 def trained(
     description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
-) -> tuple[Classifier, Record]:
+) -> tuple[Network, Record]:
     """Train and test as described, from nothing; the network at the end, on the CPU, and the record of the run.
 
     The same description gives the same network, bit for bit, on the same machine.
@@ -86,27 +85,26 @@ def trained(
     p = protocol(description.protocol)
     device = default_device() if device is None else device
     data = p.load(description.dataset, device) if data is None else Split(*(part.to(device) for part in data))
-    start = time.perf_counter()
+    began = time.perf_counter()
     stream = p.stream(data, description.scenario, description.tasks, description.seed)
     # Three independent streams of random numbers: a method that draws more replay neither starts from another network
     # nor sees other samples of the current task.
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
-    net = Classifier(
-        math.prod(data.train.shape), description.hidden, stream.outputs, torch.Generator().manual_seed(seeds[0])
-    ).to(stream.device)
+    start = torch.Generator().manual_seed(seeds[0])
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
-    options = {name: getattr(description, name) for name in dict(METHODS[description.method].options)}
-    replay = METHODS[description.method].replay(stream, replaying, **options)
+    m = method(description.method)
+    plan = Plan(stream, description.hidden, start, replaying)
+    net, replay, penalty = m.make(plan, **{name: getattr(description, name) for name in m.options})
     result = train(
         stream, net, replay, sampling,
-        iterations=description.iterations, batch=description.batch, lr=description.lr, watch=watch,
+        iterations=description.iterations, batch=description.batch, lr=description.lr, penalty=penalty, watch=watch,
     )  # fmt: skip
     return net.cpu(), Record(
         experiment=description,
         matrix=tuple(tuple(row) for row in result.matrix.tolist()),
         untrained=tuple(result.untrained.tolist()),
         memory_bytes=replay.nbytes,
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - began,
         device=device_name(stream.device),
         versions=versions(),
         commit=commit(),

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from replaylib.data import Dataset, Split
 from replaylib.errors import InputError, unknown
@@ -32,11 +33,27 @@ class Batch(NamedTuple):
     """Samples on their way into a network.
 
     ``x`` (n, \\*shape) float32 inputs; ``y`` (n,) int64 target output units; ``task`` (n,) int64 task of each sample.
+
+    For distillation, ``soft`` (n, outputs) holds probabilities of the output units that take the place of ``y`` as a
+    target, and ``temperature`` (n,) the temperature that they were taken at. Both are None where ``y`` is the target.
     """
 
     x: Tensor
     y: Tensor
     task: Tensor
+    soft: Tensor | None = None
+    temperature: Tensor | None = None
+
+    def with_replay(self, replayed: "Batch | None") -> "Batch":
+        """These samples and then the replayed ones, as one batch; a hard target is a soft one at temperature 1."""
+        if replayed is None:
+            return self
+        x, y, task = (torch.cat(both) for both in zip(self[:3], replayed[:3], strict=True))
+        if replayed.soft is None or replayed.temperature is None:
+            return Batch(x, y, task)
+        hard = one_hot(self.y, replayed.soft.shape[1]).to(replayed.soft.dtype)
+        temperature = torch.cat([torch.ones_like(hard[:, 0]), replayed.temperature])
+        return Batch(x, y, task, torch.cat([hard, replayed.soft]), temperature)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +140,13 @@ class Stream:
         rows = self.rows(task)
         picks = rows[torch.randint(len(rows), (n,), generator=generator, device=rows.device)]
         return self.batch(picks, torch.full_like(picks, task))
+
+    def draw_units(self, seen: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Output units of the first ``seen`` tasks and the tasks they stand for, drawn uniformly: both (n,) int64."""
+        per_task = self.classes.shape[1]
+        task = torch.randint(seen, (n,), generator=generator, device=self.device)
+        unit = torch.randint(per_task, (n,), generator=generator, device=self.device)
+        return (unit if self.scenario == "domain" else task * per_task + unit), task
 
     def active(self, task: Tensor, seen: int) -> Tensor:
         """The output units among which each sample's class is chosen.

@@ -4,15 +4,33 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from replaylib.brain import BrainNet
 from replaylib.errors import InputError
+from replaylib.generative import GenerativeClassifier
 from replaylib.nets import Classifier
+from replaylib.penalties import Penalty
 from replaylib.replay import Replay
 from replaylib.scenarios import Batch, Part, Stream
 
-Watch = Callable[[int, int, Classifier], None]
+Network = Classifier | BrainNet | GenerativeClassifier
+Watch = Callable[[int, int, Network], None]
+
+
+class Diverged(InputError):
+    """Training was stopped at a loss or a gradient that is no finite number.
+
+    Attributes
+    ----------
+    task, step : where, both counted from 1.
+    net : the network as the last good step left it.
+    """
+
+    def __init__(self, net: Network, task: int, step: int) -> None:
+        where = f"the loss or its gradient stopped being finite in task {task}, step {step}"
+        super().__init__(f"{where}: check the data for nan, or use a smaller learning rate or penalty")
+        self.net, self.task, self.step = net, task, step
 
 
 class Result(NamedTuple):
@@ -24,47 +42,61 @@ class Result(NamedTuple):
 
 def train(
     stream: Stream,
-    net: Classifier,
+    net: Network,
     replay: Replay,
     generator: torch.Generator,
     *,
     iterations: int,
     batch: int,
     lr: float,
+    penalty: Penalty | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Train a network on one task after another, and test it on all tasks after each.
 
     Parameters
     ----------
-    generator : draws the current task's samples, on the stream's device.
+    net : a `replaylib.nets.Classifier`, or a `replaylib.brain.BrainNet`, which also
+        imagines.
+    replay : where replayed samples come from.
+    generator : draws the current task's samples and the network's noise, on the
+        stream's device.
     iterations : steps a task.
     batch : samples of the current task a step; as many are replayed.
+    penalty : added to the loss, see `replaylib.penalties`.
     watch : called as ``watch(task, step, net)`` after every step, to look only;
         steps count from 1 within a task.
 
     Raises
     ------
-    InputError : the loss is no longer finite; names the task.
+    Diverged : the loss, or its gradient, is no longer finite. The step is not
+        taken: the network is left as the last good step made it.
     """
     # Its state is carried over from task to task (van de Ven et al. 2020, Methods).
     optimizer = torch.optim.Adam(net.parameters(), lr, betas=(0.9, 0.999), fused=True)
     untrained = evaluate(stream, net, seen=0)
     rows = []
     for task in range(stream.tasks):
-        finite = torch.ones((), dtype=torch.bool, device=stream.device)
+        if penalty:
+            penalty.begin(task)
         for step in range(iterations):
             current = stream.draw(task, batch, generator)
-            loss = objective(stream, net, task, current, replay.sample(batch))
+            replayed = replay.sample(batch)
+            samples = batch if replayed is None else batch + len(replayed.y)
+            noise = torch.randn(samples, net.latent, generator=generator, device=stream.device)
+            loss = objective(stream, net, task, current, replayed, noise)
+            if penalty:
+                loss = loss + penalty()
             optimizer.zero_grad()
             loss.backward()
+            stop_if_not_finite(net, loss, task, step)
             optimizer.step()
-            finite &= loss.isfinite()
+            if penalty:
+                penalty.step()
             if watch:
                 watch(task, step + 1, net)
-        if not finite:
-            problem = f"the loss stopped being a finite number in task {task + 1}"
-            raise InputError(f"{problem}: use a smaller learning rate")
+        if penalty:
+            penalty.end(task)
         replay.end(task)
         rows.append(evaluate(stream, net, seen=task + 1))
     return Result(torch.stack(rows), untrained)
@@ -72,40 +104,38 @@ def train(
 
 def objective(
     stream: Stream,
-    net: Classifier,
+    net: Network,
     task: int,
     current: Batch,
     replayed: Batch | None,
+    noise: Tensor,
 ) -> Tensor:
-    """The loss of one step, a scalar.
+    """The loss of one step, a scalar, before any penalty.
 
     When t tasks have arrived, current samples weigh 1/t and replayed ones 1 - 1/t
-    (van de Ven et al. 2020, Methods).
+    (van de Ven et al. 2020, Methods). All go through the network as one batch.
+    ``noise`` has a row of net.latent standard normal numbers for each of them.
     """
     seen = task + 1
-
-    def loss(batch: Batch) -> Tensor:
-        active = stream.active(batch.task, seen)
-        return classification_loss(net(batch.x), batch.y, active)
-
+    batch = current.with_replay(replayed)
+    active = stream.active(batch.task, seen)
+    losses = net.losses(batch, active, noise)
     if replayed is None:
-        return loss(current)
-    return loss(current) / seen + (1 - 1 / seen) * loss(replayed)
+        return losses.mean()
+    new, old = losses.split([len(current.y), len(replayed.y)])
+    return new.mean() / seen + (1 - 1 / seen) * old.mean()
 
 
-def classification_loss(logits: Tensor, y: Tensor, active: Tensor) -> Tensor:
-    """Cross-entropy over the active output units, averaged over the batch.
-
-    Parameters
-    ----------
-    logits, active : (n, outputs), the second bool.
-    y : (n,) int64, the target units.
-    """
-    return F.cross_entropy(logits.masked_fill(~active, -torch.inf), y)
+def stop_if_not_finite(net: Network, loss: Tensor, task: int, step: int) -> None:
+    """Raise `Diverged` before a step that would spoil the network."""
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not (loss + norm).isfinite():
+        raise Diverged(net, task + 1, step + 1)
 
 
 @torch.no_grad()
-def evaluate(stream: Stream, net: Classifier, seen: int, part: Part = "test", chunk: int = 10_000) -> Tensor:
+def evaluate(stream: Stream, net: Network, seen: int, part: Part = "test", chunk: int = 10_000) -> Tensor:
     """Accuracy on every task, in percent, when ``seen`` tasks have arrived: (tasks,) float64 on the CPU.
 
     nan for a task whose output units do not exist yet (class-incremental learning).
@@ -113,12 +143,12 @@ def evaluate(stream: Stream, net: Classifier, seen: int, part: Part = "test", ch
     return torch.stack([_accuracy(stream, net, task, seen, part, chunk) for task in range(stream.tasks)])
 
 
-def _accuracy(stream: Stream, net: Classifier, task: int, seen: int, part: Part, chunk: int) -> Tensor:
+def _accuracy(stream: Stream, net: Network, task: int, seen: int, part: Part, chunk: int) -> Tensor:
     correct = []
     for rows in stream.rows(task, part).split(chunk):
-        x, y, tasks = stream.batch(rows, torch.full_like(rows, task), part)
+        x, y, tasks, *_ = stream.batch(rows, torch.full_like(rows, task), part)
         active = stream.active(tasks, seen)
         if not active.gather(1, y[:, None]).all():
             return torch.tensor(torch.nan, dtype=torch.float64)
-        correct.append(net(x).masked_fill(~active, -torch.inf).argmax(1) == y)
+        correct.append(net.scores(x, tasks).masked_fill(~active, -torch.inf).argmax(1) == y)
     return 100 * torch.cat(correct).cpu().double().mean()

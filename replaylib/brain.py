@@ -1,0 +1,277 @@
+"""Generative replay and the modifications that make it brain-inspired (van de Ven, Siegelmann & Tolias 2020, Methods).
+
+A network that learns with generative replay classifies and imagines. `Brain` says which modifications it has; each has
+one section below. `Brain()` is plain generative replay: a classifier, and beside it a separate variational
+auto-encoder, trained on the same samples. `Brain.all()` is brain-inspired replay, BI-R.
+
+Symbols: x input, h = enc(x) last hidden layer, y class, z latent, C classes, pi (n, C) what is known of a sample's
+class: one-hot where it is known, the previous network's soft targets where the sample was replayed with distillation.
+"""
+
+import math
+from dataclasses import dataclass, fields, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from replaylib.dataset import Dataset, Split
+from replaylib.errors import InputError, unknown
+from replaylib.nets import Classifier, Gates, Hidden, target_loss
+from replaylib.scenarios import Batch
+from replaylib.vae import (
+    Decoder,
+    Likelihood,
+    Posterior,
+    StandardNormal,
+    log_likelihood,
+    log_normal,
+    mean_of,
+    reconstruction_loss,
+    reparameterise,
+)
+
+
+@dataclass(frozen=True)
+class Brain:
+    """Five independent switches; all 32 combinations can be trained, in every scenario.
+
+    Attributes
+    ----------
+    feedback : replay-through-feedback: the generator is merged into the classifier.
+    conditional : conditional replay: the prior has one mode for each class.
+    gating : gating by internal context: a class (or task) switches part of the decoder off.
+    internal : internal replay: features of a frozen front end are replayed, not pixels. Where the network has no front
+        end, as on MNIST, it changes nothing.
+    distill : replayed samples are learned with the previous network's soft targets, not with its first choice.
+    """
+
+    feedback: bool = False
+    conditional: bool = False
+    gating: bool = False
+    internal: bool = False
+    distill: bool = False
+
+    @classmethod
+    def all(cls) -> "Brain":
+        """Brain-inspired replay: every switch on."""
+        return cls(*(True for _ in fields(cls)))
+
+    @classmethod
+    def of(cls, names: str) -> "Brain":
+        """The switches named in, for example, ``"feedback+gating"``; raises `InputError` for any other name."""
+        known = [field.name for field in fields(cls)]
+        chosen = [name for name in names.split("+") if name]
+        for name in chosen:
+            if name not in known:
+                raise unknown("modification", name, known)
+        return replace(cls(), **dict.fromkeys(chosen, True))
+
+    def __str__(self) -> str:
+        return "+".join(field.name for field in fields(self) if getattr(self, field.name))
+
+
+# 1. Replay-through-feedback -------------------------------------------------------------------------------------------
+#
+# loss = reconstruction + variational + classification, all through one encoder: the classifier's hidden layers are the
+# generator's as well, and the decoder is its feedback pathway. Without it the generator has an encoder of its own, and
+# the same sum of losses trains two networks side by side: they share no parameter, and Adam scales each by itself.
+
+
+class BrainNet(nn.Module):
+    """A classifier and the generator that imagines for it.
+
+    Parameters
+    ----------
+    brain : which modifications it has.
+    classifier : the part that is tested; made before, so that every method starts from the same one.
+    generator : a CPU generator that everything else is drawn from.
+    latent : units of z.
+    gate_prop : fraction of the decoder's hidden units that a context switches off.
+    tasks : how many there are, if the internal context is the task (domain-incremental: a class is in every task);
+        None if it is the class.
+    likelihood : see `replaylib.vae.VAE`.
+    pixels : of an *image*, channels counted; the variational loss is divided by it, also where x are features.
+
+    Raises
+    ------
+    InputError : no latent unit, or ``gate_prop`` outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        brain: Brain,
+        classifier: Classifier,
+        generator: torch.Generator,
+        *,
+        latent: int = 100,
+        gate_prop: float = 0.0,
+        tasks: int | None = None,
+        likelihood: Likelihood = "bernoulli",
+        pixels: int | None = None,
+    ) -> None:
+        super().__init__()
+        if latent < 1:
+            raise InputError(f"latent is {latent}: a code z has 1 unit or more")
+        inputs, classes = classifier.hidden[0].in_features, classifier.readout.out_features
+        hidden = classifier.hidden.units
+        self.brain, self.latent, self.likelihood, self.tasks = brain, latent, likelihood, tasks
+        self.pixels = inputs if pixels is None else pixels
+        self.classifier = classifier
+        self.encoder = None if brain.feedback else Hidden((inputs, *hidden), generator)
+        self.posterior = Posterior(hidden[-1], latent, generator)
+        self.prior = ClassModes(classes, latent, generator) if brain.conditional else StandardNormal()
+        self.decoder = Decoder(latent, hidden, inputs, generator)
+        contexts = classes if tasks is None else tasks
+        self.gates = Gates(contexts, self.decoder.hidden.units, gate_prop, generator) if brain.gating else None
+
+    @property
+    def path(self) -> list[nn.Linear]:
+        """The layers between input and logits, which EWC and SI protect: the decoder and the prior are not among them.
+
+        SI on every parameter ruins brain-inspired replay (van de Ven et al. 2020, Methods).
+        """
+        return self.classifier.path
+
+    def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+        """Logits, (n, outputs): classifying reads h, before z, and is not gated."""
+        logits: Tensor = self.classifier(x, task)
+        return logits
+
+    def scores(self, x: Tensor, task: Tensor) -> Tensor:
+        """What decides when the network is tested: the logits."""
+        return self(x, task)
+
+    def recognise(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
+        h = self.classifier.encode(x)
+        imagining = h if self.encoder is None else self.encoder(x.flatten(1))
+        return self.classifier.readout(h), self.posterior(imagining)
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
+
+        The variational loss is divided by the pixels of an image, as the reconstruction loss is by the units of x.
+        """
+        x = batch.x.flatten(1)
+        pi = self.known_classes(batch.y, batch.soft)
+        logits, (mu, logvar) = self.recognise(x)
+        z = reparameterise(mu, logvar, noise)
+        output = self.decoder(z, self.context_gates(pi, batch.task))
+        reconstruction = reconstruction_loss(output, x, self.likelihood)
+        variational = self.prior.divergence(mu, logvar, z, pi) / self.pixels
+        return target_loss(logits, batch, active) + reconstruction + variational
+
+    @torch.no_grad()
+    def generate(self, y: Tensor, task: Tensor, noise: Tensor) -> Tensor:
+        """Imagined samples, (n, inputs), of classes ``y`` (n,) as task ``task`` (n,) shows them.
+
+        What the network has no use for makes no difference: without modes and gates, all depends on the noise alone.
+        """
+        gates = self.context_gates(self.known_classes(y), task)
+        return mean_of(self.decoder(self.prior.draw(y, noise), gates), self.likelihood)
+
+    def known_classes(self, y: Tensor, soft: Tensor | None = None) -> Tensor:
+        """pi, (n, C): the soft targets if there are any, and otherwise one-hot."""
+        if soft is not None:
+            return soft
+        weight = self.classifier.readout.weight
+        return F.one_hot(y, len(weight)).to(weight.dtype)
+
+    def reconstruct(self, x: Tensor, y: Tensor, noise: Tensor, task: Tensor | None = None) -> Tensor:
+        """x decoded from a z drawn from q(z|x), (n, inputs), with the gates of its class ``y`` (n,)."""
+        z = reparameterise(*self.recognise(x)[1], noise)
+        return mean_of(self.decoder(z, self.context_gates(self.known_classes(y), task)), self.likelihood)
+
+    def log_weight(self, x: Tensor, y: Tensor, noise: Tensor, task: Tensor | None = None) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x), (n,) nats, at z = mu + sigma * noise, with the mode and gates of y."""
+        mu, logvar = self.recognise(x)[1]
+        z, pi = reparameterise(mu, logvar, noise), self.known_classes(y)
+        output = self.decoder(z, self.context_gates(pi, task))
+        prior = self.prior.log_prob(z, pi)
+        return log_likelihood(output, x.flatten(1), self.likelihood) + prior - log_normal(z, mu, logvar)
+
+    def context_gates(self, pi: Tensor, task: Tensor | None) -> Tensor | None:
+        """The gates of each sample's internal context, see `Gates` and section 3; None: nothing is gated."""
+        if self.gates is None:
+            return None
+        if self.tasks is None:
+            return self.gates(pi)
+        if task is None:
+            raise InputError("this network's internal context is the task: say of which task each sample is")
+        return self.gates(F.one_hot(task, self.tasks).to(pi.dtype))
+
+
+# 2. Conditional replay ------------------------------------------------------------------------------------------------
+#
+# p(z|y) = N(m_y, diag exp(s_y)) in the place of N(0, I): a mode for each class, from which its samples are imagined.
+
+
+class ClassModes(nn.Module):
+    """The prior with one mode for each class; means m and log-variances s (C, latent) are learned, from N(0, 1)."""
+
+    def __init__(self, classes: int, latent: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.mean = nn.Parameter(torch.randn(classes, latent, generator=generator))
+        self.logvar = nn.Parameter(torch.randn(classes, latent, generator=generator))
+
+    def draw(self, y: Tensor, noise: Tensor) -> Tensor:
+        """z ~ p(z|y), (n, latent), for classes y (n,)."""
+        return reparameterise(self.mean[y], self.logvar[y], noise)
+
+    def log_prob(self, z: Tensor, pi: Tensor) -> Tensor:
+        """logsumexp_c (log pi_c + log p(z|c)), (n,): log p(z|y) itself where pi is one-hot.
+
+        The square in log p(z|c) is multiplied out, so that all classes take two matrix products, and no
+        (n, C, latent) tensor is made.
+        """
+        precision = (-self.logvar).exp()
+        square = z**2 @ precision.T - 2 * z @ (self.mean * precision).T + (self.mean**2 * precision).sum(1)
+        log_p = -0.5 * (square + self.logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
+        return (pi.log() + log_p).logsumexp(1)
+
+    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:
+        """log q(z|x) - log p(z), (n,), at the one z that was drawn: a mixture has no closed form."""
+        return log_normal(z, mu, logvar) - self.log_prob(z, pi)
+
+
+# 3. Gating by internal context ----------------------------------------------------------------------------------------
+#
+# relu(g_y * (W a + b)) in every decoder layer but the last: `Gates` draws the g_y, `Hidden` multiplies with them, and
+# `BrainNet.context_gates` says which: those of the class while imagining and for current samples; for replayed samples
+# with soft targets their mixture, pi @ g. A decoder that gates by task is told the task.
+
+
+# 4. Internal replay ---------------------------------------------------------------------------------------------------
+#
+# x are the features of a frozen front end: the generator reconstructs these, half the squared error, and never a pixel.
+
+
+@torch.no_grad()
+def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
+    """The dataset as a frozen front end sees it, computed once: float32 features in the place of images.
+
+    Parameters
+    ----------
+    front : (n, channels, height, width) -> (n, d) or anything that can be flattened to it; put into eval mode.
+    chunk : images at a time.
+
+    Raises
+    ------
+    InputError : the data are features already.
+    """
+    if split.train.images.dim() != 4:
+        raise InputError(f"{split.train.name} holds features already: internal replay needs no front end for it")
+    front.eval()
+
+    def seen_by_front(data: Dataset) -> Dataset:
+        features = torch.cat([front(data.inputs(part)).flatten(1) for part in data.images.split(chunk)])
+        return Dataset(data.name, features, data.labels, data.classes)
+
+    return Split(*map(seen_by_front, split))
+
+
+# 5. Distillation ------------------------------------------------------------------------------------------------------
+#
+# A replayed sample's target is what the previous network says of it at temperature 2, `replaylib.nets.soft_targets`;
+# its loss is `replaylib.nets.distillation_loss`. Who asks the previous network is `replaylib.replay.Teacher`.

@@ -1,0 +1,70 @@
+"""The generative classifier: no replay, no forgetting, one generative model for each class."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from replaylib.errors import InputError
+from replaylib.scenarios import Batch
+from replaylib.vae import VAE, Likelihood
+
+
+class GenerativeClassifier(nn.Module):
+    """A variational auto-encoder for each class; a sample's class is the one that makes it most likely, by Bayes' rule.
+
+    (van de Ven, Li & Tolias 2021, CVPR Workshop on Continual Learning.) Each learns from the samples of its own class
+    alone, so that what arrives later cannot disturb it. Classes are taken to be equally probable.
+
+    Parameters
+    ----------
+    inputs, hidden, latent, likelihood : of each auto-encoder, see `replaylib.vae.VAE`.
+    classes : how many.
+    generator : a CPU generator; also draws, once, the noise with which samples are tested.
+    samples : importance samples for each sample and class at testing.
+
+    Raises
+    ------
+    InputError : fewer than 1 importance sample.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: tuple[int, ...],
+        latent: int,
+        classes: int,
+        generator: torch.Generator,
+        *,
+        likelihood: Likelihood = "bernoulli",
+        samples: int = 16,
+    ) -> None:
+        super().__init__()
+        if samples < 1:
+            raise InputError(f"samples is {samples}: a likelihood is estimated from 1 importance sample or more")
+        self.latent = latent
+        self.models: Sequence[VAE] = nn.ModuleList(  # type: ignore[assignment]
+            VAE(inputs, hidden, latent, generator, likelihood) for _ in range(classes)
+        )
+        self.register_buffer("test_noise", torch.randn(samples, latent, generator=generator))
+
+    def scores(self, x: Tensor, task: Tensor) -> Tensor:
+        """log p(x|y) of each class, (n, classes), by importance sampling.
+
+        All samples and classes share their noise, so that a network always gives the same answer.
+        """
+        return torch.stack([self._log_likelihood(model, x) for model in self.models], dim=1)
+
+    def _log_likelihood(self, model: VAE, x: Tensor) -> Tensor:
+        weights = [model.log_weight(x, None, noise.expand(len(x), -1)) for noise in self.test_noise]
+        return torch.stack(weights).logsumexp(0) - math.log(len(weights))
+
+    def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+        """As `scores`: there are no other logits."""
+        return self.scores(x, x.new_zeros(len(x), dtype=torch.long) if task is None else task)
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """The negative ELBO of each sample under its own class's model, (n,); ``noise`` (n, latent) standard normal."""
+        losses = [model.loss(batch.x, noise) for model in self.models]
+        return torch.stack(losses, dim=1).gather(1, batch.y[:, None])[:, 0]

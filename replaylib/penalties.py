@@ -1,0 +1,232 @@
+"""Protecting weights instead of replaying: a penalty on moving parameters away from where an earlier task left them.
+
+All are over the parameters on the path from input to logits (``net.path``). A decoder and a prior are not on it.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from replaylib.brain import BrainNet
+from replaylib.errors import InputError
+from replaylib.nets import Classifier
+from replaylib.scenarios import Stream
+
+
+class Penalty(Protocol):
+    """What `replaylib.train.train` asks of a penalty. Subclass it, or only have its methods."""
+
+    def begin(self, task: int) -> None:
+        """Task number ``task`` begins."""
+
+    def __call__(self) -> Tensor:
+        """The penalty at the network's present parameters, a scalar that can be differentiated."""
+
+    def step(self) -> None:
+        """The optimizer has just moved the parameters; their gradients are still there."""
+
+    def end(self, task: int) -> None:
+        """Task number ``task`` has been trained and its data are about to go."""
+
+
+def check_strength(strength: float) -> None:
+    """Raise `InputError` unless a penalty's strength is a positive number."""
+    if not 0 < strength < float("inf"):
+        raise InputError(f"strength is {strength:g}: a penalty's strength is above 0 and finite, e.g. 100")
+
+
+class Quadratic:
+    """sum over i of importance_i (theta_i - anchor_i)^2, and a sum of several such with other anchors as one.
+
+    A sum of quadratics is a quadratic: adding one costs neither memory nor time later, however many tasks there are.
+    With importances a, b and anchors p, q it is (a + b) (theta - r)^2 + a b / (a + b) (p - q)^2 where
+    r = (a p + b q) / (a + b); the last term, which no parameter moves, is kept in ``constant``.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
+        self.importance = [torch.zeros_like(p) for p in parameters]
+        self.anchor = [p.detach().clone() for p in parameters]
+        self.constant = torch.zeros((), device=parameters[0].device, dtype=parameters[0].dtype)
+
+    def __call__(self) -> Tensor:
+        terms = [
+            (importance * (p - anchor) ** 2).sum()
+            for p, importance, anchor in zip(self.parameters, self.importance, self.anchor, strict=True)
+        ]
+        return torch.stack(terms).sum() + self.constant
+
+    def add(self, importance: list[Tensor]) -> None:
+        """Add sum_i importance_i (theta_i - present theta_i)^2; the shapes are those of the parameters."""
+        for p, a, anchor, b in zip(self.parameters, self.importance, self.anchor, importance, strict=True):
+            now = p.detach()
+            share = torch.where(a + b > 0, b / (a + b).clamp(min=torch.finfo(b.dtype).tiny), 0)
+            self.constant += (a * share * (now - anchor) ** 2).sum()
+            anchor += share * (now - anchor)
+            a += b
+
+    def replace(self, importance: list[Tensor]) -> None:
+        """Put sum_i importance_i (theta_i - present theta_i)^2 in the place of all there was."""
+        self.constant.zero_()
+        for p, a, anchor, b in zip(self.parameters, self.importance, self.anchor, importance, strict=True):
+            a.copy_(b)
+            anchor.copy_(p.detach())
+
+
+class EWC:
+    """Elastic weight consolidation (Kirkpatrick et al. 2017, Eq. 3): strength / 2 * sum over tasks of F (theta - theta*)^2.
+
+    ``online`` keeps one running Fisher diagonal, F <- decay F + F_task, around the latest parameters only (Schwarz et al.
+    2018, Eq. 9); otherwise each task keeps its own.
+
+    Parameters
+    ----------
+    stream : where each task's samples are, for its Fisher diagonal.
+    net : the network that learns; ``net.path`` is protected.
+    generator : picks the samples, on the stream's device.
+    strength : lambda.
+    samples : of each task, without replacement (all of them, of a task that has fewer).
+
+    Raises
+    ------
+    InputError : ``strength`` not positive, or ``decay`` outside (0, 1].
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        net: Classifier | BrainNet,
+        generator: torch.Generator,
+        *,
+        strength: float,
+        online: bool = False,
+        decay: float = 1.0,
+        samples: int = 1000,
+    ) -> None:
+        check_strength(strength)
+        if not 0 < decay <= 1:
+            raise InputError(
+                f"decay is {decay:g}: the share of the running Fisher diagonal that is kept lies in (0, 1]"
+            )
+        self.stream, self.net, self.generator = stream, net, generator
+        self.strength, self.online, self.decay, self.samples = strength, online, decay, samples
+        self.quadratic = Quadratic([p for layer in net.path for p in layer.parameters()])
+
+    def begin(self, task: int) -> None:
+        pass
+
+    def __call__(self) -> Tensor:
+        return self.strength / 2 * self.quadratic()
+
+    def step(self) -> None:
+        pass
+
+    def end(self, task: int) -> None:
+        rows = self.stream.rows(task)
+        order = torch.randperm(len(rows), generator=self.generator, device=rows.device)
+        batch = self.stream.batch(rows[order[: self.samples]], torch.full_like(order[: self.samples], task))
+        active = self.stream.active(batch.task, seen=task + 1)
+        fisher = fisher_diagonal(self.net, batch.x, batch.task, active)
+        if self.online:
+            running = self.quadratic.importance
+            self.quadratic.replace([self.decay * old + new for old, new in zip(running, fisher, strict=True)])
+        else:
+            self.quadratic.add(fisher)
+
+
+def fisher_diagonal(
+    net: Classifier | BrainNet, x: Tensor, task: Tensor, active: Tensor, chunk: int = 250
+) -> list[Tensor]:
+    """The diagonal of the Fisher information, F_i = E_x sum_y p(y|x) (d log p(y|x) / d theta_i)^2, labels exactly.
+
+    A linear layer's gradient is, for one sample, the outer product of the gradient d at its output and its input a; so
+    the sum over samples of squared gradients is the matrix product of the squares, (d^2)^T (a^2). This takes one
+    backward pass for each class, none for each sample (Martens 2020, Sec. 9, on which Fisher this is: the true one).
+
+    Parameters
+    ----------
+    x, task : (n, \\*shape) inputs and (n,) int64 the task of each.
+    active : (n, outputs) bool; the classes that are summed over, the same for all n.
+    chunk : samples at a time.
+
+    Returns
+    -------
+    One tensor for each weight and bias of ``net.path``, in the order of the layers and in their shapes.
+    """
+    fisher = [torch.zeros_like(p) for layer in net.path for p in layer.parameters()]
+    classes = active[0].nonzero()[:, 0].tolist()
+    inputs: dict[nn.Module, Tensor] = {}
+    outputs: dict[nn.Module, Tensor] = {}
+
+    def keep(layer: nn.Module, received: tuple[Tensor], gave: Tensor) -> None:
+        inputs[layer], outputs[layer] = received[0].detach(), gave
+
+    hooks = [layer.register_forward_hook(keep) for layer in net.path]
+    try:
+        for some, their_task, mask in zip(x.split(chunk), task.split(chunk), active.split(chunk), strict=True):
+            log_p = net(some, their_task).masked_fill(~mask, -torch.inf).log_softmax(1)
+            for y in classes:
+                # The samples do not interact: the gradient of their sum holds the gradient of each.
+                deltas = torch.autograd.grad(
+                    log_p[:, y].sum(), [outputs[layer] for layer in net.path], retain_graph=True
+                )
+                p = log_p[:, y].detach().exp()[:, None]
+                for place, (layer, delta) in enumerate(zip(net.path, deltas, strict=True)):
+                    square = p * delta**2
+                    fisher[2 * place] += square.T @ inputs[layer] ** 2
+                    fisher[2 * place + 1] += square.sum(0)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [total / len(x) for total in fisher]
+
+
+class SI:
+    """Synaptic intelligence (Zenke, Poole & Ganguli 2017): strength * sum_i Omega_i (theta_i - theta*_i)^2.
+
+    Along the way each parameter adds up w = - sum over steps of gradient * change, its share of what the loss lost (Eq.
+    3); when a task ends, Omega += w / (total change^2 + epsilon), over all tasks (Eq. 5), around the latest parameters.
+
+    Parameters
+    ----------
+    net : the network that learns; ``net.path`` is protected.
+    strength : c.
+    epsilon : keeps a parameter that hardly moved from an importance without bound.
+
+    Raises
+    ------
+    InputError : ``strength`` not positive.
+    """
+
+    def __init__(self, net: Classifier | BrainNet, *, strength: float, epsilon: float = 0.1) -> None:
+        check_strength(strength)
+        self.strength, self.epsilon = strength, epsilon
+        self.quadratic = Quadratic([p for layer in net.path for p in layer.parameters()])
+        self.path_integral = [torch.zeros_like(p) for p in self.quadratic.parameters]
+        self.start = [p.detach().clone() for p in self.quadratic.parameters]
+        self.before = [p.detach().clone() for p in self.quadratic.parameters]
+
+    def begin(self, task: int) -> None:
+        for p, w, start, before in self._parts():
+            w.zero_()
+            start.copy_(p.detach())
+            before.copy_(p.detach())
+
+    def __call__(self) -> Tensor:
+        return self.strength * self.quadratic()
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for p, w, _, before in self._parts():
+            if p.grad is not None:
+                w.addcmul_(p.grad, before - p)
+                before.copy_(p)
+
+    def end(self, task: int) -> None:
+        gained = [w / ((p.detach() - start) ** 2 + self.epsilon) for p, w, start, _ in self._parts()]
+        omega = self.quadratic.importance
+        self.quadratic.replace([old + new for old, new in zip(omega, gained, strict=True)])
+
+    def _parts(self) -> list[tuple[nn.Parameter, Tensor, Tensor, Tensor]]:
+        return list(zip(self.quadratic.parameters, self.path_integral, self.start, self.before, strict=True))

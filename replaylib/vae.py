@@ -1,0 +1,172 @@
+"""A variational auto-encoder (Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014) and its losses.
+
+x -> h = enc(x) -> q(z|x) = N(mu(h), diag exp(logvar(h))) -> z -> x. All losses are one number a sample, (n,).
+"""
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from replaylib.errors import InputError
+from replaylib.nets import Hidden, linear
+
+Likelihood = Literal["bernoulli", "gaussian"]
+
+
+def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """z = mu + sigma * noise, which is distributed as q(z|x) and differentiable in mu and logvar; all (n, latent)."""
+    return mu + (logvar / 2).exp() * noise
+
+
+def log_normal(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
+    """log N(z; mu, diag exp(logvar)), summed over the last dimension."""
+    return -0.5 * (logvar + (z - mu) ** 2 / logvar.exp() + math.log(2 * math.pi)).sum(-1)
+
+
+def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
+    """KL(N(mu, diag exp(logvar)) || N(0, I)), (n,), in closed form (Kingma & Welling 2014, Appendix B)."""
+    return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(-1)
+
+
+def reconstruction_loss(output: Tensor, x: Tensor, likelihood: Likelihood) -> Tensor:
+    """How far the decoder's output is from x, averaged over the units of x: (n,).
+
+    Parameters
+    ----------
+    output, x : (n, inputs); for ``"bernoulli"`` the output holds logits, and the loss is binary cross-entropy with the
+        intensities of x in [0, 1]; for ``"gaussian"`` it holds means, and the loss is half the squared error.
+    """
+    if likelihood == "bernoulli":
+        return F.binary_cross_entropy_with_logits(output, x, reduction="none").mean(1)
+    return 0.5 * ((x - output) ** 2).mean(1)
+
+
+def log_likelihood(output: Tensor, x: Tensor, likelihood: Likelihood) -> Tensor:
+    """log p(x|z) in nats, (n,): minus the *sum* over units of what `reconstruction_loss` averages.
+
+    A Gaussian unit has variance 1 and its constant counts; a Bernoulli unit's intensity is taken for a probability.
+    """
+    units = x.shape[1]
+    constant = 0.5 * math.log(2 * math.pi) * units if likelihood == "gaussian" else 0.0
+    return -units * reconstruction_loss(output, x, likelihood) - constant
+
+
+class StandardNormal(nn.Module):
+    """The prior of a plain variational auto-encoder, N(0, I), the same for every class."""
+
+    def draw(self, y: Tensor, noise: Tensor) -> Tensor:
+        """z ~ p(z): the noise itself; the classes ``y`` make no difference."""
+        return noise
+
+    def log_prob(self, z: Tensor, pi: Tensor) -> Tensor:
+        """log p(z), (n,)."""
+        return log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+
+    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:
+        """KL(q(z|x) || p(z)), (n,), in closed form."""
+        return kl_to_standard_normal(mu, logvar)
+
+
+class Decoder(nn.Module):
+    """z -> hidden layers with ReLU -> one unit for each unit of x, in the reverse order of the encoder's layers.
+
+    Parameters
+    ----------
+    latent : units of z.
+    hidden : units of the *encoder's* hidden layers, e.g. (400, 400).
+    outputs : units of x.
+    generator : a CPU generator.
+    """
+
+    def __init__(self, latent: int, hidden: tuple[int, ...], outputs: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.hidden = Hidden((latent, *reversed(hidden)), generator)
+        self.output = linear(hidden[0], outputs, generator)
+
+    def forward(self, z: Tensor, gates: Tensor | None = None) -> Tensor:
+        """Logits or means of x, (n, outputs); ``gates`` as in `replaylib.nets.Hidden`: the output layer has none."""
+        x: Tensor = self.output(self.hidden(z, gates))
+        return x
+
+
+class VAE(nn.Module):
+    """A plain variational auto-encoder, symmetric: standard normal prior, no gates, knows nothing of classes.
+
+    Parameters
+    ----------
+    inputs : units of the flattened input.
+    hidden : units of the encoder's hidden layers; the decoder has the same in reverse.
+    latent : units of z.
+    generator : a CPU generator.
+    likelihood : ``"bernoulli"`` for intensities in [0, 1], ``"gaussian"`` for anything else.
+
+    Raises
+    ------
+    InputError : unknown likelihood, or a layer of less than one unit.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: tuple[int, ...],
+        latent: int,
+        generator: torch.Generator,
+        likelihood: Likelihood = "bernoulli",
+    ) -> None:
+        super().__init__()
+        if likelihood not in ("bernoulli", "gaussian"):
+            raise InputError(f"unknown likelihood {likelihood!r}: choose bernoulli or gaussian")
+        if latent < 1:
+            raise InputError(f"latent is {latent}: a code z has 1 unit or more")
+        self.latent, self.likelihood = latent, likelihood
+        self.encoder = Hidden((inputs, *hidden), generator)
+        self.posterior = Posterior(hidden[-1], latent, generator)
+        self.decoder = Decoder(latent, hidden, inputs, generator)
+
+    def loss(self, x: Tensor, noise: Tensor) -> Tensor:
+        """The negative evidence lower bound (ELBO) in nats, divided by the number of input units: (n,).
+
+        ``x`` (n, \\*shape), ``noise`` (n, latent) standard normal.
+        """
+        x = x.flatten(1)
+        mu, logvar = self.posterior(self.encoder(x))
+        output = self.decoder(reparameterise(mu, logvar, noise))
+        return reconstruction_loss(output, x, self.likelihood) + kl_to_standard_normal(mu, logvar) / x.shape[1]
+
+    def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
+        """x decoded from a z that was drawn from q(z|x): (n, inputs); ``y`` makes no difference."""
+        return mean_of(
+            self.decoder(reparameterise(*self.posterior(self.encoder(x.flatten(1))), noise)), self.likelihood
+        )
+
+    def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x) at z = mu + sigma * noise, (n,): the importance weight of one sample."""
+        x = x.flatten(1)
+        mu, logvar = self.posterior(self.encoder(x))
+        z = reparameterise(mu, logvar, noise)
+        prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+        return log_likelihood(self.decoder(z), x, self.likelihood) + prior - log_normal(z, mu, logvar)
+
+    def generate(self, noise: Tensor) -> Tensor:
+        """New samples, (n, inputs), from z = noise (n, latent), standard normal."""
+        return mean_of(self.decoder(noise), self.likelihood)
+
+
+class Posterior(nn.Module):
+    """h (n, hidden) -> mu and logvar, both (n, latent), of q(z|x)."""
+
+    def __init__(self, hidden: int, latent: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.mu = linear(hidden, latent, generator)
+        self.logvar = linear(hidden, latent, generator)
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        return self.mu(h), self.logvar(h)
+
+
+def mean_of(output: Tensor, likelihood: Likelihood) -> Tensor:
+    """The mean of p(x|z), from a decoder's output: what is replayed is the mean, without pixel noise."""
+    return output.sigmoid() if likelihood == "bernoulli" else output
