@@ -10,14 +10,15 @@ from typing import Any, NoReturn
 import torch
 from tqdm import tqdm
 
-from replaylib import data, metrics, runs
+from replaylib import checkpoints, data, metrics, runs
 from replaylib.errors import InputError
-from replaylib.experiments import Experiment, experiment
-from replaylib.methods import METHODS
+from replaylib.experiments import OPTIONS, Experiment, experiment
+from replaylib.methods import METHODS, SETTINGS
 from replaylib.protocols import PROTOCOLS, profile, protocol
 from replaylib.replay import Buffer
 from replaylib.runs import Record
 from replaylib.scenarios import SCENARIOS
+from replaylib.train import Diverged
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -66,8 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--iterations", type=int, metavar="N", help="steps a task")
     run.add_argument("--budget", type=int, metavar="N", help="exact replay: stored samples a class (default: 100)")
     run.add_argument("--policy", help="exact replay: " + " or ".join(Buffer.POLICIES) + " (default: balanced)")
+    run.add_argument("--strength", type=float, metavar="X", help="EWC's lambda, SI's c (default: see list)")
+    run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
+    run.add_argument("--latent", type=int, metavar="N", help="units of the generator's code z")
     run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
+    run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
     for name, command, what in (
@@ -99,7 +104,9 @@ def _run(options: argparse.Namespace) -> None:
     device = _device(options.device)
     if not 1 <= options.seeds <= 1000:
         raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
-    given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", "budget", "policy")
+    if options.weights and not options.save:
+        raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
+    given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", *OPTIONS)
     experiments = [
         experiment(
             options.protocol, options.scenario, options.method, seed, **{name: getattr(options, name) for name in given}
@@ -124,11 +131,24 @@ def _run(options: argparse.Namespace) -> None:
                         bar.set_description(f"seed {e.seed}, task {task + 1}/{e.tasks}", refresh=False)
                     bar.update()
 
-                kept[e.id] = runs.execute(e, split, device, watch)
+                try:
+                    net, kept[e.id] = runs.trained(e, split, device, watch)
+                except Diverged as stopped:
+                    raise _with_last_good_state(stopped, e, options.save) from stopped
                 if options.save:
+                    if options.weights:
+                        checkpoints.save(net, e, options.save / f"{e.id}.safetensors")
                     runs.save(kept[e.id], options.save)
             records.append(kept[e.id])
     print(json.dumps(summary(records)) if options.json else _table(records))
+
+
+def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Path | None) -> InputError:
+    """The error, which also says where the network is kept as it was before the step that would have spoilt it."""
+    if folder is None:
+        return stopped
+    path = checkpoints.save(stopped.net, description, folder / f"{description.id}-stopped.safetensors")
+    return InputError(f"{stopped}; the network before that step is kept in {path}")
 
 
 def summary(records: list[Record]) -> dict[str, Any]:
@@ -139,7 +159,7 @@ def summary(records: list[Record]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
         "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
-        "iterations": first.iterations, "budget": first.budget, "policy": first.policy,
+        "iterations": first.iterations, **first.options,
     }  # fmt: skip
     measured = {
         "acc": acc.mean().item(),
@@ -185,6 +205,9 @@ def _list(options: argparse.Namespace) -> None:
         },
         "scenarios": SCENARIOS,
         "methods": {m.name: f"{m.summary} ({m.source})" for m in METHODS.values()},
+        "options (* is any; the first line that fits)": {
+            f"{s.option} of {s.methods} in {s.protocol}, {s.scenario}": f"{s.value}, {s.source}" for s in SETTINGS
+        },
         "datasets": data.names(),
     }
     print(json.dumps(tables) if options.json else "\n\n".join(_columns(title, rows) for title, rows in tables.items()))

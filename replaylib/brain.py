@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
-from replaylib.nets import Classifier, Gates, Hidden, target_loss
+from replaylib.nets import Classifier, Gates, Hidden, Network, target_loss
 from replaylib.scenarios import Batch
 from replaylib.vae import (
     Decoder,
@@ -78,7 +78,7 @@ class Brain:
 # the same sum of losses trains two networks side by side: they share no parameter, and Adam scales each by itself.
 
 
-class BrainNet(nn.Module):
+class BrainNet(Network):
     """A classifier and the generator that imagines for it.
 
     Parameters
@@ -98,6 +98,10 @@ class BrainNet(nn.Module):
     InputError : no latent unit, or ``gate_prop`` outside [0, 1).
     """
 
+    latent: int
+    pixels: int
+    tasks: int | None
+
     def __init__(
         self,
         brain: Brain,
@@ -113,10 +117,11 @@ class BrainNet(nn.Module):
         super().__init__()
         if latent < 1:
             raise InputError(f"latent is {latent}: a code z has 1 unit or more")
-        inputs, classes = classifier.hidden[0].in_features, classifier.readout.out_features
+        first, classes = classifier.path[0], classifier.readout.out_features
+        inputs = first.in_features
         hidden = classifier.hidden.units
         self.brain, self.latent, self.likelihood, self.tasks = brain, latent, likelihood, tasks
-        self.pixels = inputs if pixels is None else pixels
+        self.pixels = pixels or inputs
         self.classifier = classifier
         self.encoder = None if brain.feedback else Hidden((inputs, *hidden), generator)
         self.posterior = Posterior(hidden[-1], latent, generator)
@@ -138,15 +143,11 @@ class BrainNet(nn.Module):
         logits: Tensor = self.classifier(x, task)
         return logits
 
-    def scores(self, x: Tensor, task: Tensor) -> Tensor:
-        """What decides when the network is tested: the logits."""
-        return self(x, task)
-
-    def recognise(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def recognise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
         h = self.classifier.encode(x)
         imagining = h if self.encoder is None else self.encoder(x.flatten(1))
-        return self.classifier.readout(h), self.posterior(imagining)
+        return self.classifier.readout(h), *self.posterior(imagining)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
@@ -155,7 +156,7 @@ class BrainNet(nn.Module):
         """
         x = batch.x.flatten(1)
         pi = self.known_classes(batch.y, batch.soft)
-        logits, (mu, logvar) = self.recognise(x)
+        logits, mu, logvar = self.recognise(x)
         z = reparameterise(mu, logvar, noise)
         output = self.decoder(z, self.context_gates(pi, batch.task))
         reconstruction = reconstruction_loss(output, x, self.likelihood)
@@ -178,18 +179,27 @@ class BrainNet(nn.Module):
         weight = self.classifier.readout.weight
         return F.one_hot(y, len(weight)).to(weight.dtype)
 
-    def reconstruct(self, x: Tensor, y: Tensor, noise: Tensor, task: Tensor | None = None) -> Tensor:
+    def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
         """x decoded from a z drawn from q(z|x), (n, inputs), with the gates of its class ``y`` (n,)."""
-        z = reparameterise(*self.recognise(x)[1], noise)
-        return mean_of(self.decoder(z, self.context_gates(self.known_classes(y), task)), self.likelihood)
+        _, mu, logvar = self.recognise(x)
+        z = reparameterise(mu, logvar, noise)
+        return mean_of(self.decoder(z, self.context_gates(self._told(x, y), task)), self.likelihood)
 
-    def log_weight(self, x: Tensor, y: Tensor, noise: Tensor, task: Tensor | None = None) -> Tensor:
-        """log p(x|z) + log p(z) - log q(z|x), (n,) nats, at z = mu + sigma * noise, with the mode and gates of y."""
-        mu, logvar = self.recognise(x)[1]
-        z, pi = reparameterise(mu, logvar, noise), self.known_classes(y)
+    def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x), (n,) nats, at z = mu + sigma * noise, with the mode and gates of y.
+
+        ``y`` (n,) int64 is needed by a network that imagines by class, which raises `InputError` if it is None.
+        """
+        _, mu, logvar = self.recognise(x)
+        z, pi = reparameterise(mu, logvar, noise), self._told(x, y)
         output = self.decoder(z, self.context_gates(pi, task))
         prior = self.prior.log_prob(z, pi)
         return log_likelihood(output, x.flatten(1), self.likelihood) + prior - log_normal(z, mu, logvar)
+
+    def _told(self, x: Tensor, y: Tensor | None) -> Tensor:
+        if y is None and (self.brain.conditional or self.brain.gating):
+            raise InputError("this network imagines by class: say of which class each sample is")
+        return self.known_classes(x.new_zeros(len(x), dtype=torch.long) if y is None else y)
 
     def context_gates(self, pi: Tensor, task: Tensor | None) -> Tensor | None:
         """The gates of each sample's internal context, see `Gates` and section 3; None: nothing is gated."""

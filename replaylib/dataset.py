@@ -56,6 +56,10 @@ class Dataset:
         low, high = (int(label) for label in torch.aminmax(self.labels))
         if low < 0 or high >= len(self.classes):
             raise self._wrong(f"labels from {low} to {high}", f"0 to {len(self.classes) - 1}, one for each class name")
+        if self.images.dtype == torch.float32:
+            spoilt = (~self.images.isfinite().all(1)).sum().item()
+            if spoilt:
+                raise self._wrong(f"nan or infinity in {spoilt} of {len(self.images)} rows", "finite features")
         channels = self.images.shape[1] if self.images.ndim == 4 else 0
         if (self.mean is None) != (self.std is None):
             raise self._wrong("only one of mean and std", "both or neither")

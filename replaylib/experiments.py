@@ -7,8 +7,8 @@ from typing import Any
 
 from replaylib.errors import InputError, unknown
 from replaylib.methods import method
-from replaylib.protocols import protocol
 from replaylib.penalties import check_strength
+from replaylib.protocols import protocol
 from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
 

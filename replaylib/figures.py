@@ -21,7 +21,26 @@ WIDTH = 6.8
 #: Safe for the common kinds of colour blindness (Okabe & Ito's, as seaborn names it).
 PALETTE = sns.color_palette("colorblind")
 #: A method keeps its colour through the whole book.
-COLOURS = {"none": PALETTE[7], "joint": PALETTE[0], "exact": PALETTE[1]}
+COLOURS = {
+    "none": PALETTE[7],
+    "joint": PALETTE[0],
+    "exact": PALETTE[1],
+    "nearest-mean": sns.desaturate(PALETTE[1], 0.4),
+    "lwf": PALETTE[8],
+    "ewc": PALETTE[5],
+    "online-ewc": sns.desaturate(PALETTE[5], 0.4),
+    "si": PALETTE[6],
+    "xdg": PALETTE[9],
+    "generative-classifier": sns.desaturate(PALETTE[0], 0.4),
+    "gr": PALETTE[2],
+    "gr-distill": sns.desaturate(PALETTE[2], 0.4),
+    "rtf": PALETTE[4],
+    "bi-r": PALETTE[3],
+    "bi-r-si": sns.desaturate(PALETTE[3], 0.4),
+    # What was added to one and what was taken from the other look like what they started from.
+    **{f"gr+{name}": PALETTE[2] for name in ("feedback", "conditional", "gating", "internal")},
+    **{f"bi-r-no-{name}": PALETTE[3] for name in ("feedback", "conditional", "gating", "internal", "distill")},
+}
 #: From dark (0) to light (100): evenly spaced for the eye, in grey too.
 ACCURACY_COLOURS = "cividis"
 

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from replaylib.errors import InputError
+from replaylib.nets import Network
 from replaylib.scenarios import Batch
 from replaylib.vae import VAE, Likelihood
 
 
-class GenerativeClassifier(nn.Module):
+class GenerativeClassifier(Network):
     """A variational auto-encoder for each class; a sample's class is the one that makes it most likely, by Bayes' rule.
 
     (van de Ven, Li & Tolias 2021, CVPR Workshop on Continual Learning.) Each learns from the samples of its own class
@@ -28,6 +29,8 @@ class GenerativeClassifier(nn.Module):
     ------
     InputError : fewer than 1 importance sample.
     """
+
+    test_noise: Tensor
 
     def __init__(
         self,
@@ -61,7 +64,7 @@ class GenerativeClassifier(nn.Module):
         return torch.stack(weights).logsumexp(0) - math.log(len(weights))
 
     def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
-        """As `scores`: there are no other logits."""
+        """As `scores`: there are no logits besides."""
         return self.scores(x, x.new_zeros(len(x), dtype=torch.long) if task is None else task)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError, unknown
 from replaylib.generative import GenerativeClassifier
-from replaylib.nets import Classifier, NearestMean
+from replaylib.nets import Classifier, NearestMean, Network
 from replaylib.penalties import EWC, SI, Penalty
 from replaylib.protocols import PROTOCOLS
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Replay
@@ -24,7 +24,7 @@ Option = int | float | str | None
 class Parts(NamedTuple):
     """What `replaylib.train.train` puts together: a network, a source of replay, and a penalty or None."""
 
-    net: Classifier | BrainNet | GenerativeClassifier
+    net: Network
     replay: Replay
     penalty: Penalty | None = None
 
@@ -103,7 +103,7 @@ class Method:
         }
 
     def setting(self, option: str, protocol: str, scenario: str) -> Option:
-        """The value of an option in a protocol, from the first row of `SETTINGS` that fits; None if it takes no such."""
+        """An option's value in a protocol, from the first row of `SETTINGS` that fits; None if it takes no such one."""
         if option not in self.options:
             return None
         # A quick protocol stands in for a published one, and takes its values.
@@ -176,6 +176,7 @@ def _brain(name: str, summary: str, brain: Brain, source: str = BI_R, si: bool =
 
 
 def _table() -> tuple[Method, ...]:
+    full = Brain.all()
     switches = [field.name for field in fields(Brain)]
     return (
         Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _none),
@@ -206,14 +207,14 @@ def _table() -> tuple[Method, ...]:
             "rtf", "replay-through-feedback, with distillation", Brain(feedback=True, distill=True),
             "van de Ven & Tolias 2018",
         ),
-        _brain("bi-r", "brain-inspired replay: all four modifications, and distillation", Brain.all()),
-        _brain("bi-r-si", "brain-inspired replay with synaptic intelligence", Brain.all(), si=True),
+        _brain("bi-r", "brain-inspired replay: all four modifications, and distillation", full),
+        _brain("bi-r-si", "brain-inspired replay with synaptic intelligence", full, si=True),
         *(
             _brain(f"gr+{name}", f"generative replay, one addition: {name}", Brain.of(name))
             for name in switches if name != "distill"
         ),
         *(
-            _brain(f"bi-r-no-{name}", f"brain-inspired replay, one ablation: {name}", replace(Brain.all(), **{name: False}))
+            _brain(f"bi-r-no-{name}", f"brain-inspired replay, one ablation: no {name}", replace(full, **{name: False}))
             for name in switches
         ),
         Method(

@@ -42,6 +42,8 @@ class Hidden(nn.ModuleList):
     InputError : no layer, or a layer of less than one unit.
     """
 
+    units: tuple[int, ...]
+
     def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
         if len(widths) < 2 or min(widths) < 1:
             raise InputError(f"layers of {widths[1:] or 'no'} units: give at least one hidden layer, of 1 unit or more")
@@ -96,7 +98,35 @@ class Gates(nn.Module):
         return context @ self.open
 
 
-class Classifier(nn.Module):
+class Network(nn.Module):
+    """What `replaylib.train.train` asks of a network. Subclass it to train something new."""
+
+    #: How many standard normal numbers a sample `losses` takes.
+    latent = 0
+
+    @property
+    def path(self) -> list[nn.Linear]:
+        """The layers between input and logits: what EWC and SI protect."""
+        raise InputError(f"a {type(self).__name__} has no layers that a penalty could protect: use another method")
+
+    def scores(self, x: Tensor, task: Tensor) -> Tensor:
+        """What decides when the network is tested, (n, outputs): the active unit with the highest score is chosen.
+
+        ``x`` (n, \\*shape) inputs, ``task`` (n,) int64 the task of each, known or not: look at it only where it is.
+        """
+        logits: Tensor = self(x, task)
+        return logits
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """What the network minimises, one number a sample, (n,).
+
+        ``active`` (n, outputs) bool, see `replaylib.scenarios.Stream.active`; ``noise`` (n, latent) standard normal. A
+        pure function of these and the parameters: no random number is drawn here, and nothing waits for the device.
+        """
+        raise NotImplementedError
+
+
+class Classifier(Network):
     """Hidden layers with ReLU (the encoder), then a linear read-out: x -> h = enc(x) -> logits.
 
     Parameters
@@ -112,9 +142,6 @@ class Classifier(nn.Module):
     ------
     InputError : no hidden layer, a layer of less than one unit, ``off`` outside [0, 1).
     """
-
-    #: How many standard normal numbers a sample `losses` takes.
-    latent = 0
 
     def __init__(
         self,
@@ -134,7 +161,6 @@ class Classifier(nn.Module):
 
     @property
     def path(self) -> list[nn.Linear]:
-        """The layers between input and logits: what EWC and SI protect."""
         return [*self.hidden, self.readout]
 
     def encode(self, x: Tensor, task: Tensor | None = None) -> Tensor:
@@ -154,10 +180,6 @@ class Classifier(nn.Module):
         """Logits, (n, outputs), of all output units, active or not; ``task`` as in `encode`."""
         logits: Tensor = self.readout(self.encode(x, task))
         return logits
-
-    def scores(self, x: Tensor, task: Tensor) -> Tensor:
-        """What decides when the network is tested, (n, outputs): the active unit with the highest score is chosen."""
-        return self(x, task)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); a classifier takes no ``noise``, which is (n, 0)."""

@@ -8,9 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from replaylib.brain import BrainNet
 from replaylib.errors import InputError
-from replaylib.nets import Classifier
+from replaylib.nets import Network
 from replaylib.scenarios import Stream
 
 
@@ -75,10 +74,10 @@ class Quadratic:
 
 
 class EWC:
-    """Elastic weight consolidation (Kirkpatrick et al. 2017, Eq. 3): strength / 2 * sum over tasks of F (theta - theta*)^2.
+    """Elastic weight consolidation: strength / 2 * sum of F (theta - theta*)^2 (Kirkpatrick et al. 2017, Eq. 3).
 
-    ``online`` keeps one running Fisher diagonal, F <- decay F + F_task, around the latest parameters only (Schwarz et al.
-    2018, Eq. 9); otherwise each task keeps its own.
+    ``online`` keeps one running Fisher diagonal, F <- decay F + F_task, around the latest parameters only (Schwarz et
+    al. 2018, Eq. 9); otherwise each task keeps its own.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ class EWC:
     def __init__(
         self,
         stream: Stream,
-        net: Classifier | BrainNet,
+        net: Network,
         generator: torch.Generator,
         *,
         strength: float,
@@ -135,9 +134,7 @@ class EWC:
             self.quadratic.add(fisher)
 
 
-def fisher_diagonal(
-    net: Classifier | BrainNet, x: Tensor, task: Tensor, active: Tensor, chunk: int = 250
-) -> list[Tensor]:
+def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk: int = 250) -> list[Tensor]:
     """The diagonal of the Fisher information, F_i = E_x sum_y p(y|x) (d log p(y|x) / d theta_i)^2, labels exactly.
 
     A linear layer's gradient is, for one sample, the outer product of the gradient d at its output and its input a; so
@@ -199,7 +196,7 @@ class SI:
     InputError : ``strength`` not positive.
     """
 
-    def __init__(self, net: Classifier | BrainNet, *, strength: float, epsilon: float = 0.1) -> None:
+    def __init__(self, net: Network, *, strength: float, epsilon: float = 0.1) -> None:
         check_strength(strength)
         self.strength, self.epsilon = strength, epsilon
         self.quadratic = Quadratic([p for layer in net.path for p in layer.parameters()])

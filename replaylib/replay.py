@@ -5,7 +5,7 @@ tasks: none at all, stored ones, or anything else a new source can think of.
 """
 
 import copy
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from replaylib.brain import BrainNet
 from replaylib.errors import InputError
-from replaylib.nets import TEMPERATURE, Classifier, NearestMean, soft_targets
+from replaylib.nets import TEMPERATURE, NearestMean, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
 
 
@@ -165,7 +165,7 @@ class Teacher:
     soft : True: samples are labelled with soft targets (distillation); False: with the unit that is chosen.
     """
 
-    def __init__(self, stream: Stream, net: Classifier | BrainNet, soft: bool) -> None:
+    def __init__(self, stream: Stream, net: Network, soft: bool) -> None:
         self.stream, self.net, self.soft = stream, net, soft
         self.copy = copy.deepcopy(net).requires_grad_(False).eval()
         self.seen = 0
@@ -206,7 +206,7 @@ class CurrentTask:
 
     nbytes = 0
 
-    def __init__(self, stream: Stream, net: Classifier | BrainNet, generator: torch.Generator) -> None:
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
         self.stream, self.generator = stream, generator
         self.teacher = Teacher(stream, net, soft=True)
 
@@ -243,7 +243,7 @@ class Generated:
     def sample(self, n: int) -> Batch | None:
         if not self.teacher.seen:
             return None
-        previous: BrainNet = self.teacher.copy
+        previous = cast(BrainNet, self.teacher.copy)
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
         noise = torch.randn(n, previous.latent, generator=self.generator, device=y.device)
         x = previous.generate(y, task, noise).view(n, *self.stream.data.train.shape)

@@ -23,9 +23,11 @@ from replaylib._version import __version__
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
-from replaylib.methods import Plan, method
+from replaylib.methods import Parts, Plan, method
+from replaylib.nets import Network
 from replaylib.protocols import default_device, protocol
-from replaylib.train import Network, Watch, train
+from replaylib.scenarios import Stream
+from replaylib.train import Diverged, Watch, train
 
 HERE = Path(__file__).resolve().parent
 
@@ -69,6 +71,26 @@ class Record:
         }
 
 
+def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch.Generator]:
+    """What `replaylib.train.train` takes: the stream, the parts before any training, and the sampling generator.
+
+    The seed decides three independent streams of random numbers (parameters, replay, samples of the current task with
+    the network's noise): a method that draws more replay neither starts from another network nor, unless its network
+    takes noise, sees other samples of the current task.
+    """
+    stream = protocol(description.protocol).stream(data, description.scenario, description.tasks, description.seed)
+    seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
+    sampling, replaying = (stream.generator(s) for s in seeds[1:])
+    m = method(description.method)
+    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying)
+    return stream, m.make(plan, **{name: getattr(description, name) for name in m.options}), sampling
+
+
+def network(description: Experiment, data: Split) -> Network:
+    """The network that an experiment starts from, untrained: what a checkpoint is loaded into."""
+    return assemble(description, data)[1].net
+
+
 def trained(
     description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
 ) -> tuple[Network, Record]:
@@ -86,19 +108,14 @@ def trained(
     device = default_device() if device is None else device
     data = p.load(description.dataset, device) if data is None else Split(*(part.to(device) for part in data))
     began = time.perf_counter()
-    stream = p.stream(data, description.scenario, description.tasks, description.seed)
-    # Three independent streams of random numbers: a method that draws more replay neither starts from another network
-    # nor sees other samples of the current task.
-    seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
-    start = torch.Generator().manual_seed(seeds[0])
-    sampling, replaying = (stream.generator(s) for s in seeds[1:])
-    m = method(description.method)
-    plan = Plan(stream, description.hidden, start, replaying)
-    net, replay, penalty = m.make(plan, **{name: getattr(description, name) for name in m.options})
-    result = train(
-        stream, net, replay, sampling,
-        iterations=description.iterations, batch=description.batch, lr=description.lr, penalty=penalty, watch=watch,
-    )  # fmt: skip
+    stream, (net, replay, penalty), sampling = assemble(description, data)
+    try:
+        result = train(
+            stream, net, replay, sampling,
+            iterations=description.iterations, batch=description.batch, lr=description.lr, penalty=penalty, watch=watch,
+        )  # fmt: skip
+    except Diverged as stopped:
+        raise Diverged(stopped.net, stopped.task, stopped.step, description.method) from stopped
     return net.cpu(), Record(
         experiment=description,
         matrix=tuple(tuple(row) for row in result.matrix.tolist()),

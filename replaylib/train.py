@@ -6,15 +6,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from replaylib.brain import BrainNet
 from replaylib.errors import InputError
-from replaylib.generative import GenerativeClassifier
-from replaylib.nets import Classifier
+from replaylib.nets import Network
 from replaylib.penalties import Penalty
 from replaylib.replay import Replay
 from replaylib.scenarios import Batch, Part, Stream
 
-Network = Classifier | BrainNet | GenerativeClassifier
 Watch = Callable[[int, int, Network], None]
 
 
@@ -23,13 +20,13 @@ class Diverged(InputError):
 
     Attributes
     ----------
-    task, step : where, both counted from 1.
     net : the network as the last good step left it.
+    task, step : where, both counted from 1.
     """
 
-    def __init__(self, net: Network, task: int, step: int) -> None:
-        where = f"the loss or its gradient stopped being finite in task {task}, step {step}"
-        super().__init__(f"{where}: check the data for nan, or use a smaller learning rate or penalty")
+    def __init__(self, net: Network, task: int, step: int, method: str = "training") -> None:
+        where = f"{method}: the loss or its gradient stopped being finite in task {task}, step {step}"
+        super().__init__(f"{where}; check the data for nan, or use a smaller learning rate or penalty")
         self.net, self.task, self.step = net, task, step
 
 
@@ -56,8 +53,7 @@ def train(
 
     Parameters
     ----------
-    net : a `replaylib.nets.Classifier`, or a `replaylib.brain.BrainNet`, which also
-        imagines.
+    net : what learns, a `replaylib.nets.Classifier` for example.
     replay : where replayed samples come from.
     generator : draws the current task's samples and the network's noise, on the
         stream's device.
@@ -83,7 +79,7 @@ def train(
             current = stream.draw(task, batch, generator)
             replayed = replay.sample(batch)
             samples = batch if replayed is None else batch + len(replayed.y)
-            noise = torch.randn(samples, net.latent, generator=generator, device=stream.device)
+            noise = torch.randn((samples, net.latent), generator=generator, device=stream.device)
             loss = objective(stream, net, task, current, replayed, noise)
             if penalty:
                 loss = loss + penalty()

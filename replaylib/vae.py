@@ -138,9 +138,8 @@ class VAE(nn.Module):
 
     def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
         """x decoded from a z that was drawn from q(z|x): (n, inputs); ``y`` makes no difference."""
-        return mean_of(
-            self.decoder(reparameterise(*self.posterior(self.encoder(x.flatten(1))), noise)), self.likelihood
-        )
+        mu, logvar = self.posterior(self.encoder(x.flatten(1)))
+        return mean_of(self.decoder(reparameterise(mu, logvar, noise)), self.likelihood)
 
     def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x) at z = mu + sigma * noise, (n,): the importance weight of one sample."""

@@ -80,6 +80,8 @@ def test_inputs_never_leave_the_unit_interval():
 
 
 def test_features_are_inputs_already():
+    with pytest.raises(InputError, match="nan or infinity in 1 of 2 rows; expected finite features"):
+        dataset(images=torch.tensor([[0.0, 1.0], [torch.nan, 1.0]]))
     features = torch.randn(4, 5)
     assert dataset(images=torch.zeros(2, 5)).inputs(features) is features
 

@@ -12,7 +12,6 @@ from replaylib.errors import InputError
 from replaylib.experiments import Experiment, experiment
 from replaylib.methods import METHODS
 from replaylib.protocols import PROTOCOLS
-from replaylib.scenarios import SCENARIOS
 
 
 def test_ids_are_stable_across_versions_of_the_library():
@@ -27,23 +26,27 @@ def test_every_field_counts_for_the_id_and_none_does_not():
         "protocol": "split-mnist", "scenario": "task", "method": "none", "dataset": "mnist", "seed": 1, "tasks": 2,
         "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "budget": 7, "policy": "reservoir",
     }  # fmt: skip
-    assert set(changes) == {field.name for field in dataclasses.fields(Experiment)}
+    others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7}
+    assert set(changes) | set(others) == {field.name for field in dataclasses.fields(Experiment)}
     ids = {base.id}
     for name, value in changes.items():
         options = {"budget": None, "policy": None} if name == "method" else {}
         ids.add(dataclasses.replace(base, **{name: value}, **options).id)
     assert len(ids) == 1 + len(changes)
+    gated = experiment("split-digits", "class", "bi-r-si")
+    other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
+    assert len({gated.id, *other}) == 4
     assert experiment("split-digits", "class", "exact", budget=100, policy="balanced") == base
 
 
 @given(
     name=st.sampled_from(sorted(PROTOCOLS)),
-    scenario=st.sampled_from(sorted(SCENARIOS)),
-    method=st.sampled_from(sorted(METHODS)),
+    served=st.sampled_from([(m.name, scenario) for m in METHODS.values() for scenario in m.scenarios]),
     seed=st.integers(0, 2**31 - 1),
     lr=st.floats(1e-12, 1),
 )
-def test_a_description_survives_json(name, scenario, method, seed, lr):
+def test_a_description_survives_json(name, served, seed, lr):
+    method, scenario = served
     e = experiment(name, scenario, method, seed, lr=lr)
     assert Experiment(**json.loads(json.dumps(dataclasses.asdict(e)))) == e
     assert Experiment(**json.loads(json.dumps(dataclasses.asdict(e)))).id == e.id
@@ -64,11 +67,23 @@ def test_a_description_survives_json(name, scenario, method, seed, lr):
         ({"hidden": (10**9,)}, "hidden is 1000000000"),
         ({"budget": 5}, "method none has no budget: leave it out, or use exact"),
         ({"policy": "reservoir"}, "method none has no policy"),
+        ({"strength": 1.0}, "method none has no strength: leave it out, or use ewc, online-ewc, si"),
+        ({"method_name": "si", "strength": 0.0}, "strength is 0: a penalty's strength is above 0"),
+        ({"method_name": "si", "strength": math.inf}, "strength is inf"),
+        ({"method_name": "bi-r", "gate_prop": 1.0}, "gate_prop is 1: the fraction of units off"),
+        ({"method_name": "bi-r", "gate_prop": math.nan}, "gate_prop is nan"),
+        ({"method_name": "gr", "gate_prop": 0.5}, "method gr has no gate_prop"),
+        ({"method_name": "gr", "latent": 0}, "latent is 0"),
     ],
 )
 def test_descriptions_that_make_no_sense_are_refused(changes, says):
     with pytest.raises(InputError, match=says):
-        experiment("split-digits", "class", "none", **changes)
+        experiment("split-digits", "class", **{"method_name": "none"} | changes)
+
+
+def test_a_description_without_its_methods_options_is_refused():
+    with pytest.raises(InputError, match="method si needs strength"):
+        dataclasses.replace(experiment("split-digits", "class", "none"), method="si")
 
 
 def test_unknown_names_bring_the_nearest():

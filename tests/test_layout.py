@@ -7,7 +7,8 @@ import replaylib
 
 ORDER = (
     "_version", "errors", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios", "protocols",
-    "nets", "vae", "brain", "generative", "replay", "penalties", "methods", "train", "quality", "experiments", "metrics", "runs", "figures", "__main__",
+    "nets", "vae", "brain", "generative", "replay", "penalties", "methods", "train", "quality", "experiments",
+    "checkpoints", "metrics", "runs", "figures", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 

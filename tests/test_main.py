@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from replaylib import checkpoints, data, runs
 from replaylib.__main__ import main
 
 QUICK = ["run", "split-digits", "--iterations", "3"]
@@ -57,8 +58,9 @@ def test_what_was_saved_is_not_run_again(capsys, tmp_path):
 def test_list_and_info_name_what_there_is(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for name in ("split-mnist", "permuted-mnist", "class", "exact", "joint", "digits", "glyphs", "cifar100"):
+    for name in ("split-mnist", "permuted-mnist", "class", "exact", "bi-r-si", "digits", "glyphs", "cifar100"):
         assert re.search(rf"^  {name} ", out, re.M)
+    assert re.search(r"^  strength of ewc online-ewc in split-mnist, task +1000000000.0, van de Ven", out, re.M)
     assert main(["info", "--json"]) == 0
     assert {"replaylib", "torch", "python", "device", "data", "profile"} <= set(json.loads(capsys.readouterr().out))
 
@@ -80,6 +82,11 @@ def test_list_and_info_name_what_there_is(capsys):
             "expected a whole number from 1 to 1000000",
         ),
         (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "choose balanced or reservoir"),
+        (["run", "split-digits", "--method", "xdg"], "xdg cannot serve the class scenario"),
+        (["run", "split-digits", "--method", "gr+gatting"], "unknown modification 'gatting'. Did you mean gating"),
+        (["run", "split-digits", "--method", "si", "--strength", "-1"], "strength is -1"),
+        (["run", "split-digits", "--method", "bi-r", "--gate-prop", "1"], "gate_prop is 1"),
+        (["run", "split-digits", "--method", "gr", "--gate-prop", "0.5"], "method gr has no gate_prop"),
         (["run", "split-digits", "--tasks", "3"], "10 classes cannot be shared out equally over 3 tasks"),
         (["run", "split-digits", "--tasks", "10", "--scenario", "task"], "nothing to tell apart"),
         (["run", "split-digits", "--seeds", "0"], "seeds is 0"),
@@ -152,3 +159,31 @@ def test_output_may_be_cut_short_by_its_reader():
     )  # fmt: skip
     assert run.stdout == "protocols:\n"
     assert run.stderr == ""
+
+
+def test_trained_networks_are_kept_where_asked(capsys, tmp_path):
+    assert main([*QUICK, "--method", "rtf", "--save", str(tmp_path), "--weights"]) == 0
+    record, weights = sorted(tmp_path.iterdir())
+    assert record.with_suffix(".safetensors") == weights
+    assert checkpoints.describe(weights).method == "rtf"
+    capsys.readouterr()
+    assert main([*QUICK, "--weights"]) == 2
+    assert "--save FOLDER" in capsys.readouterr().err
+
+
+def test_training_that_diverges_says_so_and_keeps_the_last_good_network(capsys, tmp_path):
+    assert main([*QUICK, "--method", "si", "--lr", "1", "--strength", "1e30", "--save", str(tmp_path)]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(
+        r"replaylib: si: the loss or its gradient stopped being finite in task 2, step \d; check the data", err
+    )
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in err
+    net = runs.network(checkpoints.describe(kept), data.load("digits"))
+    checkpoints.load(net, kept)
+
+
+def test_a_combination_of_modifications_is_a_method(capsys):
+    assert main([*QUICK, "--method", "gr+conditional+distill", "--latent", "7", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["method"], found["latent"], found["gate_prop"]) == ("gr+conditional+distill", 7, None)

@@ -1,22 +1,104 @@
 """The table of methods."""
 
+import dataclasses
+import itertools
+
 import pytest
 import torch
 
+from replaylib.brain import Brain
+from replaylib.dataset import Split
 from replaylib.errors import InputError
-from replaylib.methods import METHODS, Method, method
-from replaylib.replay import Buffer, Everything, Nothing
-from replaylib.scenarios import split_stream
+from replaylib.methods import METHODS, SETTINGS, Method, Parts, Plan, method
+from replaylib.penalties import EWC, SI
+from replaylib.protocols import PROTOCOLS
+from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing
+from replaylib.scenarios import Stream, split_stream
 from tests.test_scenarios import tiny
 
 
+def parts(name: str, stream: Stream) -> Parts:
+    start, drawing = torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)
+    m = method(name)
+    return m.make(Plan(stream, (4,), start, drawing), **m.settle(stream.scenario, {}))
+
+
 def test_a_method_makes_its_source_of_replay():
-    stream = split_stream(tiny(), "class", 3)
-    made = {name: m.replay(stream, torch.Generator(), **dict(m.options)) for name, m in METHODS.items()}
-    assert {name: type(replay) for name, replay in made.items()} == {
-        "none": Nothing, "exact": Buffer, "joint": Everything,
+    stream = split_stream(tiny(), "task", 3)
+    made = {name: parts(name, stream) for name in METHODS}
+    sources = {
+        "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
+        "ewc": Nothing, "online-ewc": Nothing, "si": Nothing, "xdg": Nothing, "generative-classifier": Nothing,
     }  # fmt: skip
-    assert (made["exact"].budget, made["exact"].policy) == (100, "balanced")
+    assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in METHODS}
+    penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
+    assert {name: type(made[name].penalty) for name in made} == {
+        name: penalties.get(name, type(None)) for name in METHODS
+    }
+    assert (made["exact"].replay.budget, made["exact"].replay.policy) == (100, "balanced")
+    assert (made["ewc"].penalty.online, made["online-ewc"].penalty.online) == (False, True)
+
+
+def test_the_named_combinations_are_what_their_names_say():
+    stream = split_stream(tiny(), "class", 3)
+    switches = {name: str(parts(name, stream).net.brain) for name in METHODS if name.startswith(("gr", "rtf", "bi-r"))}
+    everything = "feedback+conditional+gating+internal+distill"
+    assert switches == {
+        "gr": "", "gr-distill": "distill", "rtf": "feedback+distill", "bi-r": everything, "bi-r-si": everything,
+        "gr+feedback": "feedback", "gr+conditional": "conditional", "gr+gating": "gating", "gr+internal": "internal",
+        "bi-r-no-feedback": "conditional+gating+internal+distill",
+        "bi-r-no-conditional": "feedback+gating+internal+distill",
+        "bi-r-no-gating": "feedback+conditional+internal+distill",
+        "bi-r-no-internal": "feedback+conditional+gating+distill",
+        "bi-r-no-distill": "feedback+conditional+gating+internal",
+    }  # fmt: skip
+
+
+def test_any_other_combination_has_one_name():
+    made = parts("gr+feedback+gating", split_stream(tiny(), "class", 3))
+    assert made.net.brain == Brain(feedback=True, gating=True)
+    with pytest.raises(InputError, match=r"as gr\+feedback\+gating: one name for one combination"):
+        method("gr+gating+feedback")
+    with pytest.raises(InputError, match="Did you mean gating"):
+        method("gr+gatting")
+
+
+def test_published_hyper_parameters_come_with_the_protocol_and_its_stand_in():
+    settled = lambda name, protocol, scenario: method(name).settle(scenario, {}, protocol)  # noqa: E731
+    assert settled("ewc", "split-mnist", "task") == {"strength": 1e9}
+    assert settled("ewc", "split-mnist", "class") == {"strength": 1e5}
+    assert settled("si", "split-mnist", "task") == settled("si", "split-digits", "task") == {"strength": 10.0}
+    assert settled("si", "split-mnist", "class") == {"strength": 0.1}
+    assert settled("xdg", "split-mnist", "task") == {"gate_prop": 0.9}
+    assert settled("bi-r", "split-mnist", "class") == {"latent": 100, "gate_prop": 0.8}
+    assert settled("bi-r-si", "permuted-mnist", "domain") == {"latent": 100, "gate_prop": 0.8, "strength": 1.0}
+    assert settled("gr", "split-mnist", "class") == {"latent": 100}
+
+
+def test_every_option_of_every_method_has_a_value_and_a_source_everywhere():
+    for m in METHODS.values():
+        for name, scenario in itertools.product(PROTOCOLS, m.scenarios):
+            assert None not in m.settle(scenario, {}, name).values()
+    assert all(setting.source for setting in SETTINGS)
+    # No row is hidden by one before it.
+    for place, setting in enumerate(SETTINGS):
+        first = setting.methods.split()[0] if setting.methods != "*" else "bi-r"
+        where = [setting.protocol.replace("*", "split-digits"), setting.scenario.replace("*", "domain")]
+        fitting = next(s for s in SETTINGS if s.fits(first, setting.option, *where))
+        assert SETTINGS.index(fitting) == place
+
+
+def test_in_the_domain_incremental_scenario_the_context_is_the_task():
+    stream = split_stream(tiny(), "domain", 3)
+    assert parts("bi-r", stream).net.gates.open.shape == (3, 4)
+    assert parts("bi-r", split_stream(tiny(), "class", 3)).net.gates.open.shape == (6, 4)
+
+
+def test_pixels_in_0_to_1_are_bernoulli_and_all_else_gaussian():
+    images = tiny()
+    normalised = Split(*(dataclasses.replace(part, mean=(0.5,), std=(0.2,)) for part in images))
+    assert parts("gr", split_stream(images, "class", 3)).net.likelihood == "bernoulli"
+    assert parts("gr", split_stream(normalised, "class", 3)).net.likelihood == "gaussian"
 
 
 def test_options_are_the_defaults_unless_chosen():
@@ -31,10 +113,13 @@ def test_an_option_that_a_method_does_not_take_is_refused():
 
 
 def test_a_scenario_that_a_method_cannot_serve_is_refused():
-    gated = Method("gated", "", "", Nothing, scenarios=("task",))
+    gated = Method("gated", "", "", Nothing, scenarios=("task",), why="for want of it")
     assert gated.settle("task", {}) == {}
-    with pytest.raises(InputError, match="gated cannot serve the class scenario: it serves task"):
+    with pytest.raises(InputError, match="gated cannot serve the class scenario, for want of it: it serves task"):
         gated.settle("class", {})
+    for name, scenario in (("xdg", "class"), ("xdg", "domain"), ("generative-classifier", "domain")):
+        with pytest.raises(InputError, match=f"{name} cannot serve the {scenario} scenario, (because|where)"):
+            method(name).settle(scenario, {})
     with pytest.raises(InputError, match="unknown scenario"):
         gated.settle("taks", {})
 

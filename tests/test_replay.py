@@ -5,9 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
-from replaylib.replay import Buffer, Everything, Nothing
-from replaylib.scenarios import permuted_stream, split_stream
+from replaylib.nets import Classifier, NearestMean
+from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Teacher
+from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
 from tests.test_scenarios import tiny
 
 
@@ -130,3 +132,210 @@ def test_a_buffer_that_cannot_be_is_refused():
         Buffer(stream, 0, "balanced", generator())
     with pytest.raises(InputError, match="balanced or reservoir"):
         Buffer(stream, 1, "ring", generator())
+
+
+# Batches --------------------------------------------------------------------------------------------------------------
+
+
+def hard(n: int, first: int) -> Batch:
+    y = torch.arange(n) % 4
+    return Batch(torch.arange(first, first + n).float()[:, None], y, y + 10)
+
+
+def test_current_samples_come_first_and_stay_hard_among_hard_ones():
+    both = hard(3, 0).with_replay(hard(2, 50))
+    assert both.x[:, 0].tolist() == [0, 1, 2, 50, 51]
+    assert both.y.tolist() == [0, 1, 2, 0, 1]
+    assert both.task.tolist() == [10, 11, 12, 10, 11]
+    assert both.soft is None
+    assert both.temperature is None
+
+
+def test_nothing_replayed_changes_nothing():
+    batch = hard(3, 0)
+    assert batch.with_replay(None) is batch
+
+
+def test_a_hard_target_among_soft_ones_is_certain_and_at_temperature_one():
+    soft = torch.tensor([[0.5, 0.2, 0.3, 0.0], [0.0, 0.9, 0.1, 0.0]])
+    replayed = hard(2, 50)._replace(soft=soft, temperature=torch.tensor([2.0, 3.0]))
+    both = hard(3, 0).with_replay(replayed)
+    assert both.soft.equal(torch.cat([torch.eye(4)[:3], soft]))
+    assert both.temperature.tolist() == [1, 1, 1, 2, 3]
+    assert both.y.tolist() == [0, 1, 2, 0, 1]
+
+
+# The teacher ----------------------------------------------------------------------------------------------------------
+
+UNITS = {
+    "task": lambda task, seen: {2 * task, 2 * task + 1},
+    "domain": lambda task, seen: {0, 1},
+    "class": lambda task, seen: set(range(2 * seen)),
+}
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_teacher_chooses_among_the_units_of_tasks_that_have_ended(scenario, soft):
+    stream = split_stream(tiny(), scenario, 3)
+    net = Classifier(4, (8,), stream.outputs, generator())
+    teacher = Teacher(stream, net, soft)
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 0.5 * torch.randn(p.shape, generator=generator(1))
+    teacher.end(0)
+    teacher.end(1)
+    x, task = 3 * torch.randn(20, 1, 2, 2, generator=generator(2)), torch.arange(20) % 2
+    batch = teacher.label(x, task)
+    assert batch.x.equal(x)
+    assert batch.task.equal(task)
+    for n in range(20):
+        units = sorted(UNITS[scenario](int(task[n]), 2))
+        logits = net(x[n : n + 1])[0]
+        assert batch.y[n] == units[logits[units].argmax()]
+        if soft:
+            p = torch.zeros(stream.outputs)
+            p[units] = torch.softmax(logits[units] / 2, 0)
+            assert torch.allclose(batch.soft[n], p, atol=1e-6)
+            assert (batch.soft[n] > 0).nonzero()[:, 0].tolist() == units
+    assert (batch.soft is None) == (batch.temperature is None) == (not soft)
+    if soft:
+        assert batch.temperature.tolist() == [2.0] * 20
+
+
+def test_a_teacher_knows_what_the_network_knew_when_the_task_ended():
+    stream = split_stream(tiny(), "class", 3)
+    net = Classifier(4, (8,), 6, generator())
+    teacher, x, task = Teacher(stream, net, soft=True), torch.randn(9, 4, generator=generator(2)), torch.zeros(9).long()
+    teacher.end(0)
+    before = teacher.label(x, task)
+    with torch.no_grad():
+        for p in net.parameters():
+            p += 1
+    assert teacher.label(x, task).soft.equal(before.soft)
+    teacher.end(0)
+    after = teacher.label(x, task)
+    assert not after.soft.equal(before.soft)
+    with torch.enable_grad():
+        x = x.clone().requires_grad_()
+        assert not teacher.label(x, task).soft.requires_grad
+        (teacher.copy(x).sum() + net(x).sum()).backward()
+    assert all(p.grad is None and not p.requires_grad for p in teacher.copy.parameters())
+    assert all(p.grad is not None for p in net.parameters())
+    mine = {p.data_ptr() for p in net.state_dict().values()}
+    assert mine.isdisjoint(p.data_ptr() for p in teacher.copy.state_dict().values())
+
+
+# Learning without forgetting ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_current_tasks_inputs_stand_for_what_the_previous_network_sees_in_them(scenario):
+    stream = split_stream(tiny(), scenario, 3)
+    replay = CurrentTask(stream, Classifier(4, (8,), stream.outputs, generator()), generator(1))
+    assert replay.sample(4) is None
+    for task in (0, 1):
+        replay.end(task)
+        batch = replay.sample(300)
+        assert rows_of(batch) == set(range(10 * (task + 1), 10 * (task + 2)))
+        assert set(batch.task.tolist()) == set(range(task + 1))
+        allowed = [UNITS[scenario](t, task + 1) for t in batch.task.tolist()]
+        assert all({*row.nonzero()[:, 0].tolist()} == units for row, units in zip(batch.soft, allowed, strict=True))
+    assert abs(batch.task.float().mean() - 0.5) < 0.13  # each earlier task as often: 4.5 standard errors
+    assert replay.nbytes == 0
+
+
+# Generative replay ----------------------------------------------------------------------------------------------------
+
+
+def generated(scenario: str, names: str = "feedback+conditional+gating+distill", seed: int = 1) -> Generated:
+    stream = split_stream(tiny(), scenario, 3)
+    tasks = 3 if scenario == "domain" else None
+    start = generator()
+    classifier = Classifier(4, (8, 7), stream.outputs, start)
+    net = BrainNet(Brain.of(names), classifier, start, latent=3, gate_prop=0.5, tasks=tasks)
+    return Generated(stream, net, generator(seed))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("names", ["", "distill", "feedback+conditional+gating", "feedback+conditional+gating+distill"])
+def test_imagined_samples_are_images_of_classes_seen_so_far(scenario, names):
+    replay = generated(scenario, names)
+    assert replay.sample(4) is None
+    for seen in (1, 2, 3):
+        replay.end(seen - 1)
+        batch = replay.sample(300)
+        assert batch.x.shape == (300, 1, 2, 2)
+        assert batch.x.dtype == torch.float32
+        assert batch.x.min() >= 0
+        assert batch.x.max() <= 1
+        assert set(batch.task.tolist()) == set(range(seen))
+        allowed = [UNITS[scenario](t, seen) for t in batch.task.tolist()]
+        assert all(y in units for y, units in zip(batch.y.tolist(), allowed, strict=True))
+        assert (batch.soft is not None) == ("distill" in names)
+        if batch.soft is not None:
+            assert all({*p.nonzero()[:, 0].tolist()} == units for p, units in zip(batch.soft, allowed, strict=True))
+            assert batch.soft.argmax(1).equal(batch.y)
+    assert not batch.x.requires_grad
+    assert replay.nbytes == 0
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_sample_is_imagined_from_a_class_and_labelled_by_what_it_looks_like(scenario):
+    replay = generated(scenario)
+    replay.end(0)
+    replay.end(1)
+    asked = []
+    teacher = replay.teacher.copy
+    generate = teacher.generate
+    teacher.generate = lambda y, task, noise: asked.append((y, task, noise)) or generate(y, task, noise)
+    batch = replay.sample(400)
+    (y, task, noise), *more = asked
+    assert not more
+    assert task.equal(batch.task)
+    assert batch.x.flatten(1).equal(generate(y, task, noise))
+    assert noise.shape == (400, 3)
+    assert set(y.tolist()) == ({0, 1} if scenario == "domain" else {0, 1, 2, 3})
+    if scenario != "domain":
+        assert task.equal(y // 2)  # it stands for the task of its class
+    for unit in range(4 if scenario != "domain" else 2):  # drawn uniformly: 4.5 standard deviations
+        expected = 400 / (4 if scenario != "domain" else 2)
+        assert abs((y == unit).sum() - expected) < 4.5 * expected**0.5
+    assert not batch.y.equal(y)  # the class it was imagined from is not its target
+    assert batch.y.equal(replay.teacher.label(batch.x, batch.task).y)
+
+
+def test_imagination_is_the_previous_networks_and_follows_the_generator():
+    one, two, three = (generated("class", seed=seed) for seed in (1, 1, 2))
+    for replay in (one, two, three):
+        replay.end(0)
+    with torch.no_grad():
+        for p in two.teacher.net.parameters():
+            p += 1  # what is learned since
+    first = one.sample(20)
+    assert first.x.equal(two.sample(20).x)
+    assert not first.x.equal(three.sample(20).x)
+    assert not first.x.equal(one.sample(20).x)
+
+
+# Exemplars ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_means_are_those_of_the_stored_samples_normalised_features():
+    stream = split_stream(tiny(), "class", 3)
+    net = NearestMean(4, (8,), 6, generator())
+    replay = Exemplars(stream, net, 3, "balanced", generator(1))
+    for task in range(2):
+        with torch.no_grad():
+            net.hidden[0].bias += 0.1  # it has learned since: the means are taken anew
+        replay.end(task)
+        slow = torch.zeros(6, 8)
+        for c in range(2 * task + 2):
+            total = torch.zeros(8)
+            for image in replay.images[replay.y == c]:
+                h = net.encode(image[None].float() / 255)[0].detach()
+                total += h / h.norm() / 3
+            slow[c] = total / total.norm()
+        assert torch.allclose(net.means, slow, atol=1e-6)
+    assert net.means[:4].norm(dim=1).tolist() == pytest.approx([1.0] * 4)
+    assert not net.means.requires_grad

@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from replaylib.data import load
-from replaylib.errors import InputError
-from replaylib.nets import Classifier
+from replaylib.nets import Classifier, classification_loss
 from replaylib.replay import Buffer, Everything, Nothing
 from replaylib.scenarios import Batch, permuted_stream, split_stream
-from replaylib.train import classification_loss, evaluate, objective, train
+from replaylib.train import Diverged, evaluate, objective, train
 from tests.test_scenarios import tiny
 
 
@@ -33,7 +32,7 @@ def run(stream, replay=None, seed=0, iterations=60, watch=None, lr=1e-2):
 def test_the_loss_looks_at_active_units_only():
     logits = torch.tensor([[2.0, 1.0, 50.0], [0.0, 3.0, -50.0]], dtype=torch.float64, requires_grad=True)
     active = torch.tensor([[True, True, False]]).expand(2, -1)
-    loss = classification_loss(logits, torch.tensor([0, 1]), active)
+    loss = classification_loss(logits, torch.tensor([0, 1]), active).mean()
     by_hand = -(math.log(math.exp(2) / (math.exp(2) + math.exp(1))) + math.log(math.exp(3) / (1 + math.exp(3)))) / 2
     assert loss.item() == pytest.approx(by_hand)
     loss.backward()
@@ -46,25 +45,26 @@ def test_current_and_replayed_losses_weigh_one_over_t_and_the_rest(scenario):
     net = Classifier(4, (8,), stream.outputs, torch.Generator().manual_seed(0))
     current = stream.draw(2, 5, torch.Generator().manual_seed(1))
     old = [stream.draw(t, 4, torch.Generator().manual_seed(t)) for t in (0, 1)]
-    replayed = Batch(*(torch.cat(both) for both in zip(*old, strict=True)))
+    replayed = old[0].with_replay(old[1])
 
     def slow(batch: Batch) -> float:
         total = 0.0
-        for x, y, t in zip(*batch, strict=True):
+        for x, y, t in zip(*batch[:3], strict=True):
             units = {"task": [2 * t, 2 * t + 1], "domain": [0, 1], "class": range(6)}[scenario]
             logits = net(x[None])[0]
             total -= (logits[y] - torch.stack([logits[int(u)] for u in units]).logsumexp(0)).item()
         return total / len(batch.y)
 
-    loss = objective(stream, net, 2, current, replayed).item()
+    loss = objective(stream, net, 2, current, replayed, torch.empty(13, 0)).item()
     assert loss == pytest.approx(slow(current) / 3 + slow(replayed) * 2 / 3, rel=1e-5)
-    assert objective(stream, net, 2, current, None).item() == pytest.approx(slow(current), rel=1e-5)
+    assert objective(stream, net, 2, current, None, torch.empty(5, 0)).item() == pytest.approx(slow(current), rel=1e-5)
 
 
 def test_unseen_classes_take_no_part_in_class_incremental_training():
     stream = split_stream(tiny(), "class", 3)
     net = Classifier(4, (8,), 6, torch.Generator().manual_seed(0))
-    objective(stream, net, 1, stream.draw(1, 8, torch.Generator().manual_seed(0)), None).backward()
+    current = stream.draw(1, 8, torch.Generator().manual_seed(0))
+    objective(stream, net, 1, current, None, torch.empty(8, 0)).backward()
     moved = net.readout.bias.grad.abs() > 0
     assert moved.tolist() == [True, True, True, True, False, False]
 
@@ -129,6 +129,33 @@ def test_order_of_events():
     assert events == one_task(0) + one_task(1)
 
 
-def test_a_loss_that_explodes_stops_at_once_and_says_where():
-    with pytest.raises(InputError, match=r"task 1: use a smaller learning rate"):
-        run(split_stream(tiny(), "class", 3), lr=1e30, iterations=5)
+def test_a_loss_that_explodes_stops_at_once_says_where_and_leaves_the_last_good_network():
+    seen = []
+    with pytest.raises(Diverged, match=r"in task 1, step \d; .* smaller learning rate") as stopped:
+        run(split_stream(tiny(), "class", 3), lr=1e30, iterations=5, watch=lambda t, s, net: seen.append((t, s)))
+    assert stopped.value.task == 1
+    assert seen == [(0, step + 1) for step in range(stopped.value.step - 1)]  # that step was not taken
+    assert all(p.isfinite().all() for p in stopped.value.net.parameters())
+
+
+def test_a_spoilt_gradient_is_not_taken_either():
+    class Penalty:
+        """Finite where the network starts, and with a gradient that is not."""
+
+        def __init__(self, net):
+            self.bias = net.readout.bias
+
+        def begin(self, task): ...
+        def step(self): ...
+        def end(self, task): ...
+
+        def __call__(self):
+            return (self.bias - self.bias.detach()).abs().sqrt().sum()
+
+    stream = split_stream(tiny(), "class", 3)
+    net = Classifier(4, (8,), 6, torch.Generator().manual_seed(0))
+    before = [p.clone() for p in net.parameters()]
+    arguments = {"iterations": 2, "batch": 4, "lr": 1e-3, "penalty": Penalty(net)}
+    with pytest.raises(Diverged, match="task 1, step 1"):
+        train(stream, net, Nothing(), torch.Generator().manual_seed(0), **arguments)
+    assert all(a.equal(b) for a, b in zip(before, net.parameters(), strict=True))

@@ -1,0 +1,101 @@
+"""A network in a file: it comes back whole, or not at all."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from replaylib import checkpoints, runs
+from replaylib.data import load
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+
+
+def described(method="bi-r", **changes):
+    return experiment("split-digits", "class", method, **{"hidden": (12, 8), "latent": 5, "iterations": 2} | changes)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+@pytest.fixture
+def kept(digits, tmp_path):
+    """A trained network and the file that it was saved to."""
+    net, _ = runs.trained(described(), digits)
+    return net, checkpoints.save(net, described(), tmp_path / "net.safetensors")
+
+
+def test_a_network_comes_back_bit_for_bit_with_its_gates_and_modes(kept, digits):
+    net, path = kept
+    other = runs.network(described(seed=1), digits)
+    assert not other.gates.open.equal(net.gates.open)
+    assert checkpoints.load(other, path) == described() == checkpoints.describe(path)
+    assert set(other.state_dict()) >= {"gates.open", "prior.mean", "prior.logvar"}
+    assert all(a.equal(b) for a, b in zip(net.state_dict().values(), other.state_dict().values(), strict=True))
+    y, noise = torch.arange(10), torch.randn(10, 5, generator=torch.Generator().manual_seed(0))
+    assert net.generate(y, y // 2, noise).equal(other.generate(y, y // 2, noise))
+
+
+def test_saving_replaces_a_file_whole(kept, digits):
+    path = kept[1]
+    again = checkpoints.save(runs.network(described(seed=1), digits), described(seed=1), path)
+    assert again == path
+    assert checkpoints.describe(path).seed == 1
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"hidden": (12, 9)}, r"another architecture \(classifier.hidden.1.bias is \(8,\) in the file and \(9,\)"),
+        ({"latent": 6}, r"decoder.hidden.0.weight is \(8, 5\) in the file and \(8, 6\) in the network"),
+        ({"method": "gr"}, r"encoder.0.bias is missing in the file and \(12,\) in the network"),
+        ({"method": "bi-r-no-gating"}, r"gates.open is \(10, 20\) in the file and missing"),
+    ],
+)
+def test_another_architecture_is_refused_and_the_network_left_alone(kept, digits, changes, says):
+    net = runs.network(described(**changes), digits)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(InputError, match=says) as refused:
+        checkpoints.load(net, kept[1])
+    assert "make one as for bi-r on split-digits, hidden (12, 8)" in str(refused.value)
+    assert all(value.equal(before[name]) for name, value in net.state_dict().items())
+
+
+def test_a_damaged_file_and_one_that_is_no_checkpoint_are_refused(kept, tmp_path):
+    net, path = kept
+    whole = path.read_bytes()
+    for wrong in (whole[:-100], whole[: len(whole) // 2], b"", b"PK\3\4" + whole, b"{}"):
+        path.write_bytes(wrong)
+        with pytest.raises(InputError, match="damaged or no checkpoint"):
+            checkpoints.load(net, path)
+    save_file({"weights": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="damaged or no checkpoint"):
+        checkpoints.load(net, tmp_path / "other.safetensors")
+    torch.save(net.state_dict(), tmp_path / "pickle.pt")
+    with pytest.raises(InputError, match="damaged or no checkpoint"):
+        checkpoints.load(net, tmp_path / "pickle.pt")
+    with pytest.raises(InputError, match="is not a file"):
+        checkpoints.load(net, tmp_path / "nowhere.safetensors")
+    with pytest.raises(InputError, match="is not a file"):
+        checkpoints.load(net, tmp_path)
+
+
+def test_numbers_that_are_not_finite_are_refused(kept):
+    net, path = kept
+    state = load_file(path)
+    state["prior.mean"][0, 0] = torch.nan
+    description = {"experiment": '{"protocol": "split-digits"}'}
+    save_file(state, path, description)
+    with pytest.raises(InputError, match="damaged or no checkpoint"):
+        checkpoints.load(net, path)  # the description is not one
+    net.prior.mean.data[0, 0] = torch.nan
+    checkpoints.save(net, described(), path)
+    with pytest.raises(InputError, match=r"not finite, in prior.mean"):
+        checkpoints.load(net, path)
+
+
+def test_an_unwritable_place_is_an_error_of_one_line(kept, tmp_path):
+    with pytest.raises(InputError, match="cannot write"):
+        checkpoints.save(kept[0], described(), tmp_path / "nowhere" / "net.safetensors")
