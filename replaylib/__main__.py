@@ -71,6 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
     run.add_argument("--latent", type=int, metavar="N", help="units of the generator's code z")
     run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
+    run.add_argument(
+        "--together", action=argparse.BooleanOptionalAction,
+        help="train all seeds as one tensor program (default: on a GPU)",
+    )  # fmt: skip
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -114,32 +118,36 @@ def _run(options: argparse.Namespace) -> None:
         for seed in range(options.seeds)
     ]
     kept: dict[str, Record] = runs.done(options.save) if options.save else {}
-    first = experiments[0]
-    records = []
-    steps = sum(e.tasks * e.iterations for e in experiments if e.id not in kept)
+    first, due = experiments[0], [e for e in experiments if e.id not in kept]
+    groups = [[e] for e in due]
     # A terminal wants a bar that moves; a log wants few lines.
     pace = 0.1 if sys.stderr.isatty() else 10
-    if steps:
+    if due:
         split = protocol(first.protocol).load(options.dataset, device)
-        protocol(first.protocol).stream(split, first.scenario, first.tasks, first.seed)  # refuses what does not fit
-    with tqdm(total=steps, unit="step", mininterval=pace, disable=not steps) as bar:
-        for e in experiments:
-            if e.id not in kept:
+        start = runs.network(first, split)  # refuses what does not fit
+        # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
+        if options.together or (options.together is None and device == "cuda" and start.pure):
+            groups = [due]
+    with tqdm(total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due) as bar:
+        for some in groups:
 
-                def watch(task: int, step: int, net: object, e: Experiment = e) -> None:
-                    if step == 1:
-                        bar.set_description(f"seed {e.seed}, task {task + 1}/{e.tasks}", refresh=False)
-                    bar.update()
+            def watch(task: int, step: int, net: object, some: list[Experiment] = some) -> None:
+                if step == 1:
+                    which = f"seed {some[0].seed}" if len(some) == 1 else f"{len(some)} seeds together"
+                    bar.set_description(f"{which}, task {task + 1}/{first.tasks}", refresh=False)
+                bar.update(len(some))
 
-                try:
-                    net, kept[e.id] = runs.trained(e, split, device, watch)
-                except Diverged as stopped:
-                    raise _with_last_good_state(stopped, e, options.save) from stopped
+            try:
+                made = list(runs.trained_together(some, split, device, watch))
+            except Diverged as stopped:
+                raise _with_last_good_state(stopped, some[stopped.place], options.save) from stopped
+            for net, record in made:
+                kept[record.experiment.id] = record
+                if options.weights:
+                    checkpoints.save(net, record.experiment, options.save / f"{record.experiment.id}.safetensors")
                 if options.save:
-                    if options.weights:
-                        checkpoints.save(net, e, options.save / f"{e.id}.safetensors")
-                    runs.save(kept[e.id], options.save)
-            records.append(kept[e.id])
+                    runs.save(record, options.save)
+    records = [kept[e.id] for e in experiments]
     print(json.dumps(summary(records)) if options.json else _table(records))
 
 

@@ -193,11 +193,12 @@ class BrainNet(Network):
         _, mu, logvar = self.recognise(x)
         z, pi = reparameterise(mu, logvar, noise), self._told(x, y)
         output = self.decoder(z, self.context_gates(pi, task))
-        prior = self.prior.log_prob(z, pi)
+        # Where modes are narrow, the squares that log_prob multiplies out cancel: in float32 by whole nats.
+        prior = self.prior.log_prob(z.double(), pi.double()).to(z.dtype)
         return log_likelihood(output, x.flatten(1), self.likelihood) + prior - log_normal(z, mu, logvar)
 
     def _told(self, x: Tensor, y: Tensor | None) -> Tensor:
-        if y is None and (self.brain.conditional or self.brain.gating):
+        if y is None and (self.brain.conditional or (self.brain.gating and self.tasks is None)):
             raise InputError("this network imagines by class: say of which class each sample is")
         return self.known_classes(x.new_zeros(len(x), dtype=torch.long) if y is None else y)
 
@@ -235,9 +236,10 @@ class ClassModes(nn.Module):
         The square in log p(z|c) is multiplied out, so that all classes take two matrix products, and no
         (n, C, latent) tensor is made.
         """
-        precision = (-self.logvar).exp()
-        square = z**2 @ precision.T - 2 * z @ (self.mean * precision).T + (self.mean**2 * precision).sum(1)
-        log_p = -0.5 * (square + self.logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
+        mean, logvar = self.mean.to(z.dtype), self.logvar.to(z.dtype)
+        precision = (-logvar).exp()
+        square = z**2 @ precision.T - 2 * z @ (mean * precision).T + (mean**2 * precision).sum(1)
+        log_p = -0.5 * (square + logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
         return (pi.log() + log_p).logsumexp(1)
 
     def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:

@@ -125,17 +125,27 @@ def accuracy_curves(ax: Axes, steps: Sequence[int], curves: Tensor, names: Seque
     ax.set(xlabel="training step", ylabel="accuracy (%)", ylim=(-3, 103), xlim=(0, max(steps)))
 
 
-def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = None) -> None:
-    """Draw final accuracy, a bar a method (mean, SEM) and a dot a seed, from a frame as `replaylib.runs.load` gives."""
+def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = None, lying: bool = False) -> None:
+    """Draw final accuracy, a bar a method (mean, SEM) and a dot a seed, from a frame as `replaylib.runs.load` gives.
+
+    Parameters
+    ----------
+    chance : accuracy (%) of guessing, marked by a dotted line.
+    lying : bars lie, with the names of many methods beside them, rather than stand.
+    """
     palette = {name: COLOURS[name] for name in frame["method"].unique()}
-    shared = {"data": frame, "x": "method", "y": "acc", "ax": ax}
+    name, value = ("y", "x") if lying else ("x", "y")
+    shared = {"data": frame, name: "method", value: "acc", "ax": ax}
     sns.barplot(**shared, hue="method", palette=palette, errorbar="se", legend=False, alpha=0.75)
     sns.stripplot(**shared, color="0.15", size=3.5, jitter=0.12)
     if chance is not None:
-        ax.axhline(chance, color="0.3", linestyle=":", linewidth=1)
+        line, place = (ax.axvline, (chance, 1.0)) if lying else (ax.axhline, (0.99, chance))
+        line(chance, color="0.3", linestyle=":", linewidth=1)
+        along = ("data", "axes fraction") if lying else ("axes fraction", "data")
         words = f"guessing ({chance:.0f} %)"
-        ax.annotate(words, (0.99, chance), xycoords=("axes fraction", "data"), ha="right", va="bottom", size=8)
-    ax.set(xlabel="", ylabel="accuracy after the last task (%)", ylim=(0, 103))
+        ax.annotate(words, place, xycoords=along, ha="center" if lying else "right", va="bottom", size=8)
+    label = "accuracy (%)" if lying else "accuracy after the last task (%)"
+    ax.set(**{f"{name}label": "", f"{value}label": label, f"{value}lim": (0, 103)})
 
 
 def accuracy_by_memory(ax: Axes, frame: pd.DataFrame, x: str = "budget", label: str = "", **style: object) -> None:

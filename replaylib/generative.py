@@ -31,6 +31,7 @@ class GenerativeClassifier(Network):
     """
 
     test_noise: Tensor
+    pure = False
 
     def __init__(
         self,
@@ -68,6 +69,13 @@ class GenerativeClassifier(Network):
         return self.scores(x, x.new_zeros(len(x), dtype=torch.long) if task is None else task)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
-        """The negative ELBO of each sample under its own class's model, (n,); ``noise`` (n, latent) standard normal."""
-        losses = [model.loss(batch.x, noise) for model in self.models]
-        return torch.stack(losses, dim=1).gather(1, batch.y[:, None])[:, 0]
+        """The negative ELBO of each sample under its own class's model, (n,); ``noise`` (n, latent) standard normal.
+
+        Models of absent classes take no part, and so have no gradient: one of zero would still let the optimizer's
+        momentum move them. This looks at the labels, and is the one loss here that waits for the device.
+        """
+        losses = noise.new_zeros(len(noise))
+        for y in batch.y.unique().tolist():
+            mine = (batch.y == y).nonzero()[:, 0]
+            losses = losses.index_add(0, mine, self.models[y].loss(batch.x[mine], noise[mine]))
+        return losses

@@ -265,8 +265,8 @@ class Setting(NamedTuple):
         )
 
 
-#: The value of every option, the first row that fits. Those that stand for a protocol or scenario without a published
-#: value say so; nothing here was tuned on test data by us, the published values were chosen by their authors on theirs.
+#: The value of every option, the first row that fits. Rows that stand for a protocol or scenario without a published
+#: value say so; none was tuned here.
 SETTINGS = (
     Setting("exact nearest-mean", "budget", "*", "*", 100, "van de Ven, Tuytelaars & Tolias 2022: 100 a class"),
     Setting("exact nearest-mean", "policy", "*", "*", "balanced", "van de Ven, Tuytelaars & Tolias 2022"),

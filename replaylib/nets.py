@@ -103,6 +103,8 @@ class Network(nn.Module):
 
     #: How many standard normal numbers a sample `losses` takes.
     latent = 0
+    #: Whether `losses` is a pure function of tensors, as it should be: what `replaylib.fast` needs.
+    pure = True
 
     @property
     def path(self) -> list[nn.Linear]:

@@ -183,7 +183,8 @@ class SI:
     """Synaptic intelligence (Zenke, Poole & Ganguli 2017): strength * sum_i Omega_i (theta_i - theta*_i)^2.
 
     Along the way each parameter adds up w = - sum over steps of gradient * change, its share of what the loss lost (Eq.
-    3); when a task ends, Omega += w / (total change^2 + epsilon), over all tasks (Eq. 5), around the latest parameters.
+    3). The gradient is that of all that is minimised, replay and penalty included. When a task ends, Omega += w /
+    (total change^2 + epsilon), over all tasks (Eq. 5), around the latest parameters.
 
     Parameters
     ----------

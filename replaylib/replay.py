@@ -177,20 +177,50 @@ class Teacher:
         self.seen = task + 1
 
     @torch.no_grad()
-    def label(self, x: Tensor, task: Tensor) -> Batch:
+    def label(self, x: Tensor, task: Tensor, copy: Network | None = None) -> Batch:
         """x (n, \\*shape) as samples of tasks ``task`` (n,), with the copy's answers for targets.
 
-        Task-incremental, a sample is labelled as one of its task's classes, whatever it looks like.
+        Task-incremental, a sample is labelled as one of its task's classes, whatever it looks like. ``copy`` is whom to
+        ask in the copy's place: `replaylib.fast` asks those of many seeds at once.
         """
         active = self.stream.active(task, self.seen)
-        logits = self.copy(x, task).masked_fill(~active, -torch.inf)
+        logits = (copy or self.copy)(x, task).masked_fill(~active, -torch.inf)
         if not self.soft:
             return Batch(x, logits.argmax(1), task)
         temperature = torch.full_like(logits[:, 0], TEMPERATURE)
         return Batch(x, logits.argmax(1), task, soft_targets(logits, active), temperature)
 
 
-class CurrentTask:
+class Taught:
+    """Replay that the network itself, as it was when the last task ended, takes part in; a base class.
+
+    Subclasses say what is drawn at random, `draw`, and what the copy makes of it, `complete`: a pure function of the
+    copy's parameters and of what was drawn, so that many seeds can be completed as one.
+    """
+
+    nbytes = 0
+
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, soft: bool) -> None:
+        self.stream, self.generator = stream, generator
+        self.teacher = Teacher(stream, net, soft)
+
+    def draw(self, n: int) -> tuple[Tensor, ...]:
+        """Everything random about ``n`` samples."""
+        raise NotImplementedError
+
+    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
+        """The samples, from the copy of the network and what `draw` gave."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(self, n: int) -> Batch | None:
+        return self.complete(self.teacher.copy, *self.draw(n)) if self.teacher.seen else None
+
+    def end(self, task: int) -> None:
+        self.teacher.end(task)
+
+
+class CurrentTask(Taught):
     """The current task's inputs, labelled by the previous network: learning without forgetting (Li & Hoiem 2017).
 
     Task-incremental, each input stands for one earlier task, drawn uniformly. (The reference code lets it stand for all
@@ -204,23 +234,21 @@ class CurrentTask:
     generator : draws the samples, on the stream's device.
     """
 
-    nbytes = 0
-
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
-        self.stream, self.generator = stream, generator
-        self.teacher = Teacher(stream, net, soft=True)
+        super().__init__(stream, net, generator, soft=True)
 
-    def sample(self, n: int) -> Batch | None:
-        if not self.teacher.seen:
-            return None
+    def draw(self, n: int) -> tuple[Tensor, ...]:
+        if self.teacher.seen == self.stream.tasks:
+            raise InputError("the last task has ended: there is no current task whose inputs could be replayed")
         x = self.stream.draw(self.teacher.seen, n, self.generator).x
-        return self.teacher.label(x, self.stream.draw_units(self.teacher.seen, n, self.generator)[1])
+        return x, self.stream.draw_units(self.teacher.seen, n, self.generator)[1]
 
-    def end(self, task: int) -> None:
-        self.teacher.end(task)
+    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
+        x, task = drawn
+        return self.teacher.label(x, task, copy)
 
 
-class Generated:
+class Generated(Taught):
     """Generative replay: the network as it was when the last task ended imagines samples and labels them.
 
     The class that a sample is imagined from is drawn uniformly, and is not its target: the label is what the previous
@@ -234,23 +262,18 @@ class Generated:
     generator : draws classes and noise, on the stream's device.
     """
 
-    nbytes = 0
-
     def __init__(self, stream: Stream, net: BrainNet, generator: torch.Generator) -> None:
-        self.stream, self.generator = stream, generator
-        self.teacher = Teacher(stream, net, soft=net.brain.distill)
+        super().__init__(stream, net, generator, soft=net.brain.distill)
 
-    def sample(self, n: int) -> Batch | None:
-        if not self.teacher.seen:
-            return None
-        previous = cast(BrainNet, self.teacher.copy)
+    def draw(self, n: int) -> tuple[Tensor, ...]:
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        noise = torch.randn(n, previous.latent, generator=self.generator, device=y.device)
-        x = previous.generate(y, task, noise).view(n, *self.stream.data.train.shape)
-        return self.teacher.label(x, task)
+        noise = torch.randn(n, self.teacher.net.latent, generator=self.generator, device=y.device)
+        return y, task, noise
 
-    def end(self, task: int) -> None:
-        self.teacher.end(task)
+    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
+        y, task, noise = drawn
+        x = cast(BrainNet, copy).generate(y, task, noise)
+        return self.teacher.label(x.view(len(x), *self.stream.data.train.shape), task, copy)
 
 
 class Exemplars(Buffer):

@@ -7,8 +7,8 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
@@ -23,6 +23,7 @@ from replaylib._version import __version__
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
+from replaylib.fast import train_together
 from replaylib.methods import Parts, Plan, method
 from replaylib.nets import Network
 from replaylib.protocols import default_device, protocol
@@ -104,29 +105,53 @@ def trained(
     device : where to compute, by default `replaylib.protocols.default_device`; the data are moved there.
     watch : see `replaylib.train.train`.
     """
-    p = protocol(description.protocol)
+    return next(trained_together([description], data, device, watch))
+
+
+def trained_together(
+    descriptions: Sequence[Experiment],
+    data: Split | None = None,
+    device: str | None = None,
+    watch: Watch | None = None,
+) -> Iterator[tuple[Network, Record]]:
+    """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `replaylib.fast`.
+
+    One by one and together, a seed's accuracies differ by rounding. A record's ``seconds`` are its share of the time.
+    """
+    first = descriptions[0]
     device = default_device() if device is None else device
-    data = p.load(description.dataset, device) if data is None else Split(*(part.to(device) for part in data))
+    if data is None:
+        data = protocol(first.protocol).load(first.dataset, device)
+    data = Split(*(part.to(device) for part in data))
+    if len({replace(description, seed=0) for description in descriptions}) > 1:
+        raise InputError("these experiments differ in more than their seed: run them one by one")
     began = time.perf_counter()
-    stream, (net, replay, penalty), sampling = assemble(description, data)
+    streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
+    settings: dict[str, Any] = {"iterations": first.iterations, "batch": first.batch, "lr": first.lr, "watch": watch}
     try:
-        result = train(
-            stream, net, replay, sampling,
-            iterations=description.iterations, batch=description.batch, lr=description.lr, penalty=penalty, watch=watch,
-        )  # fmt: skip
+        if len(descriptions) == 1:
+            net, replay, penalty = parts[0]
+            results = [train(streams[0], net, replay, generators[0], penalty=penalty, **settings)]
+        else:
+            results = train_together(streams, parts, generators, **settings)
     except Diverged as stopped:
-        raise Diverged(stopped.net, stopped.task, stopped.step, description.method) from stopped
-    return net.cpu(), Record(
-        experiment=description,
-        matrix=tuple(tuple(row) for row in result.matrix.tolist()),
-        untrained=tuple(result.untrained.tolist()),
-        memory_bytes=replay.nbytes,
-        seconds=time.perf_counter() - began,
-        device=device_name(stream.device),
-        versions=versions(),
-        commit=commit(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+        raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
+    seconds = (time.perf_counter() - began) / len(results)
+    for description, stream, part, result in zip(descriptions, streams, parts, results, strict=True):
+        yield (
+            part.net.cpu(),
+            Record(
+                experiment=description,
+                matrix=tuple(tuple(row) for row in result.matrix.tolist()),
+                untrained=tuple(result.untrained.tolist()),
+                memory_bytes=part.replay.nbytes,
+                seconds=seconds,
+                device=device_name(stream.device) + (f", {len(results)} seeds together" if len(results) > 1 else ""),
+                versions=versions(),
+                commit=commit(),
+                date=datetime.now(UTC).isoformat(timespec="seconds"),
+            ),
+        )
 
 
 def execute(

@@ -1,6 +1,6 @@
 """The loop over tasks and steps, on one screen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,12 +22,13 @@ class Diverged(InputError):
     ----------
     net : the network as the last good step left it.
     task, step : where, both counted from 1.
+    place : of this network, among those that were trained together; 0 for one alone.
     """
 
-    def __init__(self, net: Network, task: int, step: int, method: str = "training") -> None:
+    def __init__(self, net: Network, task: int, step: int, method: str = "training", place: int = 0) -> None:
         where = f"{method}: the loss or its gradient stopped being finite in task {task}, step {step}"
         super().__init__(f"{where}; check the data for nan, or use a smaller learning rate or penalty")
-        self.net, self.task, self.step = net, task, step
+        self.net, self.task, self.step, self.place = net, task, step, place
 
 
 class Result(NamedTuple):
@@ -85,7 +86,7 @@ def train(
                 loss = loss + penalty()
             optimizer.zero_grad()
             loss.backward()
-            stop_if_not_finite(net, loss, task, step)
+            stop_if_not_finite([net], loss, task, step)
             optimizer.step()
             if penalty:
                 penalty.step()
@@ -122,12 +123,12 @@ def objective(
     return new.mean() / seen + (1 - 1 / seen) * old.mean()
 
 
-def stop_if_not_finite(net: Network, loss: Tensor, task: int, step: int) -> None:
-    """Raise `Diverged` before a step that would spoil the network."""
-    gradients = [p.grad for p in net.parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    if not (loss + norm).isfinite():
-        raise Diverged(net, task + 1, step + 1)
+def stop_if_not_finite(nets: Sequence[Network], loss: Tensor, task: int, step: int) -> None:
+    """Raise `Diverged`, for the first of the networks that it would spoil, before a step is taken."""
+    norms = [torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None]) for net in nets]
+    if not (loss + sum(norms)).isfinite():
+        place = next((place for place, norm in enumerate(norms) if not norm.isfinite()), 0)
+        raise Diverged(nets[place], task + 1, step + 1, place=place)
 
 
 @torch.no_grad()

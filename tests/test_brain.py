@@ -287,6 +287,16 @@ def test_rebuilding_and_weighing_take_the_gates_and_the_mode_of_the_class(likeli
             assert close(weights[n], log_p + slow_prior(net, z, pi) - q.log_prob(z).sum())
 
 
+def test_a_network_that_imagines_by_class_must_be_told_the_class():
+    (batch, _, noise), plain = samples(), brain_net(Brain(feedback=True))
+    for name in ("reconstruct", "log_weight"):
+        told = getattr(plain, name)(batch.x, batch.y, noise)
+        assert getattr(plain, name)(batch.x, None, noise).equal(told)
+        for modification in ("conditional", "gating"):
+            with pytest.raises(InputError, match="say of which class"):
+                getattr(brain_net(Brain.of(modification)), name)(batch.x, None, noise)
+
+
 def test_a_network_that_gates_by_task_must_be_told_the_task():
     (batch, _, noise), net = samples(), brain_net(Brain.all(), tasks=3)
     with pytest.raises(InputError, match="say of which task"):

@@ -78,6 +78,10 @@ def test_bars_are_means_over_seeds_and_dots_are_seeds(shown):
         assert [bar.get_height() for bar in ax.patches] == [20.0, 90.0]
         dots = sorted(float(y) for points in ax.collections for _, y in points.get_offsets())
         assert dots == [10.0, 30.0, 80.0, 100.0]
+    with figures.figure(alt="lying bars") as ax:
+        figures.accuracy_by_method(ax, frame, chance=10, lying=True)
+        assert [bar.get_width() for bar in ax.patches] == [20.0, 90.0]
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "joint"]
 
 
 def test_memory_curves_show_the_mean_of_each_budget(shown):

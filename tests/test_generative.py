@@ -77,7 +77,6 @@ def test_the_same_network_always_gives_the_same_answer(tmp_path):
     assert other.scores(x, task).equal(first)
 
 
-@pytest.mark.xfail(reason="a gradient of 0, not None: Adam's momentum goes on moving earlier models", strict=True)
 def test_what_arrives_later_leaves_the_models_of_earlier_classes_as_they_are():
     stream, generator, kept = split_stream(tiny(), "class", 3), seeded(), []
     model = GenerativeClassifier(4, (6,), 2, 6, generator)

@@ -183,6 +183,19 @@ def test_training_that_diverges_says_so_and_keeps_the_last_good_network(capsys, 
     checkpoints.load(net, kept)
 
 
+def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
+    command = [*QUICK, "--method", "gr", "--seeds", "3", "--save", str(tmp_path), "--json"]
+    assert main([*command, "--together"]) == 0
+    out, err = capsys.readouterr()
+    assert "3 seeds together, task 5/5" in err
+    assert json.loads(out)["device"].endswith("3 seeds together")
+    assert len(list(tmp_path.iterdir())) == 3
+    assert main([*command, "--no-together"]) == 0  # they are all there
+    assert capsys.readouterr().out == out
+    assert main([*QUICK, "--method", "generative-classifier", "--seeds", "2", "--together"]) == 2
+    assert "train seeds one by one" in capsys.readouterr().err
+
+
 def test_a_combination_of_modifications_is_a_method(capsys):
     assert main([*QUICK, "--method", "gr+conditional+distill", "--latent", "7", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -1,0 +1,189 @@
+"""Many seeds as one tensor program: S runs that differ in their seed alone, with their parameters stacked.
+
+A step costs one set of kernels, however many seeds there are. Each run sees the random numbers that it would see by
+itself, and ends with the same network, up to the rounding of float32 (products of stacked matrices add up in another
+order). What a run is made of is `replaylib.train`'s: the objective, the test, the order of events.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from replaylib.errors import InputError
+from replaylib.methods import Parts
+from replaylib.nets import Network
+from replaylib.replay import Replay, Taught
+from replaylib.scenarios import Batch, Stream
+from replaylib.train import Result, Watch, evaluate, objective, stop_if_not_finite
+
+
+class Stack:
+    """S networks of one architecture as one: every parameter and buffer is (S, \\*shape).
+
+    The networks stay usable: from now on their parameters, buffers and gradients are views of the stacked ones, so that
+    what is done to either is done to both.
+
+    Parameters
+    ----------
+    nets : at least one; all of one architecture, on one device.
+    """
+
+    def __init__(self, nets: Sequence[Network]) -> None:
+        self.nets = nets
+        parameters, buffers = stack_module_state(list(nets))
+        learns = {name: p.requires_grad for name, p in nets[0].named_parameters()}
+        self.parameters = {name: p.detach().requires_grad_(learns[name]) for name, p in parameters.items()}
+        self.buffers = {name: buffer.detach() for name, buffer in buffers.items()}
+        for p in self.parameters.values():
+            p.grad = torch.zeros_like(p) if p.requires_grad else None
+        for s, net in enumerate(nets):
+            for name, p in net.named_parameters():
+                stacked = self.parameters[name]
+                p.data = stacked.data[s]
+                p.grad = None if stacked.grad is None else stacked.grad[s]
+            for name, _ in net.named_buffers():
+                owner, _, own_name = name.rpartition(".")
+                setattr(net.get_submodule(owner), own_name, self.buffers[name][s])
+        self._applied = _Applied(nets[0])
+
+    def __call__(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        """``function(net, *inputs)`` of each network and its part of the inputs, (S, ...) each; its outputs stacked."""
+
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *mine: Tensor) -> Any:
+            state = {f"net.{name}": value for name, value in (parameters | buffers).items()}
+            return functional_call(self._applied, state, (function, *mine))
+
+        return vmap(one)(self.parameters, self.buffers, *inputs)
+
+
+class _Applied(nn.Module):
+    # functional_call puts parameters in place for a module's forward, and for nothing else.
+    def __init__(self, net: Network) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
+        return function(self.net, *inputs)
+
+
+class Replays:
+    """The S seeds' sources of replay as one. What takes part of a network is computed for all seeds at once.
+
+    Parameters
+    ----------
+    replays : of one kind, a source for each seed.
+    """
+
+    def __init__(self, replays: Sequence[Replay]) -> None:
+        self.replays = replays
+        taught = [replay for replay in replays if isinstance(replay, Taught)]
+        self.taught = taught if len(taught) == len(replays) else []
+        self.teachers = Stack([replay.teacher.copy for replay in self.taught]) if self.taught else None
+
+    @torch.no_grad()
+    def sample(self, n: int) -> tuple[Tensor, ...]:
+        """The tensors of a `Batch` of replayed samples, (S, n, ...) each; none where nothing is replayed."""
+        if self.teachers is not None:
+            first = self.taught[0]
+            if not first.teacher.seen:
+                return ()
+            drawn = _stacked([replay.draw(n) for replay in self.taught])
+            return self.teachers(lambda copy, *mine: _tensors(first.complete(copy, *mine)), *drawn)
+        return _stacked([_tensors(replay.sample(n)) for replay in self.replays])
+
+    def end(self, task: int) -> None:
+        """Task number ``task`` has been trained, in all seeds."""
+        for replay in self.replays:
+            replay.end(task)
+
+
+def train_together(
+    streams: Sequence[Stream],
+    parts: Sequence[Parts],
+    generators: Sequence[torch.Generator],
+    *,
+    iterations: int,
+    batch: int,
+    lr: float,
+    watch: Watch | None = None,
+) -> list[Result]:
+    """As `replaylib.train.train`, for S seeds of one experiment at once; a result for each, in their order.
+
+    Parameters
+    ----------
+    streams, parts, generators : of each seed, what `replaylib.train.train` takes for it.
+    iterations, batch, lr : as there, the same for all.
+    watch : called as there after every step, with the first seed's network.
+
+    Raises
+    ------
+    InputError : no seed, or runs that differ in more than their seed.
+    Diverged : a seed's loss or its gradient is no longer finite; no seed takes that step.
+    """
+    _check(streams, parts, generators)
+    nets, replays = Stack([part.net for part in parts]), Replays([part.replay for part in parts])
+    penalties = [part.penalty for part in parts if part.penalty]
+    optimizer = torch.optim.Adam(nets.parameters.values(), lr, betas=(0.9, 0.999), fused=True)
+    stream, results = streams[0], []
+
+    def tested(seen: int) -> Tensor:
+        return torch.stack([evaluate(s, net, seen) for s, net in zip(streams, nets.nets, strict=True)])
+
+    untrained = tested(seen=0)
+    for task in range(stream.tasks):
+        for penalty in penalties:
+            penalty.begin(task)
+        for step in range(iterations):
+            current = _stacked([_tensors(s.draw(task, batch, g)) for s, g in zip(streams, generators, strict=True)])
+            replayed = replays.sample(batch)
+            samples = batch + (replayed[0].shape[1] if replayed else 0)
+            size = (samples, parts[0].net.latent)
+            noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
+
+            def losses(net: Network, noise: Tensor, *batches: Tensor, task: int = task) -> Tensor:
+                old = Batch(*batches[3:]) if batches[3:] else None
+                return objective(stream, net, task, Batch(*batches[:3]), old, noise)
+
+            loss = nets(losses, noise, *current, *replayed).sum()
+            for penalty in penalties:
+                loss = loss + penalty()
+            # Gradients stay where they are: the networks' own are views of them.
+            optimizer.zero_grad(set_to_none=False)
+            loss.backward()
+            stop_if_not_finite(nets.nets, loss, task, step)
+            optimizer.step()
+            for penalty in penalties:
+                penalty.step()
+            if watch:
+                watch(task, step + 1, nets.nets[0])
+        for penalty in penalties:
+            penalty.end(task)
+        replays.end(task)
+        results.append(tested(seen=task + 1))
+    matrices = torch.stack(results, dim=1)
+    return [Result(matrix, first) for matrix, first in zip(matrices, untrained, strict=True)]
+
+
+def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator]) -> None:
+    if not streams or not len(streams) == len(parts) == len(generators):
+        found = f"{len(streams)} streams, {len(parts)} parts, {len(generators)} generators"
+        raise InputError(f"{found}: give as many of each, one for every seed, and at least one")
+    if not parts[0].net.pure:
+        kind = type(parts[0].net).__name__
+        raise InputError(f"the loss of a {kind} waits for the labels and cannot be stacked: train seeds one by one")
+    kinds = {(s.scenario, s.classes.shape, s.device) for s in streams}
+    shapes = {tuple((name, value.shape) for name, value in part.net.state_dict().items()) for part in parts}
+    makings = {tuple(type(one) for one in part) for part in parts}
+    if len(kinds) > 1 or len(shapes) > 1 or len(makings) > 1:
+        raise InputError("these runs differ in more than their seed: train them one by one")
+
+
+def _tensors(batch: Batch | None) -> tuple[Tensor, ...]:
+    return () if batch is None else tuple(part for part in batch if part is not None)
+
+
+def _stacked(each: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    return tuple(torch.stack(parts) for parts in zip(*each, strict=True))

@@ -1,0 +1,130 @@
+"""Seeds as a dimension: each of the stacked runs is the run that it replaces."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from replaylib import runs
+from replaylib.data import load
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.fast import Stack, train_together
+from replaylib.train import Diverged, train
+
+SETTINGS = {"iterations": 12, "batch": 16, "lr": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+def assembled(digits, method, scenario, seeds, **options):
+    made = [
+        runs.assemble(experiment("split-digits", scenario, method, seed, hidden=(20, 16), **options), digits)
+        for seed in range(seeds)
+    ]
+    return [list(parts) for parts in zip(*made, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("method", "scenario"),
+    [
+        ("none", "class"), ("joint", "domain"), ("exact", "class"), ("nearest-mean", "class"), ("lwf", "task"),
+        ("ewc", "class"), ("online-ewc", "domain"), ("si", "task"), ("xdg", "task"), ("gr", "class"),
+        ("gr-distill", "task"), ("rtf", "class"), ("bi-r", "class"), ("bi-r", "domain"), ("bi-r-si", "task"),
+        ("bi-r-no-feedback", "class"), ("bi-r-no-distill", "class"),
+    ],
+)  # fmt: skip
+def test_every_seed_ends_as_it_would_by_itself(digits, method, scenario):
+    options = {"strength": 10.0} if method in ("ewc", "online-ewc") else {}
+    streams, parts, generators = assembled(digits, method, scenario, 3, **options)
+    together = train_together(streams, parts, generators, **SETTINGS)
+    alone = []
+    for stream, part, generator, result in zip(
+        *assembled(digits, method, scenario, 3, **options), together, strict=True
+    ):
+        alone.append(train(stream, part.net, part.replay, generator, penalty=part.penalty, **SETTINGS))
+        # One test image in some 70 may fall on the other side of a boundary by rounding.
+        assert torch.allclose(result.matrix, alone[-1].matrix, atol=1.5, equal_nan=True)
+        assert result.untrained.equal(alone[-1].untrained) or result.untrained.isnan().all()
+    for one, other in zip(parts, assembled(digits, method, scenario, 3, **options)[1], strict=True):
+        moved = [(a - b).abs().max() for a, b in zip(one.net.parameters(), other.net.parameters(), strict=True)]
+        assert max(moved) > 1e-3  # it has learned
+
+
+def test_parameters_are_the_same_up_to_rounding(digits):
+    streams, parts, generators = assembled(digits, "bi-r-si", "class", 2)
+    train_together(streams, parts, generators, **SETTINGS)
+    for part, stream, alone, generator in zip(parts, *assembled(digits, "bi-r-si", "class", 2), strict=True):
+        train(stream, alone.net, alone.replay, generator, penalty=alone.penalty, **SETTINGS)
+        for (name, stacked), single in zip(part.net.named_parameters(), alone.net.parameters(), strict=True):
+            assert torch.allclose(stacked, single, atol=2e-4), name
+        assert part.net.gates.open.equal(alone.net.gates.open)
+        for omega, own in zip(part.penalty.quadratic.importance, alone.penalty.quadratic.importance, strict=True):
+            assert torch.allclose(omega, own, atol=1e-5)
+
+
+def test_seeds_do_not_touch_one_another(digits):
+    both = assembled(digits, "gr", "class", 2)
+    train_together(*both, **SETTINGS)
+    first = assembled(digits, "gr", "class", 1)
+    train_together(*first, **SETTINGS)
+    pairs = zip(both[1][0].net.parameters(), first[1][0].net.parameters(), strict=True)
+    assert all(torch.allclose(a, b, atol=2e-4) for a, b in pairs)
+
+
+def test_a_stack_and_its_networks_are_the_same_numbers(digits):
+    nets = [part.net for part in assembled(digits, "bi-r", "class", 3)[1]]
+    before = [{name: value.clone() for name, value in net.state_dict().items()} for net in nets]
+    stack = Stack(nets)
+    for net, state in zip(nets, before, strict=True):
+        assert all(value.equal(state[name]) for name, value in net.state_dict().items())
+    x, y = torch.rand(3, 4, 64), torch.arange(4).expand(3, 4)
+    logits = stack(lambda net, x: net(x), x)
+    assert all(torch.allclose(one, net(mine), atol=1e-6) for one, net, mine in zip(logits, nets, x, strict=True))
+    nets[1].load_state_dict(before[2])
+    assert stack.parameters["prior.mean"][1].equal(before[2]["prior.mean"])
+    assert stack.buffers["gates.open"][1].equal(before[2]["gates.open"])
+    stack(lambda net, x, y: net.generate(y, y, x[:, :1].expand(-1, net.latent)), x, y)  # gates and modes as well
+    logits.sum().backward()
+    assert nets[0].classifier.readout.bias.grad.equal(stack.parameters["classifier.readout.bias"].grad[0])
+    assert nets[0].classifier.readout.bias.grad.abs().sum() > 0
+
+
+def test_a_seed_that_diverges_is_named_and_no_seed_takes_the_step(digits):
+    streams, parts, generators = assembled(digits, "none", "class", 3)
+    with torch.no_grad():
+        parts[1].net.readout.bias[0] = torch.inf
+    before = [p.clone() for p in parts[2].net.parameters()]
+    with pytest.raises(Diverged, match="task 1, step 1") as stopped:
+        train_together(streams, parts, generators, **SETTINGS)
+    assert stopped.value.place == 1
+    assert stopped.value.net is parts[1].net
+    assert all(a.equal(b) for a, b in zip(before, parts[2].net.parameters(), strict=True))
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_refused(digits):
+    none, joint = assembled(digits, "none", "class", 2), assembled(digits, "joint", "class", 2)
+    mixed = [[a[0], b[1]] for a, b in zip(none, joint, strict=True)]
+    with pytest.raises(InputError, match="differ in more than their seed"):
+        train_together(*mixed, **SETTINGS)
+    with pytest.raises(InputError, match="0 streams, 0 parts, 0 generators: give as many"):
+        train_together([], [], [], **SETTINGS)
+    with pytest.raises(InputError, match="GenerativeClassifier waits for the labels"):
+        train_together(*assembled(digits, "generative-classifier", "class", 2), **SETTINGS)
+    described = experiment("split-digits", "class", "none")
+    with pytest.raises(InputError, match="differ in more than their seed"):
+        list(runs.trained_together([described, dataclasses.replace(described, lr=0.1)], digits))
+
+
+def test_records_of_seeds_together_are_those_of_each(digits):
+    described = [experiment("split-digits", "class", "rtf", seed, hidden=(20, 16), iterations=12) for seed in range(3)]
+    together = list(runs.trained_together(described, digits))
+    assert [record.experiment for _, record in together] == described
+    assert all(record.device.endswith("3 seeds together") for _, record in together)
+    for (net, record), one in zip(together, described, strict=True):
+        alone, own = runs.trained(one, digits)
+        assert torch.allclose(record.tensor(), own.tensor(), atol=1.5, equal_nan=True)
+        assert all(torch.allclose(a, b, atol=2e-4) for a, b in zip(net.parameters(), alone.parameters(), strict=True))
