@@ -10,7 +10,7 @@ BIN := .venv/bin
 export REPLAYLIB_PROFILE := $(PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-colab book serve notebooks test test-colab-newest lint lock wheel clean distclean
+.PHONY: help setup setup-colab book serve notebooks test bench test-colab-newest lint lock wheel clean distclean
 
 help: ## Show this list
 	@echo "Usage: make TARGET    (the first one installs about 6 GB into .venv, most of it PyTorch with CUDA)"
@@ -37,6 +37,9 @@ notebooks: setup ## Make chapters/*.ipynb, for Colab, from chapters/*.md
 
 test: setup-colab ## Run all tests (some of them: ARGS="-k metrics")
 	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup ## Time training steps beside their matrix products alone (ARGS="--seeds 1,5 --scaling")
+	@$(BIN)/python -m replaylib bench $(ARGS)
 
 test-colab-newest: ## Run the notebooks with the newest versions of what Colab has
 	@$(PYTHON) tools/environment.py --colab --newest

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import torch
 from tqdm import tqdm
 
-from replaylib import checkpoints, data, metrics, runs
+from replaylib import bench, checkpoints, data, metrics, runs
+from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
 from replaylib.methods import METHODS, SETTINGS
@@ -18,7 +19,7 @@ from replaylib.protocols import PROTOCOLS, profile, protocol
 from replaylib.replay import Buffer
 from replaylib.runs import Record
 from replaylib.scenarios import SCENARIOS
-from replaylib.train import Diverged
+from replaylib.train import PRECISIONS, Diverged
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m replaylib", description="Continual learning with replay.", allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="run|list|info", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="run|list|bench|info", parser_class=_Parser)
 
     run = commands.add_parser(
         "run",
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--strength", type=float, metavar="X", help="EWC's lambda, SI's c (default: see list)")
     run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
     run.add_argument("--latent", type=int, metavar="N", help="units of the generator's code z")
+    run.add_argument("--precision", help="of layers' products: " + " or ".join(PRECISIONS) + " (default: float32)")
     run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
     run.add_argument(
         "--together", action=argparse.BooleanOptionalAction,
@@ -78,6 +80,25 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+
+    timing = commands.add_parser(
+        "bench",
+        help="how fast a training step is, beside its matrix products alone and a data loader",
+        description="Times training steps, each beside plain products of the same matrices in the same run.",
+        epilog="Example: python -m replaylib bench split-mnist --methods gr,bi-r --seeds 1,5",
+        allow_abbrev=False,
+    )
+    timing.set_defaults(command=_bench)
+    timing.add_argument("protocol", nargs="?", default="split-mnist", help="as for run (default: split-mnist)")
+    timing.add_argument("--scenario", help="as for run")
+    timing.add_argument("--methods", type=_names, default=("none", "gr", "bi-r"), metavar="A,B", help="as for run")
+    timing.add_argument("--seeds", type=_units, default=(1,), metavar="N,N", help="seeds trained together (default: 1)")
+    timing.add_argument("--precision", type=_names, default=PRECISIONS[:1], metavar="A,B", help="as for run")
+    timing.add_argument("--steps", type=int, default=50, metavar="N", help="steps that are timed (default: 50)")
+    timing.add_argument("--no-loader", action="store_true", help="leave out the data loader, which is slow")
+    timing.add_argument("--scaling", action="store_true", help="also vary batch, width and number of tasks")
+    timing.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
+    timing.add_argument("--json", action="store_true", help="print a list of JSON objects instead of the table")
 
     for name, command, what in (
         ("list", _list, "the protocols, scenarios, methods and datasets there are"),
@@ -96,6 +117,10 @@ def _units(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers with commas between, e.g. 400,400") from None
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
 def _device(name: str) -> str:
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"unknown device {name!r}: choose cpu, cuda or auto")
@@ -110,7 +135,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
     if options.weights and not options.save:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
-    given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", *OPTIONS)
+    given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", *OPTIONS)
     experiments = [
         experiment(
             options.protocol, options.scenario, options.method, seed, **{name: getattr(options, name) for name in given}
@@ -159,6 +184,27 @@ def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Pa
     return InputError(f"{stopped}; the network before that step is kept in {path}")
 
 
+def _bench(options: argparse.Namespace) -> None:
+    device = _device(options.device)
+    for seeds in options.seeds:
+        if not 1 <= seeds <= 1000:
+            raise InputError(f"seeds is {seeds}: expected whole numbers from 1 to 1000")
+    asked = [
+        (variant, seeds)
+        for name in options.methods
+        for precision in options.precision
+        for seeds in options.seeds
+        for described in [experiment(options.protocol, options.scenario, name, precision=precision)]
+        for variant in [described, *(bench.scaling(described) if options.scaling and seeds == options.seeds[0] else [])]
+    ]
+    speeds = []
+    for described, seeds in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
+        data = Split(*(part.to(device) for part in bench.stand_in(described)))
+        loader = seeds == 1 and not options.no_loader
+        speeds.append(bench.measure(described, data, seeds=seeds, steps=options.steps, loader=loader))
+    print(json.dumps(bench.rows(speeds)) if options.json else bench.table(speeds))
+
+
 def summary(records: list[Record]) -> dict[str, Any]:
     """What ``run --json`` prints of one experiment's seeds. Accuracies in percent; null where there is no value."""
     first = records[0].experiment
@@ -168,6 +214,7 @@ def summary(records: list[Record]) -> dict[str, Any]:
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
         "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
         "iterations": first.iterations, **first.options,
+        "precision": first.precision or "float32",
     }  # fmt: skip
     measured = {
         "acc": acc.mean().item(),

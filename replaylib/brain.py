@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
-from replaylib.nets import Classifier, Gates, Hidden, Network, target_loss
+from replaylib.nets import Classifier, Gates, Hidden, Network, full, target_loss
 from replaylib.scenarios import Batch
 from replaylib.vae import (
     Decoder,
@@ -147,7 +147,7 @@ class BrainNet(Network):
         """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
         h = self.classifier.encode(x)
         imagining = h if self.encoder is None else self.encoder(x.flatten(1))
-        return self.classifier.readout(h), *self.posterior(imagining)
+        return full(self.classifier.readout(h)), *self.posterior(imagining)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
@@ -238,7 +238,9 @@ class ClassModes(nn.Module):
         """
         mean, logvar = self.mean.to(z.dtype), self.logvar.to(z.dtype)
         precision = (-logvar).exp()
-        square = z**2 @ precision.T - 2 * z @ (mean * precision).T + (mean**2 * precision).sum(1)
+        # The terms cancel, which the few digits of a bfloat16 product would not survive.
+        with torch.autocast(z.device.type, enabled=False):
+            square = z**2 @ precision.T - 2 * z @ (mean * precision).T + (mean**2 * precision).sum(1)
         log_p = -0.5 * (square + logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
         return (pi.log() + log_p).logsumexp(1)
 

@@ -40,6 +40,7 @@ class Experiment:
     strength: float | None = None
     gate_prop: float | None = None
     latent: int | None = None
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
@@ -56,6 +57,8 @@ class Experiment:
             raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
         for units in self.hidden:
             _within("hidden", units, 1, 10_000)
+        if self.precision not in (None, "bfloat16"):
+            raise InputError(f"unknown precision {self.precision!r}: choose bfloat16, or leave it out for float32")
         m = method(self.method)
         m.settle(self.scenario, self.options)
         missing = [name for name in m.options if getattr(self, name) is None]
@@ -108,6 +111,7 @@ def experiment(
     strength: float | None = None,
     gate_prop: float | None = None,
     latent: int | None = None,
+    precision: str | None = None,
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place."""
     p = protocol(protocol_name)
@@ -125,5 +129,6 @@ def experiment(
         lr=p.lr if lr is None else lr,
         batch=p.batch if batch is None else batch,
         iterations=p.iterations if iterations is None else iterations,
+        precision=None if precision == "float32" else precision,
         **options,
     )

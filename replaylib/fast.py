@@ -17,7 +17,7 @@ from replaylib.methods import Parts
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
-from replaylib.train import Result, Watch, evaluate, objective, stop_if_not_finite
+from replaylib.train import Result, Watch, evaluate, objective, products_in, stop_if_not_finite
 
 
 class Stack:
@@ -108,6 +108,7 @@ def train_together(
     iterations: int,
     batch: int,
     lr: float,
+    precision: str = "float32",
     watch: Watch | None = None,
 ) -> list[Result]:
     """As `replaylib.train.train`, for S seeds of one experiment at once; a result for each, in their order.
@@ -115,7 +116,7 @@ def train_together(
     Parameters
     ----------
     streams, parts, generators : of each seed, what `replaylib.train.train` takes for it.
-    iterations, batch, lr : as there, the same for all.
+    iterations, batch, lr, precision : as there, the same for all.
     watch : called as there after every step, with the first seed's network.
 
     Raises
@@ -138,7 +139,8 @@ def train_together(
             penalty.begin(task)
         for step in range(iterations):
             current = _stacked([_tensors(s.draw(task, batch, g)) for s, g in zip(streams, generators, strict=True)])
-            replayed = replays.sample(batch)
+            with products_in(precision, stream.device):
+                replayed = replays.sample(batch)
             samples = batch + (replayed[0].shape[1] if replayed else 0)
             size = (samples, parts[0].net.latent)
             noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
@@ -147,7 +149,8 @@ def train_together(
                 old = Batch(*batches[3:]) if batches[3:] else None
                 return objective(stream, net, task, Batch(*batches[:3]), old, noise)
 
-            loss = nets(losses, noise, *current, *replayed).sum()
+            with products_in(precision, stream.device):
+                loss = nets(losses, noise, *current, *replayed).sum()
             for penalty in penalties:
                 loss = loss + penalty()
             # Gradients stay where they are: the networks' own are views of them.

@@ -29,6 +29,11 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
+def full(x: Tensor) -> Tensor:
+    """A layer's bfloat16 output as float32, for what follows the layers; any other type as it is."""
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
 class Hidden(nn.ModuleList):
     """Fully connected layers with ReLU whose units may be gated: a -> relu(g * (W a + b)), layer after layer.
 
@@ -180,8 +185,7 @@ class Classifier(Network):
 
     def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
         """Logits, (n, outputs), of all output units, active or not; ``task`` as in `encode`."""
-        logits: Tensor = self.readout(self.encode(x, task))
-        return logits
+        return full(self.readout(self.encode(x, task)))
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); a classifier takes no ``noise``, which is (n, 0)."""

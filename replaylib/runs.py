@@ -128,6 +128,7 @@ def trained_together(
     began = time.perf_counter()
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
     settings: dict[str, Any] = {"iterations": first.iterations, "batch": first.batch, "lr": first.lr, "watch": watch}
+    settings["precision"] = first.precision or "float32"
     try:
         if len(descriptions) == 1:
             net, replay, penalty = parts[0]

@@ -12,6 +12,7 @@ from replaylib.penalties import Penalty
 from replaylib.replay import Replay
 from replaylib.scenarios import Batch, Part, Stream
 
+PRECISIONS = ("float32", "bfloat16")
 Watch = Callable[[int, int, Network], None]
 
 
@@ -48,6 +49,7 @@ def train(
     batch: int,
     lr: float,
     penalty: Penalty | None = None,
+    precision: str = "float32",
     watch: Watch | None = None,
 ) -> Result:
     """Train a network on one task after another, and test it on all tasks after each.
@@ -61,6 +63,7 @@ def train(
     iterations : steps a task.
     batch : samples of the current task a step; as many are replayed.
     penalty : added to the loss, see `replaylib.penalties`.
+    precision : ``"float32"``, or ``"bfloat16"`` for the layers' products alone.
     watch : called as ``watch(task, step, net)`` after every step, to look only;
         steps count from 1 within a task.
 
@@ -78,10 +81,12 @@ def train(
             penalty.begin(task)
         for step in range(iterations):
             current = stream.draw(task, batch, generator)
-            replayed = replay.sample(batch)
-            samples = batch if replayed is None else batch + len(replayed.y)
-            noise = torch.randn((samples, net.latent), generator=generator, device=stream.device)
-            loss = objective(stream, net, task, current, replayed, noise)
+            with products_in(precision, stream.device):
+                replayed = replay.sample(batch)
+                samples = batch if replayed is None else batch + len(replayed.y)
+                size = (samples, net.latent)
+                noise = torch.randn(size, generator=generator, device=stream.device)
+                loss = objective(stream, net, task, current, replayed, noise)
             if penalty:
                 loss = loss + penalty()
             optimizer.zero_grad()
@@ -121,6 +126,16 @@ def objective(
         return losses.mean()
     new, old = losses.split([len(current.y), len(replayed.y)])
     return new.mean() / seen + (1 - 1 / seen) * old.mean()
+
+
+def products_in(precision: str, device: torch.device) -> torch.autocast:
+    """Where it is entered, matrix products of layers are computed in that precision; parameters stay float32.
+
+    Raises `InputError` for a precision other than ``"float32"`` and ``"bfloat16"``.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"unknown precision {precision!r}: choose {' or '.join(PRECISIONS)}")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def stop_if_not_finite(nets: Sequence[Network], loss: Tensor, task: int, step: int) -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from replaylib.errors import InputError
-from replaylib.nets import Hidden, linear
+from replaylib.nets import Hidden, full, linear
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
@@ -88,8 +88,7 @@ class Decoder(nn.Module):
 
     def forward(self, z: Tensor, gates: Tensor | None = None) -> Tensor:
         """Logits or means of x, (n, outputs); ``gates`` as in `replaylib.nets.Hidden`: the output layer has none."""
-        x: Tensor = self.output(self.hidden(z, gates))
-        return x
+        return full(self.output(self.hidden(z, gates)))
 
 
 class VAE(nn.Module):
@@ -163,7 +162,7 @@ class Posterior(nn.Module):
         self.logvar = linear(hidden, latent, generator)
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mu(h), self.logvar(h)
+        return full(self.mu(h)), full(self.logvar(h))
 
 
 def mean_of(output: Tensor, likelihood: Likelihood) -> Tensor:

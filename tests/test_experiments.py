@@ -26,7 +26,7 @@ def test_every_field_counts_for_the_id_and_none_does_not():
         "protocol": "split-mnist", "scenario": "task", "method": "none", "dataset": "mnist", "seed": 1, "tasks": 2,
         "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "budget": 7, "policy": "reservoir",
     }  # fmt: skip
-    others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7}
+    others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7, "precision": "bfloat16"}
     assert set(changes) | set(others) == {field.name for field in dataclasses.fields(Experiment)}
     ids = {base.id}
     for name, value in changes.items():
@@ -35,7 +35,8 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     assert len(ids) == 1 + len(changes)
     gated = experiment("split-digits", "class", "bi-r-si")
     other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
-    assert len({gated.id, *other}) == 4
+    assert len({gated.id, *other}) == 5
+    assert experiment("split-digits", "class", "bi-r-si", precision="float32") == gated
     assert experiment("split-digits", "class", "exact", budget=100, policy="balanced") == base
 
 
@@ -74,6 +75,7 @@ def test_a_description_survives_json(name, served, seed, lr):
         ({"method_name": "bi-r", "gate_prop": math.nan}, "gate_prop is nan"),
         ({"method_name": "gr", "gate_prop": 0.5}, "method gr has no gate_prop"),
         ({"method_name": "gr", "latent": 0}, "latent is 0"),
+        ({"precision": "float16"}, "unknown precision 'float16': choose bfloat16"),
     ],
 )
 def test_descriptions_that_make_no_sense_are_refused(changes, says):

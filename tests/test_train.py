@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from replaylib.data import load
+from replaylib.errors import InputError
 from replaylib.nets import Classifier, classification_loss
 from replaylib.replay import Buffer, Everything, Nothing
 from replaylib.scenarios import Batch, permuted_stream, split_stream
@@ -159,3 +160,19 @@ def test_a_spoilt_gradient_is_not_taken_either():
     with pytest.raises(Diverged, match="task 1, step 1"):
         train(stream, net, Nothing(), torch.Generator().manual_seed(0), **arguments)
     assert all(a.equal(b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_bfloat16_is_for_the_products_of_layers_alone_and_changes_little():
+    stream = split_stream(load("digits"), "class", 5)
+    nets = {}
+    for precision in ("float32", "bfloat16"):
+        generator = torch.Generator().manual_seed(0)
+        net = Classifier(64, (32,), 10, generator)
+        arguments = {"iterations": 20, "batch": 32, "lr": 1e-3, "precision": precision}
+        train(stream, net, Everything(stream, torch.Generator().manual_seed(1)), generator, **arguments)
+        nets[precision] = net
+    pairs = list(zip(nets["float32"].parameters(), nets["bfloat16"].parameters(), strict=True))
+    assert all(b.dtype == torch.float32 and torch.allclose(a, b, atol=0.02) for a, b in pairs)
+    assert not any(a.equal(b) for a, b in pairs)
+    with pytest.raises(InputError, match="unknown precision 'half': choose float32 or bfloat16"):
+        train(stream, net, Nothing(), generator, iterations=1, batch=2, lr=1e-3, precision="half")

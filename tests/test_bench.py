@@ -1,0 +1,107 @@
+"""The measurements of speed: that they count what they say. How fast anything is, is not tested."""
+
+import json
+
+import pytest
+import torch
+
+from replaylib import bench
+from replaylib.__main__ import main
+from replaylib.data import load
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.protocols import protocol
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+def operations(description, data, seeds=1):
+    return sum(bench._operations(a, b) for a, b in bench._products_of_a_step(description, data, seeds))
+
+
+def test_matrix_products_of_a_step_are_those_that_backpropagation_needs(digits):
+    e = experiment("split-digits", "class", "none", hidden=(30, 20), batch=16)
+    layers = (64 * 30, 30 * 20, 20 * 10)
+    # Forward, gradients of all weights, and of all layers' inputs but the first's.
+    assert operations(e, digits) == 2 * 16 * (2 * sum(layers) + sum(layers[1:]))
+
+
+def test_seeds_together_multiply_as_much_as_one_by_one(digits):
+    e = experiment("split-digits", "class", "rtf", hidden=(30, 20), batch=16)
+    assert operations(e, digits, seeds=3) == 3 * operations(e, digits)
+
+
+def test_task_incremental_replay_does_not_grow_with_the_number_of_earlier_tasks(digits):
+    products = {}
+    for tasks in (2, 5):
+        e = experiment("split-digits", "task", "bi-r", tasks=tasks, hidden=(30, 20), batch=16)
+        products[tasks] = [(a.shape, b.shape) for a, b in bench._products_of_a_step(e, digits, 1)]
+    assert products[2] == products[5]
+
+
+def test_a_measurement_is_of_what_was_asked_for(digits):
+    e = experiment("split-digits", "class", "gr", precision="bfloat16", hidden=(30, 20))
+    speed = bench.measure(e, digits, seeds=2, steps=3)
+    assert (speed.method, speed.dtype, speed.seeds, speed.hidden) == ("gr", "bfloat16", 2, (30, 20))
+    assert speed.loader_iterations_per_s is None
+    assert speed.iterations_per_s > 0
+    assert speed.gflops == pytest.approx(operations(e, digits, 2) * speed.iterations_per_s / 1e9)
+    assert 0 < speed.matmul_ratio < 2
+    assert all(a.dtype == torch.bfloat16 for a, b in bench._products_of_a_step(e, digits, 1) if min(a.shape) > 10)
+    with pytest.raises(InputError, match="steps is 0"):
+        bench.measure(e, digits, steps=0)
+
+
+def test_the_data_loader_way_gives_samples_of_the_same_kind(digits):
+    stream = protocol("split-digits").stream(digits, "class", 5, 0)
+    batch = bench._PerSample(stream, 7).draw(3, 7, torch.Generator())
+    assert batch.x.shape == (7, 1, 8, 8)
+    assert set(batch.y.tolist()) <= {6, 7}
+    assert batch.task.tolist() == [3] * 7
+    images = stream.batch(stream.rows(3), torch.full_like(stream.rows(3), 3)).x
+    assert all((images == x).flatten(1).all(1).any() for x in batch.x)
+
+
+def test_noise_stands_in_for_data_that_would_have_to_be_downloaded():
+    noise = bench.stand_in(experiment("permuted-mnist"))
+    assert noise.train.shape == (1, 32, 32)
+    assert bench.stand_in(experiment("split-digits")).train.name == "digits"
+
+
+def test_scaling_varies_batch_width_and_tasks():
+    varied = bench.scaling(experiment("split-mnist", "class", "bi-r", precision="bfloat16"))
+    assert {e.batch for e in varied} == {64, 128, 256, 512}
+    assert {e.hidden[0] for e in varied} == {200, 400, 800, 1600}
+    assert {e.tasks for e in varied if e.scenario == "task"} == {2, 5, 10, 20}
+    assert {e.precision for e in varied} == {"bfloat16"}
+
+
+def test_the_command_prints_a_table_or_rows(capsys):
+    command = ["bench", "split-digits", "--methods", "none,rtf", "--seeds", "1,2", "--steps", "2"]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(row["method"], row["seeds"]) for row in found] == [("none", 1), ("none", 2), ("rtf", 1), ("rtf", 2)]
+    wanted = {"protocol", "method", "device", "dtype", "seeds", "iterations_per_s", "gflops", "matmul_ratio", "peak_mb"}
+    assert wanted <= set(found[0])
+    assert found[0]["loader_iterations_per_s"] > 0
+    assert main([*command, "--no-loader"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--methods", "nonne"], "Did you mean none"),
+        (["--seeds", "0"], "seeds is 0"),
+        (["--seeds", "x"], "whole numbers"),
+        (["--precision", "float16"], "unknown precision 'float16'"),
+        (["--steps", "0"], "steps is 0"),
+        (["--methods", "generative-classifier", "--seeds", "2"], "train seeds one by one"),
+    ],
+)
+def test_a_bench_that_makes_no_sense_is_refused(arguments, says, capsys):
+    assert main(["bench", "split-digits", *arguments]) == 2
+    assert says in capsys.readouterr().err
