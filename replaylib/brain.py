@@ -1,14 +1,15 @@
 """Generative replay and the modifications that make it brain-inspired (van de Ven, Siegelmann & Tolias 2020, Methods).
 
 A network that learns with generative replay classifies and imagines. `Brain` says which modifications it has; each has
-one section below. `Brain()` is plain generative replay: a classifier, and beside it a separate variational
-auto-encoder, trained on the same samples. `Brain.all()` is brain-inspired replay, BI-R.
+one section below, and `BrainNet` puts them together. `Brain()` is plain generative replay: a classifier, and beside it
+a separate variational auto-encoder, trained on the same samples. `Brain.all()` is brain-inspired replay, BI-R.
 
 Symbols: x input, h = enc(x) last hidden layer, y class, z latent, C classes, pi (n, C) what is known of a sample's
 class: one-hot where it is known, the previous network's soft targets where the sample was replayed with distillation.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -78,139 +79,23 @@ class Brain:
 # the same sum of losses trains two networks side by side: they share no parameter, and Adam scales each by itself.
 
 
-class BrainNet(Network):
-    """A classifier and the generator that imagines for it.
+class Recognition(nn.Module):
+    """How an input is taken in by the generator: x -> h -> mu and logvar of q(z|x).
 
-    Parameters
-    ----------
-    brain : which modifications it has.
-    classifier : the part that is tested; made before, so that every method starts from the same one.
-    generator : a CPU generator that everything else is drawn from.
-    latent : units of z.
-    gate_prop : fraction of the decoder's hidden units that a context switches off.
-    tasks : how many there are, if the internal context is the task (domain-incremental: a class is in every task);
-        None if it is the class.
-    likelihood : see `replaylib.vae.VAE`.
-    pixels : of an *image*, channels counted; the variational loss is divided by it, also where x are features.
-
-    Raises
-    ------
-    InputError : no latent unit, or ``gate_prop`` outside [0, 1).
+    With ``feedback`` h is the classifier's last hidden layer, before its read-out; without, that of an encoder of the
+    same size and its own.
     """
 
-    latent: int
-    pixels: int
-    tasks: int | None
-
-    def __init__(
-        self,
-        brain: Brain,
-        classifier: Classifier,
-        generator: torch.Generator,
-        *,
-        latent: int = 100,
-        gate_prop: float = 0.0,
-        tasks: int | None = None,
-        likelihood: Likelihood = "bernoulli",
-        pixels: int | None = None,
-    ) -> None:
+    def __init__(self, classifier: Classifier, feedback: bool, latent: int, generator: torch.Generator) -> None:
         super().__init__()
-        if latent < 1:
-            raise InputError(f"latent is {latent}: a code z has 1 unit or more")
-        first, classes = classifier.path[0], classifier.readout.out_features
-        inputs = first.in_features
-        hidden = classifier.hidden.units
-        self.brain, self.latent, self.likelihood, self.tasks = brain, latent, likelihood, tasks
-        self.pixels = pixels or inputs
-        self.classifier = classifier
-        self.encoder = None if brain.feedback else Hidden((inputs, *hidden), generator)
-        self.posterior = Posterior(hidden[-1], latent, generator)
-        self.prior = ClassModes(classes, latent, generator) if brain.conditional else StandardNormal()
-        self.decoder = Decoder(latent, hidden, inputs, generator)
-        contexts = classes if tasks is None else tasks
-        self.gates = Gates(contexts, self.decoder.hidden.units, gate_prop, generator) if brain.gating else None
+        widths = (classifier.path[0].in_features, *classifier.hidden.units)
+        self.encoder = None if feedback else Hidden(widths, generator)
+        self.posterior = Posterior(widths[-1], latent, generator)
 
-    @property
-    def path(self) -> list[nn.Linear]:
-        """The layers between input and logits, which EWC and SI protect: the decoder and the prior are not among them.
-
-        SI on every parameter ruins brain-inspired replay (van de Ven et al. 2020, Methods).
-        """
-        return self.classifier.path
-
-    def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
-        """Logits, (n, outputs): classifying reads h, before z, and is not gated."""
-        logits: Tensor = self.classifier(x, task)
-        return logits
-
-    def recognise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
-        h = self.classifier.encode(x)
-        imagining = h if self.encoder is None else self.encoder(x.flatten(1))
-        return full(self.classifier.readout(h)), *self.posterior(imagining)
-
-    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
-        """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
-
-        The variational loss is divided by the pixels of an image, as the reconstruction loss is by the units of x.
-        """
-        x = batch.x.flatten(1)
-        pi = self.known_classes(batch.y, batch.soft)
-        logits, mu, logvar = self.recognise(x)
-        z = reparameterise(mu, logvar, noise)
-        output = self.decoder(z, self.context_gates(pi, batch.task))
-        reconstruction = reconstruction_loss(output, x, self.likelihood)
-        variational = self.prior.divergence(mu, logvar, z, pi) / self.pixels
-        return target_loss(logits, batch, active) + reconstruction + variational
-
-    @torch.no_grad()
-    def generate(self, y: Tensor, task: Tensor, noise: Tensor) -> Tensor:
-        """Imagined samples, (n, inputs), of classes ``y`` (n,) as task ``task`` (n,) shows them.
-
-        What the network has no use for makes no difference: without modes and gates, all depends on the noise alone.
-        """
-        gates = self.context_gates(self.known_classes(y), task)
-        return mean_of(self.decoder(self.prior.draw(y, noise), gates), self.likelihood)
-
-    def known_classes(self, y: Tensor, soft: Tensor | None = None) -> Tensor:
-        """pi, (n, C): the soft targets if there are any, and otherwise one-hot."""
-        if soft is not None:
-            return soft
-        weight = self.classifier.readout.weight
-        return F.one_hot(y, len(weight)).to(weight.dtype)
-
-    def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
-        """x decoded from a z drawn from q(z|x), (n, inputs), with the gates of its class ``y`` (n,)."""
-        _, mu, logvar = self.recognise(x)
-        z = reparameterise(mu, logvar, noise)
-        return mean_of(self.decoder(z, self.context_gates(self._told(x, y), task)), self.likelihood)
-
-    def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
-        """log p(x|z) + log p(z) - log q(z|x), (n,) nats, at z = mu + sigma * noise, with the mode and gates of y.
-
-        ``y`` (n,) int64 is needed by a network that imagines by class, which raises `InputError` if it is None.
-        """
-        _, mu, logvar = self.recognise(x)
-        z, pi = reparameterise(mu, logvar, noise), self._told(x, y)
-        output = self.decoder(z, self.context_gates(pi, task))
-        # Where modes are narrow, the squares that log_prob multiplies out cancel: in float32 by whole nats.
-        prior = self.prior.log_prob(z.double(), pi.double()).to(z.dtype)
-        return log_likelihood(output, x.flatten(1), self.likelihood) + prior - log_normal(z, mu, logvar)
-
-    def _told(self, x: Tensor, y: Tensor | None) -> Tensor:
-        if y is None and (self.brain.conditional or (self.brain.gating and self.tasks is None)):
-            raise InputError("this network imagines by class: say of which class each sample is")
-        return self.known_classes(x.new_zeros(len(x), dtype=torch.long) if y is None else y)
-
-    def context_gates(self, pi: Tensor, task: Tensor | None) -> Tensor | None:
-        """The gates of each sample's internal context, see `Gates` and section 3; None: nothing is gated."""
-        if self.gates is None:
-            return None
-        if self.tasks is None:
-            return self.gates(pi)
-        if task is None:
-            raise InputError("this network's internal context is the task: say of which task each sample is")
-        return self.gates(F.one_hot(task, self.tasks).to(pi.dtype))
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and logvar, (n, latent), for inputs (n, inputs) and the classifier's activity h (n, hidden) for them."""
+        mu, logvar = self.posterior(h if self.encoder is None else self.encoder(x))
+        return mu, logvar
 
 
 # 2. Conditional replay ------------------------------------------------------------------------------------------------
@@ -251,9 +136,34 @@ class ClassModes(nn.Module):
 
 # 3. Gating by internal context ----------------------------------------------------------------------------------------
 #
-# relu(g_y * (W a + b)) in every decoder layer but the last: `Gates` draws the g_y, `Hidden` multiplies with them, and
-# `BrainNet.context_gates` says which: those of the class while imagining and for current samples; for replayed samples
-# with soft targets their mixture, pi @ g. A decoder that gates by task is told the task.
+# relu(g_y * (W a + b)) in every decoder layer but the last, see `replaylib.nets.Hidden`: g_y is a fixed random binary
+# vector for each class y. While imagining, and for current samples, it is that of the class; for replayed samples with
+# soft targets it is their mixture, pi @ g.
+
+
+class ContextGates(Gates):
+    """The gates of a decoder, for each class; where ``tasks`` is given, for each of so many tasks instead.
+
+    Domain-incremental, a class is in every task, and the internal context is the task: that of a replayed sample is the
+    one that it was imagined for.
+    """
+
+    def __init__(
+        self, classes: int, tasks: int | None, units: Sequence[int], off: float, generator: torch.Generator
+    ) -> None:
+        super().__init__(classes if tasks is None else tasks, units, off, generator)
+        self.tasks = tasks
+
+    def of(self, pi: Tensor, task: Tensor | None) -> Tensor:
+        """The gates of each sample, (n, sum(units)), from pi (n, C) or, by task, from ``task`` (n,) int64.
+
+        Raises `InputError` if the task decides and is None.
+        """
+        if self.tasks is None:
+            return self(pi)
+        if task is None:
+            raise InputError("this network's internal context is the task: say of which task each sample is")
+        return self(F.one_hot(task, self.tasks).to(pi.dtype))
 
 
 # 4. Internal replay ---------------------------------------------------------------------------------------------------
@@ -289,3 +199,132 @@ def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
 #
 # A replayed sample's target is what the previous network says of it at temperature 2, `replaylib.nets.soft_targets`;
 # its loss is `replaylib.nets.distillation_loss`. Who asks the previous network is `replaylib.replay.Teacher`.
+
+
+# All together ---------------------------------------------------------------------------------------------------------
+
+
+class BrainNet(Network):
+    """A classifier and the generator that imagines for it.
+
+    Parameters
+    ----------
+    brain : which modifications it has.
+    classifier : the part that is tested; made before, so that every method starts from the same one.
+    generator : a CPU generator that everything else is drawn from.
+    latent : units of z.
+    gate_prop : fraction of the decoder's hidden units that a context switches off.
+    tasks : how many there are, if the internal context is the task (domain-incremental: a class is in every task);
+        None if it is the class.
+    likelihood : see `replaylib.vae.VAE`.
+    pixels : of an *image*, channels counted; the variational loss is divided by it, also where x are features.
+
+    Raises
+    ------
+    InputError : no latent unit, or ``gate_prop`` outside [0, 1).
+    """
+
+    latent: int
+    pixels: int
+
+    def __init__(
+        self,
+        brain: Brain,
+        classifier: Classifier,
+        generator: torch.Generator,
+        *,
+        latent: int = 100,
+        gate_prop: float = 0.0,
+        tasks: int | None = None,
+        likelihood: Likelihood = "bernoulli",
+        pixels: int | None = None,
+    ) -> None:
+        super().__init__()
+        if latent < 1:
+            raise InputError(f"latent is {latent}: a code z has 1 unit or more")
+        inputs, classes = classifier.path[0].in_features, classifier.readout.out_features
+        hidden = classifier.hidden.units
+        self.brain, self.latent, self.likelihood = brain, latent, likelihood
+        self.pixels = pixels or inputs
+        self.classifier = classifier
+        self.recognition = Recognition(classifier, brain.feedback, latent, generator)
+        self.prior = ClassModes(classes, latent, generator) if brain.conditional else StandardNormal()
+        self.decoder = Decoder(latent, hidden, inputs, generator)
+        units = self.decoder.hidden.units
+        self.gates = ContextGates(classes, tasks, units, gate_prop, generator) if brain.gating else None
+
+    @property
+    def path(self) -> list[nn.Linear]:
+        """The layers between input and logits, which EWC and SI protect: the decoder and the prior are not among them.
+
+        SI on every parameter ruins brain-inspired replay (van de Ven et al. 2020, Methods).
+        """
+        return self.classifier.path
+
+    def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+        """Logits, (n, outputs): classifying reads h, before z, and is not gated."""
+        logits: Tensor = self.classifier(x, task)
+        return logits
+
+    def recognise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
+        h = self.classifier.encode(x)
+        return full(self.classifier.readout(h)), *self.recognition(x.flatten(1), h)
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
+
+        The variational loss is divided by the pixels of an image, as the reconstruction loss is by the units of x.
+        """
+        x = batch.x.flatten(1)
+        pi = self.known_classes(batch.y, batch.soft)
+        logits, mu, logvar = self.recognise(x)
+        z = reparameterise(mu, logvar, noise)
+        output = self.decode(z, pi, batch.task)
+        reconstruction = reconstruction_loss(output, x, self.likelihood)
+        variational = self.prior.divergence(mu, logvar, z, pi) / self.pixels
+        return target_loss(logits, batch, active) + reconstruction + variational
+
+    @torch.no_grad()
+    def generate(self, y: Tensor, task: Tensor, noise: Tensor) -> Tensor:
+        """Imagined samples, (n, inputs), of classes ``y`` (n,) as task ``task`` (n,) shows them.
+
+        What the network has no use for makes no difference: without modes and gates, all depends on the noise alone.
+        """
+        z = self.prior.draw(y, noise)
+        return mean_of(self.decode(z, self.known_classes(y), task), self.likelihood)
+
+    def known_classes(self, y: Tensor, soft: Tensor | None = None) -> Tensor:
+        """pi, (n, C): the soft targets if there are any, and otherwise one-hot."""
+        if soft is not None:
+            return soft
+        weight = self.classifier.readout.weight
+        return F.one_hot(y, len(weight)).to(weight.dtype)
+
+    def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
+        """x decoded from a z drawn from q(z|x), (n, inputs), with the gates of its class ``y`` (n,)."""
+        _, mu, logvar = self.recognise(x)
+        z = reparameterise(mu, logvar, noise)
+        return mean_of(self.decode(z, self._told(x, y), task), self.likelihood)
+
+    def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
+        """log p(x|z) + log p(z) - log q(z|x), (n,) nats, at z = mu + sigma * noise, with the mode and gates of y.
+
+        ``y`` (n,) int64 is needed by a network that imagines by class, which raises `InputError` if it is None.
+        """
+        _, mu, logvar = self.recognise(x)
+        z, pi = reparameterise(mu, logvar, noise), self._told(x, y)
+        output = self.decode(z, pi, task)
+        # Where modes are narrow, the squares that log_prob multiplies out cancel: in float32 by whole nats.
+        prior = self.prior.log_prob(z.double(), pi.double()).to(z.dtype)
+        return log_likelihood(output, x.flatten(1), self.likelihood) + prior - log_normal(z, mu, logvar)
+
+    def _told(self, x: Tensor, y: Tensor | None) -> Tensor:
+        if y is None and (self.brain.conditional or (self.gates is not None and self.gates.tasks is None)):
+            raise InputError("this network imagines by class: say of which class each sample is")
+        return self.known_classes(x.new_zeros(len(x), dtype=torch.long) if y is None else y)
+
+    def decode(self, z: Tensor, pi: Tensor, task: Tensor | None) -> Tensor:
+        """Logits or means of x, (n, inputs), from z (n, latent), with the gates of each sample's internal context."""
+        x: Tensor = self.decoder(z, None if self.gates is None else self.gates.of(pi, task))
+        return x

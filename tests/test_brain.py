@@ -49,7 +49,7 @@ def samples(n: int = 6, soft: bool = False) -> tuple[Batch, torch.Tensor, torch.
 def slow_gates(net: BrainNet, pi: torch.Tensor, task: int) -> torch.Tensor | None:
     if net.gates is None:
         return None
-    if net.tasks is not None:
+    if net.gates.tasks is not None:
         return net.gates.open[task]
     return sum(pi[c] * net.gates.open[c] for c in range(CLASSES))
 
@@ -74,8 +74,10 @@ def slow_loss(net: BrainNet, batch: Batch, n: int, units: list[int], noise: torc
     e = {u: torch.exp(logits[u] / temperature) for u in units}
     classification = -(temperature**2) * sum(pi[u] * torch.log(e[u] / sum(e.values())) for u in units)
     if not net.brain.feedback:
-        h = slow_layers(net.encoder, x)
-    mu, logvar = (layer.weight @ h + layer.bias for layer in (net.posterior.mu, net.posterior.logvar))
+        h = slow_layers(net.recognition.encoder, x)
+    mu, logvar = (
+        layer.weight @ h + layer.bias for layer in (net.recognition.posterior.mu, net.recognition.posterior.logvar)
+    )
     q = Normal(mu, (logvar / 2).exp())
     z = q.mean + q.stddev * noise[n]
     output = slow_decode(net.decoder, z, slow_gates(net, pi, task))
@@ -155,8 +157,8 @@ def test_the_variational_loss_is_divided_by_the_pixels_of_an_image():
 def test_feedback_is_one_encoder_for_both():
     apart, merged = brain_net(Brain()), brain_net(Brain(feedback=True))
     count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
-    assert count(apart) - count(merged) == count(apart.classifier.hidden) == count(apart.encoder)
-    assert merged.encoder is None
+    assert count(apart) - count(merged) == count(apart.classifier.hidden) == count(apart.recognition.encoder)
+    assert merged.recognition.encoder is None
     batch, active, noise = samples()
     imagining = merged.losses(batch, active, noise) - target_loss(merged(batch.x), batch, active)
     imagining.sum().backward()
@@ -276,8 +278,11 @@ def test_rebuilding_and_weighing_take_the_gates_and_the_mode_of_the_class(likeli
         rebuilt, weights = net.reconstruct(batch.x, batch.y, noise), net.log_weight(batch.x, batch.y, noise)
         for n in range(6):
             x, pi = batch.x[n].flatten(), torch.eye(CLASSES, dtype=torch.float64)[batch.y[n]]
-            h = slow_layers(net.classifier.hidden if net.encoder is None else net.encoder, x)
-            mu, logvar = (layer.weight @ h + layer.bias for layer in (net.posterior.mu, net.posterior.logvar))
+            h = slow_layers(net.classifier.hidden if net.recognition.encoder is None else net.recognition.encoder, x)
+            mu, logvar = (
+                layer.weight @ h + layer.bias
+                for layer in (net.recognition.posterior.mu, net.recognition.posterior.logvar)
+            )
             q = Normal(mu, (logvar / 2).exp())
             z = q.mean + q.stddev * noise[n]
             output = slow_decode(net.decoder, z, slow_gates(net, pi, 0))

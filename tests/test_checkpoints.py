@@ -50,7 +50,10 @@ def test_saving_replaces_a_file_whole(kept, digits):
     [
         ({"hidden": (12, 9)}, r"another architecture \(classifier.hidden.1.bias is \(8,\) in the file and \(9,\)"),
         ({"latent": 6}, r"decoder.hidden.0.weight is \(8, 5\) in the file and \(8, 6\) in the network"),
-        ({"method": "gr"}, r"encoder.0.bias is missing in the file and \(12,\) in the network"),
+        (
+            {"method": "bi-r-no-feedback"},
+            r"recognition.encoder.0.bias is missing in the file and \(12,\) in the network",
+        ),
         ({"method": "bi-r-no-gating"}, r"gates.open is \(10, 20\) in the file and missing"),
     ],
 )

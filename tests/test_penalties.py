@@ -266,7 +266,7 @@ def test_only_the_way_to_the_classes_is_protected():
         assert len(protected) == 6
         others = [p for p in net.parameters() if all(p is not one for one in protected)]
         assert {name.split(".")[0] for name, p in net.named_parameters() if any(p is one for one in others)} == {
-            "posterior", "prior", "decoder",
+            "recognition", "prior", "decoder",
         }  # fmt: skip
         penalty.quadratic.replace([torch.ones_like(p) for p in protected])
         with torch.no_grad():
