@@ -133,7 +133,7 @@ def inception_score(logits: Tensor) -> float:
 
 
 def frechet_distance(real: Tensor, generated: Tensor) -> float:
-    """|m_r - m_g|^2 + tr(C_r + C_g - 2 (C_r C_g)^(1/2)), the squared distance of Heusel et al. 2017, eq. 6.
+    """``|m_r - m_g|^2 + tr(C_r + C_g - 2 (C_r C_g)^(1/2))``, the squared distance of Heusel et al. 2017, eq. 6.
 
     ``real`` (n, d) and ``generated`` (m, d) are features with means m and covariances C (divisors n - 1 and m - 1);
     the result is in their squared units and computed in float64. The fewer the samples the larger it is: compare like

@@ -223,9 +223,10 @@ class Taught:
 class CurrentTask(Taught):
     """The current task's inputs, labelled by the previous network: learning without forgetting (Li & Hoiem 2017).
 
-    Task-incremental, each input stands for one earlier task, drawn uniformly. (The reference code lets it stand for all
-    of them, which has the same expectation and costs a pass for each.) The inputs are drawn anew; the reference code
-    takes those of the current batch.
+    Class-incremental, the targets of the new classes are zero, as with all replay with soft targets; Li & Hoiem's own
+    loss leaves the new classes' units out. Task-incremental, each input stands for one earlier task, drawn uniformly.
+    (The reference code lets it stand for all of them, which has the same expectation and costs a pass for each.) The
+    inputs are drawn anew; the reference code takes those of the current batch.
 
     Parameters
     ----------
