@@ -40,10 +40,22 @@ def test_every_target_is_active_and_every_sample_has_one_task(scenario, tasks, s
     stream = split_stream(tiny(), scenario, tasks, seed)
     assert torch.cat([stream.rows(t) for t in range(tasks)]).sort().values.equal(torch.arange(30))
     for t in range(tasks):
-        x, y, task = stream.batch(stream.rows(t), torch.full((30 // tasks,), t))
-        assert stream.active(task, seen=t + 1).gather(1, y[:, None]).all()
-        assert x.shape == (30 // tasks, 1, 2, 2)
-        assert y.unique().numel() == 6 // tasks
+        batch = stream.batch(stream.rows(t), torch.full((30 // tasks,), t))
+        assert stream.active(batch.task, seen=t + 1).gather(1, batch.y[:, None]).all()
+        assert batch.x.shape == (30 // tasks, 1, 2, 2)
+        assert batch.y.unique().numel() == 6 // tasks
+
+
+def test_units_are_drawn_evenly_with_the_tasks_that_they_stand_for():
+    generator = torch.Generator().manual_seed(0)
+    for scenario in ("task", "class"):
+        y, task = split_stream(tiny(), scenario, 3).draw_units(2, 4000, generator)
+        assert task.equal(y // 2)
+        assert (y.bincount(minlength=6)[:4] / 4000 - 1 / 4).abs().max() < 0.03
+    y, task = split_stream(tiny(), "domain", 3).draw_units(2, 4000, generator)
+    shares = torch.stack([y == 0, y == 1, task == 0, task == 1]).float().mean(1)
+    assert (shares - 1 / 2).abs().max() < 0.03
+    assert 0.2 < ((y == 0) & (task == 0)).float().mean() < 0.3  # one does not decide the other
 
 
 def test_the_first_seed_keeps_label_order_and_others_shuffle():
