@@ -1,6 +1,5 @@
 """How fast is a training step, and how fast could it be: measured in one run, because machines are noisy."""
 
-import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -40,7 +39,8 @@ class Speed:
     gflops : 10^9 floating-point operations a second in the step's matrix products, all seeds together.
     matmul_ratio : time of the step's matrix products alone, same shapes and precision, over the time of the step: 1 is
         a step that does nothing else.
-    peak_mb : memory in use at most: on a GPU of the tensors of this measurement, on a CPU of the process so far.
+    peak_mb : memory in use at most: on a GPU of the tensors of this measurement, on a CPU of the process so far; nan
+        where the system does not say.
     """
 
     protocol: str
@@ -141,7 +141,7 @@ def table(speeds: Sequence[Speed]) -> str:
 
 def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
     """Measurements as plain data, for JSON."""
-    return [asdict(speed) for speed in speeds]
+    return [runs.no_nan(asdict(speed)) for speed in speeds]
 
 
 def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int, per_sample: bool = False) -> float:
@@ -214,6 +214,10 @@ def _seconds_of(products: Sequence[tuple[Tensor, Tensor]], steps: int, device: t
 def _peak_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return float("nan")
     # The system counts in kB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
