@@ -163,7 +163,7 @@ def _run(options: argparse.Namespace) -> None:
                 bar.update(len(some))
 
             try:
-                made = list(runs.trained_together(some, split, device, watch))
+                made = runs.trained_together(some, split, device, watch)
             except Diverged as stopped:
                 raise _with_last_good_state(stopped, some[stopped.place], options.save) from stopped
             for net, record in made:

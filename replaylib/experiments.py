@@ -7,6 +7,7 @@ from typing import Any
 
 from replaylib.errors import InputError, unknown
 from replaylib.methods import method
+from replaylib.nets import Gates
 from replaylib.penalties import check_strength
 from replaylib.protocols import protocol
 from replaylib.replay import Buffer
@@ -69,8 +70,8 @@ class Experiment:
             _within("budget", self.budget, 1, 1_000_000)
         if self.strength is not None:
             check_strength(self.strength)
-        if self.gate_prop is not None and not 0 <= self.gate_prop < 1:
-            raise InputError(f"gate_prop is {self.gate_prop:g}: the fraction of units off lies from 0 up to, not at, 1")
+        if self.gate_prop is not None:
+            Gates.check(self.gate_prop)
         if self.latent is not None:
             _within("latent", self.latent, 1, 10_000)
 

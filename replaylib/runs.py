@@ -7,7 +7,7 @@ import platform
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -105,7 +105,7 @@ def trained(
     device : where to compute, by default `replaylib.protocols.default_device`; the data are moved there.
     watch : see `replaylib.train.train`.
     """
-    return next(trained_together([description], data, device, watch))
+    return trained_together([description], data, device, watch)[0]
 
 
 def trained_together(
@@ -113,18 +113,18 @@ def trained_together(
     data: Split | None = None,
     device: str | None = None,
     watch: Watch | None = None,
-) -> Iterator[tuple[Network, Record]]:
+) -> list[tuple[Network, Record]]:
     """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `replaylib.fast`.
 
     One by one and together, a seed's accuracies differ by rounding. A record's ``seconds`` are its share of the time.
     """
+    if len({replace(description, seed=0) for description in descriptions}) != 1:
+        raise InputError("these experiments differ in more than their seed, or there is none: run them one by one")
     first = descriptions[0]
     device = default_device() if device is None else device
     if data is None:
         data = protocol(first.protocol).load(first.dataset, device)
     data = Split(*(part.to(device) for part in data))
-    if len({replace(description, seed=0) for description in descriptions}) > 1:
-        raise InputError("these experiments differ in more than their seed: run them one by one")
     began = time.perf_counter()
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
     settings: dict[str, Any] = {"iterations": first.iterations, "batch": first.batch, "lr": first.lr, "watch": watch}
@@ -138,21 +138,26 @@ def trained_together(
     except Diverged as stopped:
         raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
     seconds = (time.perf_counter() - began) / len(results)
+    made = []
     for description, stream, part, result in zip(descriptions, streams, parts, results, strict=True):
-        yield (
-            part.net.cpu(),
-            Record(
-                experiment=description,
-                matrix=tuple(tuple(row) for row in result.matrix.tolist()),
-                untrained=tuple(result.untrained.tolist()),
-                memory_bytes=part.replay.nbytes,
-                seconds=seconds,
-                device=device_name(stream.device) + (f", {len(results)} seeds together" if len(results) > 1 else ""),
-                versions=versions(),
-                commit=commit(),
-                date=datetime.now(UTC).isoformat(timespec="seconds"),
-            ),
+        made.append(
+            (
+                part.net.cpu(),
+                Record(
+                    experiment=description,
+                    matrix=tuple(tuple(row) for row in result.matrix.tolist()),
+                    untrained=tuple(result.untrained.tolist()),
+                    memory_bytes=part.replay.nbytes,
+                    seconds=seconds,
+                    device=device_name(stream.device)
+                    + (f", {len(results)} seeds together" if len(results) > 1 else ""),
+                    versions=versions(),
+                    commit=commit(),
+                    date=datetime.now(UTC).isoformat(timespec="seconds"),
+                ),
+            )
         )
+    return made
 
 
 def execute(

@@ -158,9 +158,10 @@ def evaluate(stream: Stream, net: Network, seen: int, part: Part = "test", chunk
 def _accuracy(stream: Stream, net: Network, task: int, seen: int, part: Part, chunk: int) -> Tensor:
     correct = []
     for rows in stream.rows(task, part).split(chunk):
-        x, y, tasks, *_ = stream.batch(rows, torch.full_like(rows, task), part)
-        active = stream.active(tasks, seen)
-        if not active.gather(1, y[:, None]).all():
+        batch = stream.batch(rows, torch.full_like(rows, task), part)
+        active = stream.active(batch.task, seen)
+        if not active.gather(1, batch.y[:, None]).all():
             return torch.tensor(torch.nan, dtype=torch.float64)
-        correct.append(net.scores(x, tasks).masked_fill(~active, -torch.inf).argmax(1) == y)
+        scores = net.scores(batch.x, batch.task).masked_fill(~active, -torch.inf)
+        correct.append(scores.argmax(1) == batch.y)
     return 100 * torch.cat(correct).cpu().double().mean()

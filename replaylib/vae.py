@@ -54,6 +54,11 @@ def log_likelihood(output: Tensor, x: Tensor, likelihood: Likelihood) -> Tensor:
     return -units * reconstruction_loss(output, x, likelihood) - constant
 
 
+def log_standard_normal(z: Tensor) -> Tensor:
+    """log N(z; 0, I), summed over the last dimension."""
+    return log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+
+
 class StandardNormal(nn.Module):
     """The prior of a plain variational auto-encoder, N(0, I), the same for every class."""
 
@@ -63,7 +68,7 @@ class StandardNormal(nn.Module):
 
     def log_prob(self, z: Tensor, pi: Tensor) -> Tensor:
         """log p(z), (n,)."""
-        return log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+        return log_standard_normal(z)
 
     def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:
         """KL(q(z|x) || p(z)), (n,), in closed form."""
@@ -145,8 +150,8 @@ class VAE(nn.Module):
         x = x.flatten(1)
         mu, logvar = self.posterior(self.encoder(x))
         z = reparameterise(mu, logvar, noise)
-        prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
-        return log_likelihood(self.decoder(z), x, self.likelihood) + prior - log_normal(z, mu, logvar)
+        reconstructed = log_likelihood(self.decoder(z), x, self.likelihood)
+        return reconstructed + log_standard_normal(z) - log_normal(z, mu, logvar)
 
     def generate(self, noise: Tensor) -> Tensor:
         """New samples, (n, inputs), from z = noise (n, latent), standard normal."""
