@@ -17,7 +17,7 @@ from replaylib.methods import Parts
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
-from replaylib.train import Result, Watch, evaluate, objective, products_in, stop_if_not_finite
+from replaylib.train import Guard, Result, Watch, evaluate, objective, products_in
 
 
 class Stack:
@@ -128,6 +128,7 @@ def train_together(
     nets, replays = Stack([part.net for part in parts]), Replays([part.replay for part in parts])
     penalties = [part.penalty for part in parts if part.penalty]
     optimizer = torch.optim.Adam(nets.parameters.values(), lr, betas=(0.9, 0.999), fused=True)
+    guard = Guard(optimizer, nets.nets, iterations)
     stream, results = streams[0], []
 
     def tested(seen: int) -> Tensor:
@@ -156,12 +157,13 @@ def train_together(
             # Gradients stay where they are: the networks' own are views of them.
             optimizer.zero_grad(set_to_none=False)
             loss.backward()
-            stop_if_not_finite(nets.nets, loss, task, step)
+            guard.before_step([p.grad for p in nets.parameters.values() if p.grad is not None], loss)
             optimizer.step()
             for penalty in penalties:
                 penalty.step()
             if watch:
                 watch(task, step + 1, nets.nets[0])
+        guard.stop_if_spoilt()
         for penalty in penalties:
             penalty.end(task)
         replays.end(task)

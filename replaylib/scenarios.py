@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from replaylib.data import Dataset, Split
 from replaylib.errors import InputError, unknown
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
         x, y, task = (torch.cat(both) for both in zip(self[:3], replayed[:3], strict=True))
         if replayed.soft is None or replayed.temperature is None:
             return Batch(x, y, task)
-        hard = one_hot(self.y, replayed.soft.shape[1]).to(replayed.soft.dtype)
+        hard = F.one_hot(self.y, replayed.soft.shape[1]).to(replayed.soft.dtype)
         temperature = torch.cat([torch.ones_like(hard[:, 0]), replayed.temperature])
         return Batch(x, y, task, torch.cat([hard, replayed.soft]), temperature)
 

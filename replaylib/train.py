@@ -74,6 +74,7 @@ def train(
     """
     # Its state is carried over from task to task (van de Ven et al. 2020, Methods).
     optimizer = torch.optim.Adam(net.parameters(), lr, betas=(0.9, 0.999), fused=True)
+    guard = Guard(optimizer, [net], iterations)
     untrained = evaluate(stream, net, seen=0)
     rows = []
     for task in range(stream.tasks):
@@ -91,12 +92,13 @@ def train(
                 loss = loss + penalty()
             optimizer.zero_grad()
             loss.backward()
-            stop_if_not_finite([net], loss, task, step)
+            guard.before_step([p.grad[None] for p in net.parameters() if p.grad is not None], loss)
             optimizer.step()
             if penalty:
                 penalty.step()
             if watch:
                 watch(task, step + 1, net)
+        guard.stop_if_spoilt()
         if penalty:
             penalty.end(task)
         replay.end(task)
@@ -138,12 +140,55 @@ def products_in(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def stop_if_not_finite(nets: Sequence[Network], loss: Tensor, task: int, step: int) -> None:
-    """Raise `Diverged`, for the first of the networks that it would spoil, before a step is taken."""
-    norms = [torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None]) for net in nets]
-    if not (loss + sum(norms)).isfinite():
-        place = next((place for place, norm in enumerate(norms) if not norm.isfinite()), 0)
-        raise Diverged(nets[place], task + 1, step + 1, place=place)
+class Guard:
+    """Sees to it that no step is taken once a loss or a gradient is no finite number, and does not wait for the device.
+
+    The optimizer itself leaves such a step out, and every one after it, where it computes: a fused optimizer looks at
+    ``found_inf``, as gradient scaling for mixed precision uses it. On a GPU the host asks only now and then.
+
+    Parameters
+    ----------
+    optimizer : a fused one.
+    nets : that it trains, at least one.
+    iterations : steps a task.
+    every : steps between two looks; by default 1 on a CPU, where looking costs nothing, and 100 elsewhere.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, nets: Sequence[Network], iterations: int, every: int | None = None
+    ) -> None:
+        device = next(nets[0].parameters()).device
+        self.nets, self.iterations = nets, iterations
+        self.every = every or (1 if device.type == "cpu" else 100)
+        self.steps = 0
+        self.spoilt = torch.zeros((), device=device)
+        self.taken = torch.zeros((), device=device)
+        self.bad = torch.zeros(len(nets), dtype=torch.bool, device=device)
+        optimizer.found_inf = self.spoilt  # type: ignore[attr-defined]
+
+    @torch.no_grad()
+    def before_step(self, gradients: Sequence[Tensor], loss: Tensor) -> None:
+        """Look at the loss, a scalar, and at the gradients of the S networks, (S, \\*shape) each.
+
+        Raises `Diverged`, if it is time to ask, as `stop_if_spoilt` does.
+        """
+        # Squares, as Adam takes them: a gradient whose square overflows would stop learning silently.
+        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
+        finite = (loss + norms.sum()).isfinite()
+        # The first bad step says which network it would have spoilt.
+        self.bad = torch.where(self.spoilt.bool(), self.bad, ~norms.isfinite())
+        self.spoilt.copy_(torch.maximum(self.spoilt, (~finite).float()))
+        self.taken += 1 - self.spoilt
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self.stop_if_spoilt()
+
+    def stop_if_spoilt(self) -> None:
+        """Raise `Diverged`, with the step that was the first not to be taken, if there was one."""
+        if self.spoilt:
+            task, step = divmod(int(self.taken), self.iterations)
+            place = int(self.bad.int().argmax())
+            raise Diverged(self.nets[place], task + 1, step + 1, place=place)
 
 
 @torch.no_grad()

@@ -4,13 +4,18 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from replaylib import runs
 from replaylib.data import load
 from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.methods import METHODS
 from replaylib.nets import Classifier, classification_loss
 from replaylib.replay import Buffer, Everything, Nothing
 from replaylib.scenarios import Batch, permuted_stream, split_stream
-from replaylib.train import Diverged, evaluate, objective, train
+from replaylib.train import Diverged, Guard, evaluate, objective, train
 from tests.test_scenarios import tiny
 
 
@@ -160,6 +165,77 @@ def test_a_spoilt_gradient_is_not_taken_either():
     with pytest.raises(Diverged, match="task 1, step 1"):
         train(stream, net, Nothing(), torch.Generator().manual_seed(0), **arguments)
     assert all(a.equal(b) for a, b in zip(before, net.parameters(), strict=True))
+
+
+def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_network():
+    def trained(every, spoilt_at=(7, 11)):
+        net = Classifier(4, (8,), 6, torch.Generator().manual_seed(0))
+        optimizer = torch.optim.Adam(net.parameters(), 0.1, fused=True)
+        guard = Guard(optimizer, [net], 5, every)
+        noise = torch.Generator().manual_seed(1)
+        for step in range(1, 16):
+            loss = net(torch.rand(3, 4, generator=noise)).square().sum() * (math.nan if step in spoilt_at else 1)
+            optimizer.zero_grad()
+            loss.backward()
+            guard.before_step([p.grad[None] for p in net.parameters()], loss)
+            optimizer.step()
+        guard.stop_if_spoilt()
+        return net
+
+    states = []
+    for every in (1, 4, 100):
+        with pytest.raises(Diverged, match="task 2, step 2") as stopped:
+            trained(every)
+        states.append([p.detach() for p in stopped.value.net.parameters()])
+    assert all(a.equal(b) for state in states[1:] for a, b in zip(states[0], state, strict=True))
+    assert not any(a.equal(b.detach()) for a, b in zip(states[0], trained(4, ()).parameters(), strict=True))
+
+
+class Waits(TorchDispatchMode):
+    """Counts what would make the host wait for a GPU: a number that is read, or a shape that depends on values."""
+
+    OPERATIONS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "unique_dim")
+
+    def __init__(self):
+        super().__init__()
+        self.on, self.seen = False, []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if self.on and (name in self.OPERATIONS or (name == "index" and any(_is_mask(i) for i in args[1]))):
+            self.seen.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def _is_mask(index):
+    return index is not None and index.dtype == torch.bool
+
+
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"generative-classifier"}))  # the one that is not pure
+def test_no_step_waits_for_the_device(name, monkeypatch):
+    monkeypatch.setattr(Guard.__init__, "__defaults__", (100,))  # as on a GPU
+    # On a CPU, and there alone, PyTorch's own reads the highest number first.
+    monkeypatch.setattr(F, "one_hot", lambda y, classes: torch.eye(classes, dtype=torch.long)[y])
+    description = experiment("split-digits", METHODS[name].scenarios[0], name, hidden=(8, 8), iterations=3)
+    stream, parts, generator = runs.assemble(description, load("digits"))
+    waits = Waits()
+
+    def watch(task, step, net):
+        waits.on = step in (1, 2)  # not while a task begins or ends
+
+    settings = {"iterations": 3, "batch": 8, "lr": 1e-3, "watch": watch}
+    with waits:
+        train(stream, parts.net, parts.replay, generator, penalty=parts.penalty, **settings)
+    assert not waits.seen
+
+
+def test_the_count_of_waits_can_fail():
+    waits = Waits()
+    with waits:
+        waits.on = True
+        x = torch.arange(4.0)
+        x.sum().item(), x[x > 1]
+    assert waits.seen == ["_local_scalar_dense", "index"]
 
 
 def test_bfloat16_is_for_the_products_of_layers_alone_and_changes_little():
