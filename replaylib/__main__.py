@@ -1,20 +1,23 @@
-"""The command line: ``python -m replaylib run|list|info``, over the same functions that the chapters call."""
+"""The command line, ``python -m replaylib COMMAND``, over the same functions that the chapters call."""
 
 import argparse
 import json
 import os
 import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from tqdm import tqdm
 
-from replaylib import bench, checkpoints, data, metrics, runs
+from replaylib import bench, checkpoints, data, encoders, metrics, runs
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
 from replaylib.methods import METHODS, SETTINGS
+from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.protocols import PROTOCOLS, profile, protocol
 from replaylib.replay import Buffer
 from replaylib.runs import Record
@@ -46,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m replaylib", description="Continual learning with replay.", allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="run|list|bench|info", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="run|pretrain|list|bench|info", parser_class=_Parser)
 
     run = commands.add_parser(
         "run",
@@ -81,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
+    _add_pretrain(commands)
     timing = commands.add_parser(
         "bench",
         help="how fast a training step is, beside its matrix products alone and a data loader",
@@ -108,6 +112,78 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         sub.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _add_pretrain(commands: Any) -> None:
+    made = Settings()
+    sub = commands.add_parser(
+        "pretrain",
+        help="pre-train a convolutional encoder as part of a classifier",
+        description="Trains a classifier of images and keeps its convolutional layers in a file, which other "
+        "experiments use. A run that was stopped goes on where it was when the same command is given again.",
+        epilog="Example: python -m replaylib pretrain cifar10 --epochs 100 --precision bfloat16",
+        allow_abbrev=False,
+    )
+    sub.set_defaults(command=_pretrain)
+    sub.add_argument("dataset", help="a name from 'list', an image folder, or a zip of one")
+    sub.add_argument("--epochs", type=int, default=made.epochs, metavar="N", help="(default: %(default)s)")
+    sub.add_argument("--lr", type=float, default=made.lr, metavar="X", help="of Adam (default: %(default)s)")
+    sub.add_argument("--batch", type=int, default=made.batch, metavar="N", help="images a step (default: %(default)s)")
+    sub.add_argument("--seed", type=int, default=made.seed, metavar="N", help="(default: %(default)s)")
+    sub.add_argument(
+        "--hidden", type=_units, default=made.hidden, metavar="N,N",
+        help="units of the layers between encoder and read-out, which are not kept (default: 2000,2000)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--crop", type=int, default=made.crop, metavar="N", help="move images by up to N pixels (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction,
+        help=f"mirror half of the images (default: for all data but {', '.join(NOT_MIRRORED)}, in which a mirror image "
+        "is another symbol)",
+    )  # fmt: skip
+    sub.add_argument("--precision", default=made.precision, help="float32 (default) or bfloat16")
+    sub.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
+    sub.add_argument(
+        "--out", type=Path, metavar="FILE",
+        help="where to write, a name for --encoder (default: <dataset>.safetensors in the folder encoders of the data "
+        "directory, where --encoder finds it as <dataset>)",
+    )  # fmt: skip
+    sub.add_argument("--json", action="store_true", help="print where the encoder comes from as one JSON object")
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    names = ("epochs", "lr", "batch", "seed", "hidden", "crop", "precision")
+    mirrored = options.dataset not in NOT_MIRRORED if options.flip is None else options.flip
+    settings = Settings(**{name: getattr(options, name) for name in names}, flip=mirrored)
+    device = _device(options.device)
+    out = options.out or data.data_directory() / encoders.FOLDER / f"{Path(options.dataset).stem}{encoders.SUFFIX}"
+    if out.exists():
+        raise InputError(f"{out} exists: an encoder is not overwritten; choose another place with --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()
+    except OSError as error:
+        raise InputError(f"cannot write to {out.parent} ({error.strerror}): choose another with --out") from error
+    split = data.load(options.dataset, device)
+    state = out.with_name(f"{out.name}.state")
+    steps = len(split.train) // settings.batch
+    pace = 1 if sys.stderr.isatty() else 60
+    with tqdm(total=settings.epochs * steps, unit="step", mininterval=pace) as bar:
+
+        def watch(epoch: int, step: int, loss: torch.Tensor) -> None:
+            if step == 1:
+                bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
+                if not bar.n:  # what an earlier run did is not part of the speed
+                    bar.initial = bar.n = (epoch - 1) * steps
+            if step == steps:
+                bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+            bar.update()
+
+        net, origin = pretrain(split, settings, state, watch)
+    encoders.save(net, origin, out)
+    state.unlink(missing_ok=True)
+    print(json.dumps(asdict(origin) | {"file": str(out)}) if options.json else f"{out}: {origin}")
 
 
 def _units(text: str) -> tuple[int, ...]:
@@ -264,6 +340,7 @@ def _list(options: argparse.Namespace) -> None:
             f"{s.option} of {s.methods} in {s.protocol}, {s.scenario}": f"{s.value}, {s.source}" for s in SETTINGS
         },
         "datasets": data.names(),
+        "encoders": {name: str(encoders.load(name).origin) for name in encoders.files()},
     }
     print(json.dumps(tables) if options.json else "\n\n".join(_columns(title, rows) for title, rows in tables.items()))
 
@@ -280,7 +357,7 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _columns(title: str, rows: dict[str, str]) -> str:
-    width = max(map(len, rows))
+    width = max(map(len, rows), default=0)
     return "\n".join([f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in rows.items())])
 
 

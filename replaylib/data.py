@@ -13,9 +13,9 @@ import torch
 from replaylib import downloads, folders
 from replaylib.dataset import Dataset, Split, pad
 from replaylib.errors import InputError, unknown
-from replaylib.glyphs import glyphs
+from replaylib.glyphs import glyphs, glyphs_pretraining
 
-__all__ = ["Dataset", "Split", "data_directory", "digits", "glyphs", "load", "names", "pad"]
+__all__ = ["Dataset", "Split", "data_directory", "digits", "glyphs", "load", "names", "pad", "shipped"]
 
 DIGITS_TEST_SIZE = 360
 DIGITS_SEED = 0
@@ -35,6 +35,13 @@ def data_directory() -> Path:
     if directory.exists() and not directory.is_dir():
         raise InputError(f"the data directory {directory} is not a folder; set REPLAYLIB_DATA to one.")
     return directory
+
+
+def shipped(folder: str) -> Path:
+    """A folder of results that come with the library, ``"runs"`` for example: in a checkout, or as installed."""
+    here = Path(__file__).resolve().parent
+    in_checkout = here.parent / "book" / "results"
+    return (in_checkout if in_checkout.is_dir() else here / "published") / folder
 
 
 def digits() -> Split:
@@ -58,6 +65,7 @@ def digits() -> Split:
 EMBEDDED: dict[str, tuple[Callable[..., Split], str]] = {
     "digits": (digits, "1,797 handwritten digits, 8x8 grey, embedded"),
     "glyphs": (glyphs, "symbols drawn over clutter, 32x32 RGB, as many classes as asked for, embedded"),
+    "glyphs-pretraining": (glyphs_pretraining, "other symbols, at all levels of clutter, to pre-train on, embedded"),
 }
 
 

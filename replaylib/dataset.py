@@ -145,3 +145,18 @@ def pad(split: Split, pixels: int) -> Split:
     if split.train.images.ndim != 4:
         raise InputError(f"dataset {split.train.name!r} holds features, which cannot be padded; expected images.")
     return Split(*(replace(part, images=functional.pad(part.images, [pixels] * 4)) for part in split))
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std per channel of images scaled to [0, 1]; std 1 for a channel that never varies."""
+    total = torch.zeros(images.shape[1], dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for chunk in images.split(4096):  # all at once as float32 would take four times the images' own memory
+        scaled = chunk.to(torch.float32).div_(255)
+        total += scaled.sum((0, 2, 3), dtype=torch.float64)
+        squares += scaled.square_().sum((0, 2, 3), dtype=torch.float64)
+    count = images.numel() / images.shape[1]
+    mean = total / count
+    std = (squares / count - mean.square()).clamp_min(0).sqrt()
+    std[std < 1e-6] = 1.0
+    return tuple(mean.tolist()), tuple(std.tolist())

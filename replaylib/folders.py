@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
-from replaylib.dataset import Dataset, Split
+from replaylib.dataset import Dataset, Split, channel_statistics
 from replaylib.errors import InputError
 
 SIZE = 32
@@ -59,7 +59,7 @@ def load(path: Path, size: int = SIZE) -> Split:
         images = _decoded(path, [*names[0], *names[1]], read, size)
     labels = [torch.arange(len(classes)).repeat_interleave(_counts(files[part], classes)) for part in files]
     train, test = images.split([len(names[0]), len(names[1])])
-    mean, std = _statistics(train)
+    mean, std = channel_statistics(train)
     return Split(
         Dataset(path.stem, train, labels[0], classes, mean, std),
         Dataset(path.stem, test, labels[1], classes, mean, std),
@@ -209,18 +209,3 @@ def _image(path: Path, name: str, read: Read, size: int) -> tuple[np.ndarray, bo
         if reason.startswith("cannot identify image file"):
             reason = "not an image"
         raise InputError(f"{path}: cannot read the image {name} ({reason}); replace or remove it.") from None
-
-
-def _statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and std per channel of images scaled to [0, 1]; std 1 for a channel that never varies."""
-    total = torch.zeros(images.shape[1], dtype=torch.float64)
-    squares = torch.zeros_like(total)
-    for chunk in images.split(4096):  # all at once as float32 would take four times the images' own memory
-        scaled = chunk.to(torch.float32).div_(255)
-        total += scaled.sum((0, 2, 3), dtype=torch.float64)
-        squares += scaled.square_().sum((0, 2, 3), dtype=torch.float64)
-    count = images.numel() / images.shape[1]
-    mean = total / count
-    std = (squares / count - mean.square()).clamp_min(0).sqrt()
-    std[std < 1e-6] = 1.0
-    return tuple(mean.tolist()), tuple(std.tolist())

@@ -6,7 +6,7 @@ Everything needed is installed with Matplotlib (DejaVu Sans) and scikit-learn (t
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
@@ -23,6 +23,8 @@ from replaylib.symbols import FIELD, FIELD_EXTENT, SYMBOLS, distance_field, symb
 PIXELS = 32
 MOST_PER_CLASS = 10_000
 CHUNK = 1024  # images drawn at a time
+RESERVED = 20  # the first symbols: experiments use them, and nothing is pre-trained on them
+LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of clutter, that an encoder is pre-trained on
 
 # Textured parts of the photographs: (photograph, left, top, right, bottom) in pixels. What training images are cut
 # from and what test images are cut from do not overlap, also once the photographs are halved (the edges are even).
@@ -82,6 +84,35 @@ def glyphs(
 
     with _one_thread():
         return Split(drawn("train", train_per_class), drawn("test", test_per_class))
+
+
+def glyphs_pretraining(classes: int = 60, train_per_class: int = 300, test_per_class: int = 50, seed: int = 0) -> Split:
+    """Symbols to pre-train an encoder on: none of the first `RESERVED`, which experiments use, at all of `LEVELS`.
+
+    Parameters
+    ----------
+    classes : how many symbols.
+    train_per_class, test_per_class : images of each, in equal parts of each level of clutter; whole multiples of it.
+    seed : as in `glyphs`.
+
+    Raises
+    ------
+    InputError : as `glyphs`, or a number of images that cannot be divided by the number of levels.
+    """
+    for name, count in (("train_per_class", train_per_class), ("test_per_class", test_per_class)):
+        if isinstance(count, int) and count % len(LEVELS):
+            raise InputError(f"glyphs: {name} is {count}; expected a multiple of the {len(LEVELS)} levels of clutter.")
+    parts = [
+        glyphs(classes, train_per_class // len(LEVELS), test_per_class // len(LEVELS), clutter, RESERVED, seed)
+        for clutter in LEVELS
+    ]
+
+    def joined(some: Iterable[Dataset]) -> Dataset:
+        datasets = list(some)
+        images, labels = (torch.cat([getattr(d, part) for d in datasets]) for part in ("images", "labels"))
+        return Dataset("glyphs-pretraining", images, labels, datasets[0].classes)
+
+    return Split(*(joined(some) for some in zip(*parts, strict=True)))
 
 
 @contextmanager

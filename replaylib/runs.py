@@ -20,7 +20,7 @@ import torch
 
 from replaylib import metrics
 from replaylib._version import __version__
-from replaylib.data import Split
+from replaylib.data import Split, shipped
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
 from replaylib.fast import train_together
@@ -249,8 +249,7 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 
 def published() -> pd.DataFrame:
     """The runs that the book shows for published protocols, which come with the library; columns as in `load`."""
-    in_checkout, installed = HERE.parent / "book" / "results" / "runs", HERE / "published" / "runs"
-    return load(in_checkout if in_checkout.is_dir() else installed)
+    return load(shipped("runs"))
 
 
 def no_nan(value: Any) -> Any:

@@ -7,8 +7,8 @@ import replaylib
 
 ORDER = (
     "_version", "errors", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios", "protocols",
-    "nets", "vae", "brain", "generative", "replay", "penalties", "methods", "train", "fast", "quality", "experiments",
-    "checkpoints", "metrics", "runs", "bench", "figures", "__main__",
+    "nets", "conv", "encoders", "vae", "brain", "generative", "replay", "penalties", "methods", "train", "fast",
+    "quality", "experiments", "checkpoints", "metrics", "runs", "pretrain", "bench", "figures", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 
