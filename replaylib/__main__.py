@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import asdict
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 for unusable input (one line on stderr), 130 for Ctrl-C."""
     try:
         options = _parser().parse_args(arguments)
+        options.arguments = sys.argv[1:] if arguments is None else arguments
         options.command(options)
         sys.stdout.flush()
     except InputError as error:
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     timing.add_argument("--no-loader", action="store_true", help="leave out the data loader, which is slow")
     timing.add_argument("--scaling", action="store_true", help="also vary batch, width and number of tasks")
     timing.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
+    timing.add_argument("--save", type=Path, metavar="FOLDER", help="keep the measurements in a new file here")
     timing.add_argument("--json", action="store_true", help="print a list of JSON objects instead of the table")
 
     for name, command, what in (
@@ -273,11 +276,15 @@ def _bench(options: argparse.Namespace) -> None:
         for described in [experiment(options.protocol, options.scenario, name, precision=precision)]
         for variant in [described, *(bench.scaling(described) if options.scaling and seeds == options.seeds[0] else [])]
     ]
+    if options.save:
+        runs.writable(options.save)
     speeds = []
     for described, seeds in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
         data = Split(*(part.to(device) for part in bench.stand_in(described)))
         loader = seeds == 1 and not options.no_loader
         speeds.append(bench.measure(described, data, seeds=seeds, steps=options.steps, loader=loader))
+    if options.save:
+        bench.save(speeds, shlex.join(["python", "-m", "replaylib", *options.arguments]), options.save)
     print(json.dumps(bench.rows(speeds)) if options.json else bench.table(speeds))
 
 

@@ -4,6 +4,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +18,9 @@ from replaylib.dataset import Dataset as Images
 from replaylib.dataset import Split, pad
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment, experiment
-from replaylib.fast import train_together
-from replaylib.methods import Parts
+from replaylib.fast import train_seeds
 from replaylib.protocols import protocol
 from replaylib.scenarios import Batch, Stream
-from replaylib.train import train
 
 #: Steps that are taken and not timed, so that memory is there and caches are warm.
 WARM_UP = 5
@@ -139,6 +139,14 @@ def table(speeds: Sequence[Speed]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
+def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
+    """Write measurements to a new JSON file in an existing folder, with the command, versions, commit and date."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = {"command": command, "versions": runs.versions(), "commit": runs.commit(), "date": now}
+    name = f"{now[:19].replace(':', '-')}.json"
+    return runs.write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
+
+
 def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
     """Measurements as plain data, for JSON."""
     return [runs.no_nan(asdict(speed)) for speed in speeds]
@@ -229,12 +237,9 @@ def _run(description: Experiment, data: Split, seeds: int, steps: int, watch: An
         "iterations": steps, "batch": description.batch, "lr": description.lr,
         "precision": description.precision or "float32", "watch": watch,
     }  # fmt: skip
-    if seeds > 1:
-        train_together(streams, parts, generators, **settings)
-        return
-    part: Parts = parts[0]
-    stream = _PerSample(streams[0], description.batch) if per_sample else streams[0]
-    train(stream, part.net, part.replay, generators[0], penalty=part.penalty, **settings)  # type: ignore[arg-type]
+    if per_sample:
+        streams = [_PerSample(stream, description.batch) for stream in streams]
+    train_seeds(streams, parts, generators, **settings)
 
 
 class _PerSample:

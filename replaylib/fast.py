@@ -17,7 +17,7 @@ from replaylib.methods import Parts
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
-from replaylib.train import Guard, Result, Watch, evaluate, objective, products_in
+from replaylib.train import Guard, Result, Watch, evaluate, objective, products_in, train
 
 
 class Stack:
@@ -98,6 +98,16 @@ class Replays:
         """Task number ``task`` has been trained, in all seeds."""
         for replay in self.replays:
             replay.end(task)
+
+
+def train_seeds(
+    streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator], **settings: Any
+) -> list[Result]:
+    """`train_together` for several seeds, `replaylib.train.train` for one, which has no need to be stacked."""
+    if len(parts) == 1:
+        net, replay, penalty = parts[0]
+        return [train(streams[0], net, replay, generators[0], penalty=penalty, **settings)]
+    return train_together(streams, parts, generators, **settings)
 
 
 def train_together(

@@ -23,12 +23,12 @@ from replaylib._version import __version__
 from replaylib.data import Split, shipped
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
-from replaylib.fast import train_together
+from replaylib.fast import train_seeds
 from replaylib.methods import Parts, Plan, method
 from replaylib.nets import Network
 from replaylib.protocols import default_device, protocol
 from replaylib.scenarios import Stream
-from replaylib.train import Diverged, Watch, train
+from replaylib.train import Diverged, Watch
 
 HERE = Path(__file__).resolve().parent
 
@@ -130,11 +130,7 @@ def trained_together(
     settings: dict[str, Any] = {"iterations": first.iterations, "batch": first.batch, "lr": first.lr, "watch": watch}
     settings["precision"] = first.precision or "float32"
     try:
-        if len(descriptions) == 1:
-            net, replay, penalty = parts[0]
-            results = [train(streams[0], net, replay, generators[0], penalty=penalty, **settings)]
-        else:
-            results = train_together(streams, parts, generators, **settings)
+        results = train_seeds(streams, parts, generators, **settings)
     except Diverged as stopped:
         raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
     seconds = (time.perf_counter() - began) / len(results)
@@ -174,24 +170,39 @@ def save(record: Record, folder: str | Path) -> Path:
     ------
     InputError : the folder cannot be written, or holds this experiment's record already.
     """
-    target = Path(folder) / f"{record.experiment.id}.json"
+    return write_new(Path(folder) / f"{record.experiment.id}.json", asdict(record))
+
+
+def write_new(target: Path, content: Any) -> Path:
+    """Write JSON to a file that is not there yet, whole or not at all; nan becomes null.
+
+    Raises
+    ------
+    InputError : the folder cannot be written, or there is such a file already.
+    """
     try:
         with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".part", delete=False) as part:
             try:
-                json.dump(no_nan(asdict(record)), part, indent=1)
+                json.dump(no_nan(content), part, indent=1)
                 part.flush()
                 os.link(part.name, target)  # unlike a rename, fails where there is a file already
             finally:
                 os.unlink(part.name)
     except FileExistsError as error:
-        raise InputError(f"{target} exists: a record is never overwritten; choose another folder") from error
+        raise InputError(f"{target} exists: what is there is never overwritten; choose another folder") from error
     except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
+        raise InputError(f"cannot write to {target.parent} ({error.strerror}): choose another folder") from error
     return target
 
 
 def done(folder: str | Path) -> dict[str, Record]:
-    """The records below a folder by their experiments' ids; makes the folder and sees that it can be written.
+    """The records below a folder by their experiments' ids; see `writable`."""
+    writable(folder)
+    return {record.experiment.id: record for record in map(read, sorted(Path(folder).rglob("*.json")))}
+
+
+def writable(folder: str | Path) -> None:
+    """Make a folder, and raise `InputError` if it cannot be written.
 
     To be called before computing starts, so that hours of it are not lost for want of a place to put them.
     """
@@ -200,7 +211,6 @@ def done(folder: str | Path) -> dict[str, Record]:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
-    return {record.experiment.id: record for record in map(read, sorted(Path(folder).rglob("*.json")))}
 
 
 def read(path: str | Path) -> Record:

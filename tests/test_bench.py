@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from replaylib import bench
+from replaylib import bench, runs
 from replaylib.__main__ import main
 from replaylib.data import load
 from replaylib.errors import InputError
@@ -89,6 +89,20 @@ def test_the_command_prints_a_table_or_rows(capsys):
     assert found[0]["loader_iterations_per_s"] > 0
     assert main([*command, "--no-loader"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_measurements_are_kept_with_the_command_that_made_them(tmp_path, capsys):
+    command = ["bench", "split-digits", "--methods", "none", "--steps", "1", "--no-loader", "--json"]
+    assert main([*command, "--save", str(tmp_path / "new")]) == 0
+    (file,) = (tmp_path / "new").iterdir()
+    kept = json.loads(file.read_text())
+    assert kept["rows"] == json.loads(capsys.readouterr().out)
+    assert kept["command"].startswith("python -m replaylib bench split-digits --methods none")
+    assert kept["date"][:10] == file.name[:10]
+    assert kept["versions"] == runs.versions()
+    (tmp_path / "file").touch()
+    assert main([*command, "--save", str(tmp_path / "file")]) == 2
+    assert "cannot write to" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
