@@ -1,7 +1,7 @@
 """The book's pictures: one palette, one style, and never a picture without words for who cannot see it."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import matplotlib as mpl
@@ -164,3 +164,51 @@ def images(axes: Sequence[Axes], pictures: Tensor, titles: Sequence[str] = ()) -
         ax.set_axis_off()
         if titles:
             ax.set_title(titles[number], size=9)
+
+
+def rows_of_images(ax: Axes, rows: Mapping[str, Tensor], columns: Sequence[str] = ()) -> None:
+    """Draw rows of small pictures, such as real, reconstructed and generated ones, each row titled at its left.
+
+    All of them are one image of as many pixels as they have together, so that hundreds cost a page next to nothing.
+
+    Parameters
+    ----------
+    rows : title -> pictures (n, channels, height, width), uint8 or float in [0, 1] (values outside are cut off); one
+        channel is drawn as ink on paper, three as red, green and blue. All pictures are of one size; rows may be of
+        different lengths.
+    columns : titles above the columns; none, or one for each picture of the longest row.
+
+    Raises
+    ------
+    InputError : no pictures, pictures of different sizes, neither 1 nor 3 channels, or too few or many titles.
+    """
+    sizes = {tuple(pictures.shape[1:]) for pictures in rows.values()}
+    longest = max((len(pictures) for pictures in rows.values()), default=0)
+    if len(sizes) != 1 or not longest or len(size := sizes.pop()) != 3 or size[0] not in (1, 3):
+        found = ", ".join(f"{title!r}: {tuple(pictures.shape)}" for title, pictures in rows.items()) or "no row"
+        raise InputError(f"{found}: give pictures (n, 1 or 3 channels, height, width), all of one size, at least one")
+    if columns and len(columns) != longest:
+        raise InputError(f"{len(columns)} column titles for rows of up to {longest} pictures: give one for each column")
+    height, width = size[1:]
+    gap = max(1, width // 12)
+    high, wide = height + gap, width + gap
+    canvas = np.ones((len(rows) * high + gap, longest * wide + gap, 3))
+    for row, pictures in enumerate(rows.values()):
+        canvas[row * high : (row + 1) * high + gap, : len(pictures) * wide + (gap if len(pictures) else 0)] = 0.88
+        for column, picture in enumerate(_colours(pictures)):
+            top, left = row * high + gap, column * wide + gap
+            canvas[top : top + height, left : left + width] = picture
+    # Pixel by pixel, as they are, whatever the size on the page.
+    ax.imshow(canvas, interpolation="none")
+    ax.set_xticks([column * wide + gap + (width - 1) / 2 for column in range(len(columns))], columns)
+    ax.set_yticks([row * high + gap + (height - 1) / 2 for row in range(len(rows))], list(rows))
+    ax.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    sns.despine(ax=ax, left=True, bottom=True)
+
+
+def _colours(pictures: Tensor) -> np.ndarray:
+    """Pictures as (n, height, width, 3) in [0, 1]; those of one channel as ink on paper."""
+    values = pictures.detach().cpu().numpy()
+    values = values / 255 if values.dtype == np.uint8 else values.clip(0, 1)
+    colours = np.repeat(1 - values, 3, axis=1) if values.shape[1] == 1 else values
+    return np.asarray(colours.transpose(0, 2, 3, 1))

@@ -109,3 +109,52 @@ def test_methods_keep_their_colours_and_every_method_has_one():
     # Additions and ablations share the colour of what they are one step from.
     distinct = [name for name in METHODS if not name.startswith(("gr+", "bi-r-no-"))]
     assert len({figures.COLOURS[name] for name in distinct}) == len(distinct)
+
+
+def test_rows_of_images_are_one_raster_with_every_picture_in_its_place(shown):
+    ink = torch.zeros(2, 1, 2, 3)
+    ink[1] = 1
+    colour = torch.zeros(3, 3, 2, 3)
+    colour[2, 0] = 2.0  # red, and more than there is
+    with figures.figure(alt="rows") as ax:
+        figures.rows_of_images(ax, {"ink": ink, "none yet": ink[:0]}, ["a", "b"])
+        (drawn,) = ax.images
+        canvas = drawn.get_array()
+        assert canvas.shape == (2 * 3 + 1, 2 * 4 + 1, 3)
+        assert (canvas[1:3, 1:4] == 1).all()  # nothing drawn: paper
+        assert (canvas[1:3, 5:8] == 0).all()  # ink
+        assert (canvas[4:] == 1).all()
+        assert canvas[0, 0, 0] == canvas[1, 4, 0] == 0.88
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["ink", "none yet"]
+        assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b"]
+        assert list(ax.get_xticks()) == [2, 6]
+        assert list(ax.get_yticks()) == [1.5, 4.5]
+    assert shown[0][0][0]["image/svg+xml"].count("<image") == 1
+    with figures.figure(alt="colour") as ax:
+        figures.rows_of_images(ax, {"": colour})
+        canvas = ax.images[0].get_array()
+        assert (canvas[1:3, 1:4] == 0).all()
+        assert (canvas[1:3, 9:12] == torch.tensor([1.0, 0, 0]).numpy()).all()
+
+
+def test_bytes_and_fractions_look_alike():
+    pixels = torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8)
+    assert figures._colours(pixels) == pytest.approx(figures._colours(pixels / 255))
+    assert figures._colours(pixels)[0, 0, :, 0].tolist() == pytest.approx([1, 0.8, 0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "problem"),
+    [
+        ({}, [], "no row"),
+        ({"real": torch.zeros(0, 1, 2, 2)}, [], "at least one"),
+        ({"real": torch.zeros(2, 1, 2, 2), "made": torch.zeros(2, 1, 2, 3)}, [], "'made': .2, 1, 2, 3."),
+        ({"real": torch.zeros(2, 4)}, [], "'real': .2, 4."),
+        ({"real": torch.zeros(2, 2, 4, 4)}, [], "1 or 3 channels"),
+        ({"real": torch.zeros(2, 1, 2, 2)}, ["a"], "1 column titles for rows of up to 2"),
+    ],
+)
+def test_rows_that_cannot_be_drawn_are_refused(shown, rows, columns, problem):
+    with pytest.raises(InputError, match=problem), figures.figure(alt="never seen") as ax:
+        figures.rows_of_images(ax, rows, columns)
+    assert not shown
