@@ -257,9 +257,12 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
     )
 
 
-def published() -> pd.DataFrame:
-    """The runs that the book shows for published protocols, which come with the library; columns as in `load`."""
-    return load(shipped("runs"))
+def published(folder: str = "runs") -> pd.DataFrame:
+    """The runs that the book shows for published protocols, which come with the library; columns as in `load`.
+
+    ``folder`` is one of ``"runs"``, in float32, and ``"bfloat16"``, the same with products of layers in bfloat16.
+    """
+    return load(shipped(folder))
 
 
 def no_nan(value: Any) -> Any:
