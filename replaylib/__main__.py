@@ -19,7 +19,7 @@ from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
 from replaylib.methods import METHODS, SETTINGS
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
-from replaylib.protocols import PROTOCOLS, profile, protocol
+from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
 from replaylib.replay import Buffer
 from replaylib.runs import Record
 from replaylib.scenarios import SCENARIOS
@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--strength", type=float, metavar="X", help="EWC's lambda, SI's c (default: see list)")
     run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
     run.add_argument("--latent", type=int, metavar="N", help="units of the generator's code z")
+    run.add_argument("--clutter", type=float, metavar="X", help="glyphs: from 0 (plain) to 1 (over photographs)")
+    run.add_argument("--encoder", help="a pre-trained encoder: a name from 'list', or a file that 'pretrain' wrote")
+    run.add_argument("--front-end", help="what is done with it: " + " or ".join(FRONT_ENDS) + " (default: see list)")
     run.add_argument("--precision", help="of layers' products: " + " or ".join(PRECISIONS) + " (default: float32)")
     run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
     run.add_argument(
@@ -214,7 +217,10 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
     if options.weights and not options.save:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
-    given = ("dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", *OPTIONS)
+    given = (
+        "dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", "clutter", "encoder", "front_end",
+        *OPTIONS,
+    )  # fmt: skip
     experiments = [
         experiment(
             options.protocol, options.scenario, options.method, seed, **{name: getattr(options, name) for name in given}
@@ -227,7 +233,7 @@ def _run(options: argparse.Namespace) -> None:
     # A terminal wants a bar that moves; a log wants few lines.
     pace = 0.1 if sys.stderr.isatty() else 10
     if due:
-        split = protocol(first.protocol).load(options.dataset, device)
+        split = runs.data_of(first, device)
         start = runs.network(first, split)  # refuses what does not fit
         # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
         if options.together or (options.together is None and device == "cuda" and start.pure):
@@ -296,7 +302,8 @@ def summary(records: list[Record]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
         "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
-        "iterations": first.iterations, **first.options,
+        "iterations": first.iterations, **first.options, "clutter": first.clutter,
+        "encoder": first.encoder, "front_end": first.front_end or "pixels",
         "precision": first.precision or "float32",
     }  # fmt: skip
     measured = {
@@ -342,6 +349,10 @@ def _list(options: argparse.Namespace) -> None:
             for p in PROTOCOLS.values()
         },
         "scenarios": SCENARIOS,
+        "front ends (by default frozen for methods that replay features, otherwise as the protocol says)": {
+            **FRONT_ENDS,
+            **{p.name: f"encoder {p.encoder}, {p.front_end}" for p in PROTOCOLS.values() if p.encoder},
+        },
         "methods": {m.name: f"{m.summary} ({m.source})" for m in METHODS.values()},
         "options (* is any; the first line that fits)": {
             f"{s.option} of {s.methods} in {s.protocol}, {s.scenario}": f"{s.value}, {s.source}" for s in SETTINGS

@@ -98,7 +98,7 @@ def stand_in(description: Experiment) -> Split:
     """
     p = protocol(description.protocol)
     if p.dataset != "mnist" or description.dataset != p.dataset:
-        return p.load(description.dataset)
+        return runs.data_of(description)
     images = torch.randint(256, (1000, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     part = Images("noise", images, torch.arange(1000) % 10, tuple("0123456789"))
     return pad(Split(part, part), p.padding) if p.padding else Split(part, part)

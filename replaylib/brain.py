@@ -175,6 +175,8 @@ class ContextGates(Gates):
 def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
     """The dataset as a frozen front end sees it, computed once: float32 features in the place of images.
 
+    How many units an image had is kept, for the variational loss is divided by it: see `BrainNet`.
+
     Parameters
     ----------
     front : (n, channels, height, width) -> (n, d) or anything that can be flattened to it; put into eval mode.
@@ -190,7 +192,7 @@ def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
 
     def seen_by_front(data: Dataset) -> Dataset:
         features = torch.cat([front(data.inputs(part)).flatten(1) for part in data.images.split(chunk)])
-        return Dataset(data.name, features, data.labels, data.classes)
+        return Dataset(data.name, features, data.labels, data.classes, image_units=data.pixels)
 
     return Split(*map(seen_by_front, split))
 

@@ -1,5 +1,6 @@
 """What a dataset is: two tensors on the device, and the names of its classes."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -25,6 +26,7 @@ class Dataset:
     labels : (n,) int64, indices into `classes`.
     classes : the names of the classes, in the order of their labels.
     mean, std : per channel, of images scaled to [0, 1]; None where inputs are only scaled.
+    image_units : of features, the units (channels, rows and columns) of the images that they were computed from.
 
     Raises
     ------
@@ -37,6 +39,7 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    image_units: int | None = None
 
     def __post_init__(self) -> None:
         kinds = {(torch.uint8, 4), (torch.float32, 2)}
@@ -81,6 +84,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample: (channels, height, width), or (d,) for features."""
         return tuple(self.images.shape[1:])
+
+    @property
+    def pixels(self) -> int:
+        """Units of an image, channels counted: also where the data are features of images, if it is known of them."""
+        return self.image_units or math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:

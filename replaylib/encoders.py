@@ -4,11 +4,12 @@ An encoder is called by its name, for example ``"glyphs"``: that of a file that 
 in the folder ``encoders`` of the data directory; or by the path of a file. ``python -m replaylib pretrain`` makes them.
 """
 
+import copy
 import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +17,13 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
+from replaylib.brain import internal
 from replaylib.conv import ConvEncoder
 from replaylib.data import data_directory, shipped
+from replaylib.dataset import Split
 from replaylib.errors import InputError, unknown
 
 FOLDER = "encoders"
@@ -144,3 +149,40 @@ def _read(path: Path, changed: int) -> Pretrained:
     if not all(value.isfinite().all() for value in state.values()):
         raise InputError(f"{path} holds numbers that are not finite: remove it and pre-train again")
     return Pretrained(net.eval().requires_grad_(False), origin, hashlib.sha256(content).hexdigest())
+
+
+def normalised(split: Split, encoder: str) -> Split:
+    """The data as an encoder takes them: normalised as those were that it was trained on.
+
+    Raises
+    ------
+    InputError : the data are not images of the shape that it was trained on.
+    """
+    origin = load(encoder).origin
+    if split.train.shape != origin.shape:
+        found = f"{split.train.name} has samples of shape {split.train.shape}"
+        raise InputError(f"encoder {encoder} takes images of shape {origin.shape}, and {found}: use another encoder")
+    return Split(*(replace(part, mean=origin.mean, std=origin.std) for part in split))
+
+
+# What was computed, by the images themselves: runs of many seeds share it, and it goes when they go.
+_computed: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def features(split: Split, encoder: str) -> Split:
+    """The data as a frozen encoder sees them, (n, units) float32: computed once for the same images.
+
+    The encoder is in evaluation mode: what an image gives depends on no other image. See `replaylib.brain.internal`.
+
+    Raises
+    ------
+    InputError : no such encoder, or the data are not images of the shape that it was trained on.
+    """
+    prepared, found = normalised(split, encoder), load(encoder)
+    known: dict[tuple[str, int], tuple[Split, Tensor]] = _computed.setdefault(split.train.images, {})
+    key = (found.digest, id(split.test.images))
+    if key not in known:
+        device = split.train.images.device
+        # The test images are kept along with it: their id would otherwise go to others.
+        known[key] = internal(prepared, copy.deepcopy(found.net).to(device)), split.test.images
+    return known[key][0]

@@ -9,17 +9,23 @@ from replaylib.errors import InputError, unknown
 from replaylib.methods import method
 from replaylib.nets import Gates
 from replaylib.penalties import check_strength
-from replaylib.protocols import protocol
+from replaylib.protocols import FRONT_ENDS, protocol
 from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
 
 #: The fields of an experiment that methods take as options.
 OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent")
+#: What an experiment can do with an encoder; without one, both fields are None.
+WITH_ENCODER = ("frozen", "tuned")
 
 
 @dataclass(frozen=True)
 class Experiment:
     """Everything that decides what one training run computes. Make it with `experiment`, which fills in the protocol's.
+
+    ``encoder`` names a pre-trained encoder, see `replaylib.encoders`, and ``front_end`` what is done with it:
+    ``"frozen"``, its features take the place of the images, or ``"tuned"``, it learns with all other layers. Both are
+    None where fully connected layers read pixels. ``clutter`` is how much there is behind glyphs; None: other data.
 
     Raises
     ------
@@ -42,6 +48,9 @@ class Experiment:
     gate_prop: float | None = None
     latent: int | None = None
     precision: str | None = None
+    clutter: float | None = None
+    encoder: str | None = None
+    front_end: str | None = None
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
@@ -74,6 +83,26 @@ class Experiment:
             Gates.check(self.gate_prop)
         if self.latent is not None:
             _within("latent", self.latent, 1, 10_000)
+
+        self._check_data()
+
+    def _check_data(self) -> None:
+        if self.clutter is not None:
+            if self.dataset != "glyphs":
+                raise InputError(f"{self.dataset} has no clutter: leave it out, or use split-glyphs")
+            if not 0 <= self.clutter <= 1:
+                raise InputError(f"clutter is {self.clutter:g}: expected a number from 0 to 1")
+        if (self.encoder is None) != (self.front_end is None):
+            raise InputError("encoder and front_end go together: say which encoder, and whether it is frozen or tuned")
+        if self.front_end is None:
+            return
+        if self.front_end not in WITH_ENCODER:
+            raise unknown("front end", self.front_end, WITH_ENCODER)
+        replays = method(self.method).replays
+        if replays == "features" and self.front_end != "frozen":
+            raise InputError(f"{self.method} learns the features of an encoder that does not change: make it frozen")
+        if replays == "pixels" and self.front_end == "frozen":
+            raise InputError(f"{self.method} replays pixels, not features: make the encoder tuned, or add internal")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -113,9 +142,33 @@ def experiment(
     gate_prop: float | None = None,
     latent: int | None = None,
     precision: str | None = None,
+    clutter: float | None = None,
+    encoder: str | None = None,
+    front_end: str | None = None,
 ) -> Experiment:
-    """The description of a run: the protocol's and the method's values, and whatever is given here in their place."""
+    """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
+
+    ``front_end`` is one of `replaylib.protocols.FRONT_ENDS`. Where the protocol has an encoder, methods that replay
+    features have it frozen by default, and others as the protocol says; an encoder given is frozen where it can be.
+    """
     p = protocol(protocol_name)
+    dataset = p.dataset if dataset is None else dataset
+    if front_end is None:
+        replays = method(method_name).replays
+        if encoder is not None:
+            front_end = "tuned" if replays == "pixels" else "frozen"
+        elif p.encoder is not None:
+            front_end = "frozen" if replays == "features" else p.front_end
+        else:
+            front_end = "pixels"
+    if front_end not in FRONT_ENDS:
+        raise unknown("front end", front_end, FRONT_ENDS)
+    if front_end == "pixels" and encoder is not None:
+        raise InputError(f"front end pixels has no encoder, and {encoder} was given: leave one of them out")
+    if front_end != "pixels" and encoder is None and p.encoder is None:
+        raise InputError(f"{p.name} has no encoder of its own: name one, or leave the front end out")
+    if clutter is None and dataset == "glyphs":
+        clutter = 0.0
     scenario = p.scenario if scenario is None else scenario
     chosen = {"budget": budget, "policy": policy, "strength": strength, "gate_prop": gate_prop, "latent": latent}
     options: dict[str, Any] = method(method_name).settle(scenario, chosen, p.name)
@@ -123,7 +176,7 @@ def experiment(
         protocol=p.name,
         scenario=scenario,
         method=method_name,
-        dataset=p.dataset if dataset is None else dataset,
+        dataset=dataset,
         seed=seed,
         tasks=p.tasks if tasks is None else tasks,
         hidden=p.hidden if hidden is None else hidden,
@@ -131,5 +184,8 @@ def experiment(
         batch=p.batch if batch is None else batch,
         iterations=p.iterations if iterations is None else iterations,
         precision=None if precision == "float32" else precision,
+        clutter=clutter,
+        encoder=None if front_end == "pixels" else encoder or p.encoder,
+        front_end=None if front_end == "pixels" else front_end,
         **options,
     )

@@ -20,7 +20,7 @@ class GenerativeClassifier(Network):
 
     Parameters
     ----------
-    inputs, hidden, latent, likelihood : of each auto-encoder, see `replaylib.vae.VAE`.
+    inputs, hidden, latent, likelihood, pixels : of each auto-encoder, see `replaylib.vae.VAE`.
     classes : how many.
     generator : a CPU generator; also draws, once, the noise with which samples are tested.
     samples : importance samples for each sample and class at testing.
@@ -43,13 +43,14 @@ class GenerativeClassifier(Network):
         *,
         likelihood: Likelihood = "bernoulli",
         samples: int = 16,
+        pixels: int | None = None,
     ) -> None:
         super().__init__()
         if samples < 1:
             raise InputError(f"samples is {samples}: a likelihood is estimated from 1 importance sample or more")
         self.latent = latent
         self.models: Sequence[VAE] = nn.ModuleList(  # type: ignore[assignment]
-            VAE(inputs, hidden, latent, generator, likelihood) for _ in range(classes)
+            VAE(inputs, hidden, latent, generator, likelihood, pixels) for _ in range(classes)
         )
         self.register_buffer("test_noise", torch.randn(samples, latent, generator=generator))
 

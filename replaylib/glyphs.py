@@ -80,10 +80,15 @@ def glyphs(
     def drawn(part: str, per_class: int) -> Dataset:
         images = torch.cat([_draw(symbol, part, per_class, float(clutter), seed) for symbol in symbols])
         labels = torch.arange(classes).repeat_interleave(per_class)
-        return Dataset("glyphs", images, labels, chosen).to(device)
+        return Dataset(dataset_name(clutter), images, labels, chosen).to(device)
 
     with _one_thread():
         return Split(drawn("train", train_per_class), drawn("test", test_per_class))
+
+
+def dataset_name(clutter: float) -> str:
+    """What glyphs over so much clutter are called: ``"glyphs"`` alone where there is none."""
+    return f"glyphs, clutter {clutter:g}" if clutter else "glyphs"
 
 
 def glyphs_pretraining(classes: int = 60, train_per_class: int = 300, test_per_class: int = 50, seed: int = 0) -> Split:

@@ -51,6 +51,11 @@ class Plan:
         return math.prod(self.stream.data.train.shape)
 
     @property
+    def pixels(self) -> int:
+        """Units of an image, also where the data are features of images."""
+        return self.stream.data.train.pixels
+
+    @property
     def likelihood(self) -> Likelihood:
         """Bernoulli for intensities in [0, 1], Gaussian for normalised pixels and for features (the paper's choice)."""
         data = self.stream.data.train
@@ -70,6 +75,7 @@ class Method:
     ----------
     make : makes its parts from a plan and the options named in ``options``.
     options : the names of the options that it takes; `SETTINGS` has their values.
+    replays : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
     scenarios : those that it can serve; ``why`` it cannot serve the others.
     """
 
@@ -78,6 +84,7 @@ class Method:
     source: str
     make: Callable[..., Parts]
     options: tuple[str, ...] = ()
+    replays: str = ""
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     why: str = ""
 
@@ -108,6 +115,8 @@ class Method:
             return None
         # A quick protocol stands in for a published one, and takes its values.
         published = next((p.name for p in PROTOCOLS.values() if p.quick == protocol), protocol)
+        if published in PROTOCOLS:
+            published = PROTOCOLS[published].settings or published
         return next(s.value for s in SETTINGS if s.fits(self.name, option, published, scenario))
 
 
@@ -154,7 +163,7 @@ def _generative_replay(
     tasks = plan.stream.tasks if plan.stream.scenario == "domain" else None
     net = BrainNet(
         brain, plan.classifier().cpu(), plan.start,
-        latent=latent, gate_prop=gate_prop, tasks=tasks, likelihood=plan.likelihood,
+        latent=latent, gate_prop=gate_prop, tasks=tasks, likelihood=plan.likelihood, pixels=plan.pixels,
     ).to(plan.stream.device)  # fmt: skip
     penalty = None if strength is None else SI(net, strength=strength)
     return Parts(net, Generated(plan.stream, net, plan.drawing), penalty)
@@ -163,7 +172,9 @@ def _generative_replay(
 def _generative_classifier(plan: Plan, latent: int) -> Parts:
     # A fifth of the units each: ten of them have about as many parameters as one network with replay through feedback.
     hidden = tuple(max(1, units // 5) for units in plan.hidden)
-    net = GenerativeClassifier(plan.inputs, hidden, latent, plan.stream.outputs, plan.start, likelihood=plan.likelihood)
+    net = GenerativeClassifier(
+        plan.inputs, hidden, latent, plan.stream.outputs, plan.start, likelihood=plan.likelihood, pixels=plan.pixels
+    )
     return Parts(net.to(plan.stream.device), Nothing())
 
 
@@ -172,7 +183,8 @@ BI_R = "van de Ven, Siegelmann & Tolias 2020"
 
 def _brain(name: str, summary: str, brain: Brain, source: str = BI_R, si: bool = False) -> Method:
     options = ("latent", *(("gate_prop",) if brain.gating else ()), *(("strength",) if si else ()))
-    return Method(name, summary, source, partial(_generative_replay, brain), options)
+    replays = "features" if brain.internal else "pixels"
+    return Method(name, summary, source, partial(_generative_replay, brain), options, replays)
 
 
 def _table() -> tuple[Method, ...]:
@@ -198,8 +210,8 @@ def _table() -> tuple[Method, ...]:
         Method("si", "synaptic intelligence", "Zenke, Poole & Ganguli 2017", _si, ("strength",)),
         Method(
             "xdg", "context-dependent gating: a random part of the hidden units is off in each task",
-            "Masse, Grant & Freedman 2018", _xdg, ("gate_prop",), ("task",),
-            "because its gates need the task, also when it is tested",
+            "Masse, Grant & Freedman 2018", _xdg, ("gate_prop",), scenarios=("task",),
+            why="because its gates need the task, also when it is tested",
         ),
         _brain("gr", "generative replay, with a separate generator", Brain(), "Shin et al. 2017"),
         _brain("gr-distill", "generative replay with distillation", Brain(distill=True), "van de Ven & Tolias 2018"),
@@ -219,7 +231,7 @@ def _table() -> tuple[Method, ...]:
         ),
         Method(
             "generative-classifier", "a generative model for each class, and Bayes' rule; no replay",
-            "van de Ven, Li & Tolias 2021", _generative_classifier, ("latent",), ("task", "class"),
+            "van de Ven, Li & Tolias 2021", _generative_classifier, ("latent",), "features", ("task", "class"),
             "where a class comes back in every task and its model would forget",
         ),
     )  # fmt: skip
@@ -272,16 +284,31 @@ SETTINGS = (
     Setting("exact nearest-mean", "policy", "*", "*", "balanced", "van de Ven, Tuytelaars & Tolias 2022"),
     Setting("ewc online-ewc", "strength", "split-mnist", "task", 1e9, BI_R),
     Setting("ewc online-ewc", "strength", "split-mnist", "class", 1e5, BI_R),
+    Setting("ewc online-ewc", "strength", "split-cifar100", "task", 1000.0, BI_R),
+    Setting("ewc online-ewc", "strength", "split-cifar100", "*", 1.0, f"{BI_R}, class-incremental"),
     Setting("ewc online-ewc", "strength", "*", "*", 1e5, "not published; Split MNIST's, class-incremental"),
     Setting("si", "strength", "split-mnist", "task", 10.0, BI_R),
     Setting("si", "strength", "split-mnist", "class", 0.1, BI_R),
+    Setting("si", "strength", "split-cifar100", "task", 100.0, BI_R),
+    Setting("si", "strength", "split-cifar100", "*", 1.0, f"{BI_R}, class-incremental"),
     Setting("si", "strength", "*", "*", 0.1, "not published; Split MNIST's, class-incremental"),
     Setting("bi-r-si", "strength", "permuted-mnist", "domain", 1.0, BI_R),
+    Setting("bi-r-si", "strength", "split-cifar100", "*", 1e8, BI_R),
     Setting("bi-r-si", "strength", "*", "*", 1.0, "not published; Permuted MNIST's"),
     Setting("xdg", "gate_prop", "split-mnist", "task", 0.9, BI_R),
+    Setting("xdg", "gate_prop", "split-cifar100", "task", 0.7, BI_R),
     Setting("xdg", "gate_prop", "*", "*", 0.9, "not published; Split MNIST's"),
     Setting("*", "gate_prop", "split-mnist", "*", 0.8, BI_R),
     Setting("*", "gate_prop", "permuted-mnist", "*", 0.8, BI_R),
+    Setting("bi-r-si", "gate_prop", "split-cifar100", "*", 0.6, BI_R),
+    Setting("bi-r-no-distill", "gate_prop", "split-cifar100", "class", 0.8, BI_R),
+    Setting("bi-r-no-feedback", "gate_prop", "split-cifar100", "task", 0.3, BI_R),
+    Setting("bi-r-no-conditional", "gate_prop", "split-cifar100", "class", 0.6, BI_R),
+    Setting("bi-r-no-internal", "gate_prop", "split-cifar100", "task", 0.8, BI_R),
+    Setting("bi-r-no-internal", "gate_prop", "split-cifar100", "class", 0.9, BI_R),
+    Setting("gr+gating", "gate_prop", "split-cifar100", "task", 0.1, BI_R),
+    Setting("*", "gate_prop", "split-cifar100", "task", 0.0, BI_R),
+    Setting("*", "gate_prop", "split-cifar100", "*", 0.7, f"{BI_R}, class-incremental"),
     Setting("*", "gate_prop", "*", "*", 0.8, "not published; Split MNIST's"),
     Setting("generative-classifier", "latent", "*", "*", 5, "this course"),
     Setting("*", "latent", "*", "*", 100, BI_R),

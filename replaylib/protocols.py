@@ -12,7 +12,15 @@ import torch
 
 from replaylib.data import Split, load, pad
 from replaylib.errors import InputError, unknown
+from replaylib.glyphs import RESERVED
 from replaylib.scenarios import Stream, permuted_stream, split_stream
+
+#: What a network does with a pre-trained encoder.
+FRONT_ENDS = {
+    "pixels": "there is none: fully connected layers read pixels",
+    "frozen": "the data are its features, computed once; replay is of features",
+    "tuned": "it is trained on with all other layers; replay is of pixels",
+}
 
 BI_R = "van de Ven, Siegelmann & Tolias 2020, Nature Communications 11:4069"
 
@@ -32,6 +40,10 @@ class Protocol:
     seeds : how many the source used (published) or the book uses (quick).
     padding : zeros added on each side of an image.
     dataset_options : passed on to `replaylib.data.load`, as pairs.
+    symbols : where the dataset is ``"glyphs"``, how many of them a task has.
+    encoder : a pre-trained encoder, see `replaylib.encoders`; None where there is none.
+    front_end : what is done with it by methods that do not replay features (see `FRONT_ENDS`).
+    settings : the protocol whose published hyper-parameters are taken, where it is not this one.
     quick : the name of its stand-in on embedded data; None if it is one.
     """
 
@@ -49,19 +61,47 @@ class Protocol:
     padding: int = 0
     dataset_options: tuple[tuple[str, int | float], ...] = ()
     quick: str | None = None
+    symbols: int | None = None
+    encoder: str | None = None
+    front_end: str = "pixels"
+    settings: str | None = None
 
     def stream(self, data: Split, scenario: str, tasks: int, seed: int) -> Stream:
         """The stream of tasks that this protocol makes of ``data``; see `split_stream` and `permuted_stream`."""
         make = {"split": split_stream, "permuted": permuted_stream}[self.kind]
         return make(data, scenario, tasks, seed)
 
-    def load(self, dataset: str | None = None, device: str = "cpu") -> Split:
-        """The protocol's data, or another dataset put in its place, on a device."""
+    def load(
+        self, dataset: str | None = None, device: str = "cpu", *, tasks: int | None = None, clutter: float | None = None
+    ) -> Split:
+        """The protocol's data, or another dataset put in its place, on a device.
+
+        Parameters
+        ----------
+        tasks, clutter : of glyphs, where not the protocol's own: for how many tasks symbols are drawn, over how much.
+
+        Raises
+        ------
+        InputError : more symbols than are kept apart for experiments, or what `replaylib.data.load` raises.
+        """
+        options: dict[str, int | float] = {}
         if dataset in (None, self.dataset):
-            data = load(self.dataset, device, **dict(self.dataset_options))
-        else:
-            data = load(dataset, device)
+            options |= dict(self.dataset_options)
+        if (dataset or self.dataset) == "glyphs":
+            options["classes"] = self.symbols_of(self.tasks if tasks is None else tasks)
+            options["clutter"] = 0.0 if clutter is None else clutter
+        data = load(dataset or self.dataset, device, **options)
         return pad(data, self.padding) if self.padding else data
+
+    def symbols_of(self, tasks: int) -> int:
+        """How many symbols so many tasks have: at most those on which no encoder was pre-trained."""
+        count = (self.symbols or 2) * tasks
+        if count > RESERVED:
+            raise InputError(
+                f"{tasks} tasks of glyphs are {count} symbols, and {RESERVED} are kept apart from those that encoders "
+                f"are pre-trained on: ask for at most {RESERVED // (self.symbols or 2)} tasks"
+            )
+        return count
 
 
 PROTOCOLS = {
@@ -81,8 +121,18 @@ PROTOCOLS = {
             "quick Permuted MNIST",
         ),
         Protocol(
-            "split-glyphs", "glyphs", "split", 5, (400, 400), 1e-3, 64, 200, "class", 3, "drawn by the project",
-            dataset_options=(("classes", 10),),
+            "split-glyphs", "glyphs", "split", 5, (400, 400), 1e-3, 64, 200, "class", 3,
+            "quick Split CIFAR-100, drawn by the project", symbols=2, encoder="glyphs",
+        ),
+        Protocol(
+            "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
+            f"{BI_R}, with an encoder pre-trained on CIFAR-10 (JPEG)",
+            encoder="cifar10-jpeg", front_end="tuned", quick="split-glyphs",
+        ),
+        Protocol(
+            "split-tiny-imagenet", "tiny-imagenet-32", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
+            "this course, as Split CIFAR-100 on other images: 100 classes of Tiny ImageNet at 32x32",
+            encoder="cifar10-jpeg", front_end="tuned", settings="split-cifar100", quick="split-glyphs",
         ),
     )
 }  # fmt: skip

@@ -18,12 +18,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from replaylib import metrics
+from replaylib import encoders, metrics
 from replaylib._version import __version__
 from replaylib.data import Split, shipped
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
 from replaylib.fast import train_seeds
+from replaylib.glyphs import dataset_name
 from replaylib.methods import Parts, Plan, method
 from replaylib.nets import Network
 from replaylib.protocols import default_device, protocol
@@ -72,6 +73,32 @@ class Record:
         }
 
 
+def data_of(description: Experiment, device: str = "cpu") -> Split:
+    """The images that an experiment is about, on a device, whatever is made of them."""
+    p = protocol(description.protocol)
+    return p.load(description.dataset, device, tasks=description.tasks, clutter=description.clutter)
+
+
+def as_seen(description: Experiment, data: Split) -> Split:
+    """The data as an experiment's network takes them: with a frozen encoder, its features, computed once.
+
+    Raises
+    ------
+    InputError : an encoder that does not fit, or glyphs of other clutter, or for another number of tasks, than said.
+    """
+    if description.clutter is not None:
+        symbols = protocol(description.protocol).symbols_of(description.tasks)
+        if (data.train.name, len(data.train.classes)) != (dataset_name(description.clutter), symbols):
+            found = f"{data.train.name}, {len(data.train.classes)} symbols"
+            asked = f"{dataset_name(description.clutter)}, {symbols} symbols"
+            raise InputError(f"these are {found}, and the experiment is about {asked}: take runs.data_of(experiment)")
+    if description.encoder is None or data.train.images.ndim != 4:
+        return data
+    if description.front_end == "frozen":
+        return encoders.features(data, description.encoder)
+    raise InputError("a tuned encoder cannot be trained yet: make it frozen, or leave it out")
+
+
 def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch.Generator]:
     """What `replaylib.train.train` takes: the stream, the parts before any training, and the sampling generator.
 
@@ -79,6 +106,7 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     the network's noise): a method that draws more replay neither starts from another network nor, unless its network
     takes noise, sees other samples of the current task.
     """
+    data = as_seen(description, data)
     stream = protocol(description.protocol).stream(data, description.scenario, description.tasks, description.seed)
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
@@ -123,7 +151,7 @@ def trained_together(
     first = descriptions[0]
     device = default_device() if device is None else device
     if data is None:
-        data = protocol(first.protocol).load(first.dataset, device)
+        data = data_of(first, device)
     data = Split(*(part.to(device) for part in data))
     began = time.perf_counter()
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
@@ -147,7 +175,7 @@ def trained_together(
                     seconds=seconds,
                     device=device_name(stream.device)
                     + (f", {len(results)} seeds together" if len(results) > 1 else ""),
-                    versions=versions(),
+                    versions=versions() | encoder_version(description),
                     commit=commit(),
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
@@ -286,6 +314,12 @@ def versions() -> dict[str, str]:
     packages = ("torch", "numpy", "scikit-learn")
     installed = {name: metadata.version(name) for name in packages}
     return {"replaylib": __version__, "python": platform.python_version(), **installed}
+
+
+def encoder_version(description: Experiment) -> dict[str, str]:
+    """Which file an experiment's encoder came from: the beginning of its SHA-256; nothing where it has none."""
+    name = description.encoder
+    return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:12]}
 
 
 @cache

@@ -106,6 +106,7 @@ class VAE(nn.Module):
     latent : units of z.
     generator : a CPU generator.
     likelihood : ``"bernoulli"`` for intensities in [0, 1], ``"gaussian"`` for anything else.
+    pixels : of an *image*, channels counted; the variational loss is divided by it, also where x are features.
 
     Raises
     ------
@@ -119,26 +120,29 @@ class VAE(nn.Module):
         latent: int,
         generator: torch.Generator,
         likelihood: Likelihood = "bernoulli",
+        pixels: int | None = None,
     ) -> None:
         super().__init__()
         if likelihood not in ("bernoulli", "gaussian"):
             raise InputError(f"unknown likelihood {likelihood!r}: choose bernoulli or gaussian")
         if latent < 1:
             raise InputError(f"latent is {latent}: a code z has 1 unit or more")
-        self.latent, self.likelihood = latent, likelihood
+        self.latent, self.likelihood, self.pixels = latent, likelihood, pixels or inputs
         self.encoder = Hidden((inputs, *hidden), generator)
         self.posterior = Posterior(hidden[-1], latent, generator)
         self.decoder = Decoder(latent, hidden, inputs, generator)
 
     def loss(self, x: Tensor, noise: Tensor) -> Tensor:
-        """The negative evidence lower bound (ELBO) in nats, divided by the number of input units: (n,).
+        """The negative evidence lower bound (ELBO) in nats, divided by the number of pixels: (n,).
+
+        (Where x are features, the two terms are divided by the number of features and by that of pixels.)
 
         ``x`` (n, \\*shape), ``noise`` (n, latent) standard normal.
         """
         x = x.flatten(1)
         mu, logvar = self.posterior(self.encoder(x))
         output = self.decoder(reparameterise(mu, logvar, noise))
-        return reconstruction_loss(output, x, self.likelihood) + kl_to_standard_normal(mu, logvar) / x.shape[1]
+        return reconstruction_loss(output, x, self.likelihood) + kl_to_standard_normal(mu, logvar) / self.pixels
 
     def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
         """x decoded from a z that was drawn from q(z|x): (n, inputs); ``y`` makes no difference."""

@@ -27,7 +27,8 @@ def test_every_field_counts_for_the_id_and_none_does_not():
         "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "budget": 7, "policy": "reservoir",
     }  # fmt: skip
     others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7, "precision": "bfloat16"}
-    assert set(changes) | set(others) == {field.name for field in dataclasses.fields(Experiment)}
+    seen = {"clutter": 0.5, "encoder": "mine", "front_end": "tuned"}
+    assert set(changes) | set(others) | set(seen) == {field.name for field in dataclasses.fields(Experiment)}
     ids = {base.id}
     for name, value in changes.items():
         options = {"budget": None, "policy": None} if name == "method" else {}
@@ -36,6 +37,9 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     gated = experiment("split-digits", "class", "bi-r-si")
     other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
     assert len({gated.id, *other}) == 5
+    glyphs = experiment("split-glyphs", "class", "exact", front_end="frozen")
+    other = [dataclasses.replace(glyphs, **{name: value}).id for name, value in seen.items()]
+    assert len({glyphs.id, *other}) == 4
     assert experiment("split-digits", "class", "bi-r-si", precision="float32") == gated
     assert experiment("split-digits", "class", "exact", budget=100, policy="balanced") == base
 
@@ -81,6 +85,57 @@ def test_a_description_survives_json(name, served, seed, lr):
 def test_descriptions_that_make_no_sense_are_refused(changes, says):
     with pytest.raises(InputError, match=says):
         experiment("split-digits", "class", **{"method_name": "none"} | changes)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "method", "given", "expected"),
+    [
+        ("split-mnist", "bi-r", {}, (None, None, None)),
+        ("split-mnist", "bi-r", {"encoder": "mine"}, (None, "mine", "frozen")),
+        ("split-glyphs", "gr", {}, (0.0, None, None)),
+        ("split-glyphs", "joint", {"clutter": 0.5}, (0.5, None, None)),
+        ("split-glyphs", "joint", {"clutter": 0.5, "front_end": "frozen"}, (0.5, "glyphs", "frozen")),
+        ("split-glyphs", "bi-r", {"clutter": 1.0}, (1.0, "glyphs", "frozen")),
+        ("split-glyphs", "bi-r", {"front_end": "pixels"}, (0.0, None, None)),
+        ("split-glyphs", "bi-r", {"dataset": "cifar10"}, (None, "glyphs", "frozen")),
+        ("split-glyphs", "gr", {"encoder": "mine"}, (0.0, "mine", "tuned")),
+        ("split-cifar100", "none", {}, (None, "cifar10-jpeg", "tuned")),
+        ("split-cifar100", "gr", {}, (None, "cifar10-jpeg", "tuned")),
+        ("split-cifar100", "gr+internal", {}, (None, "cifar10-jpeg", "frozen")),
+        ("split-cifar100", "bi-r-no-internal", {}, (None, "cifar10-jpeg", "tuned")),
+        ("split-cifar100", "joint", {"front_end": "frozen"}, (None, "cifar10-jpeg", "frozen")),
+        ("split-cifar100", "joint", {"front_end": "pixels"}, (None, None, None)),
+        ("split-tiny-imagenet", "bi-r-si", {}, (None, "cifar10-jpeg", "frozen")),
+    ],
+)
+def test_what_is_done_with_an_encoder_is_said_and_has_the_published_default(protocol, method, given, expected):
+    e = experiment(protocol, "class", method, **given)
+    assert (e.clutter, e.encoder, e.front_end) == expected
+
+
+@pytest.mark.parametrize(
+    ("protocol", "method", "given", "says"),
+    [
+        ("split-mnist", "none", {"clutter": 0.5}, "mnist has no clutter"),
+        ("split-glyphs", "none", {"clutter": 1.5}, "clutter is 1.5: expected a number from 0 to 1"),
+        ("split-glyphs", "none", {"clutter": math.nan}, "clutter is nan"),
+        ("split-glyphs", "none", {"front_end": "melted"}, "unknown front end 'melted'"),
+        ("split-mnist", "none", {"front_end": "frozen"}, "split-mnist has no encoder of its own"),
+        ("split-mnist", "none", {"front_end": "pixels", "encoder": "mine"}, "front end pixels has no encoder"),
+        ("split-glyphs", "bi-r", {"front_end": "tuned"}, "bi-r learns the features of an encoder that does not"),
+        ("split-glyphs", "gr", {"front_end": "frozen"}, "gr replays pixels, not features"),
+        ("split-glyphs", "gr+gating+distill", {"front_end": "frozen"}, "or add internal"),
+        ("split-glyphs", "generative-classifier", {"front_end": "tuned"}, "make it frozen"),
+    ],
+)
+def test_what_cannot_be_done_with_an_encoder_is_refused(protocol, method, given, says):
+    with pytest.raises(InputError, match=says):
+        experiment(protocol, "class", method, **given)
+
+
+def test_an_encoder_and_what_is_done_with_it_go_together():
+    with pytest.raises(InputError, match="encoder and front_end go together"):
+        dataclasses.replace(experiment("split-mnist"), encoder="mine")
 
 
 def test_a_description_without_its_methods_options_is_refused():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from replaylib.brain import Brain
-from replaylib.dataset import Split
+from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.methods import METHODS, SETTINGS, Method, Parts, Plan, method
 from replaylib.penalties import EWC, SI
@@ -73,6 +73,30 @@ def test_published_hyper_parameters_come_with_the_protocol_and_its_stand_in():
     assert settled("bi-r", "split-mnist", "class") == {"latent": 100, "gate_prop": 0.8}
     assert settled("bi-r-si", "permuted-mnist", "domain") == {"latent": 100, "gate_prop": 0.8, "strength": 1.0}
     assert settled("gr", "split-mnist", "class") == {"latent": 100}
+
+
+def test_settings_of_split_cifar100_are_the_published_ones_and_tiny_imagenet_takes_them():
+    published = {
+        ("ewc", "strength"): (1.0, 1000.0), ("online-ewc", "strength"): (1.0, 1000.0), ("si", "strength"): (1.0, 100.0),
+        ("bi-r-si", "strength"): (1e8, 1e8), ("bi-r-si", "gate_prop"): (0.6, 0.6), ("bi-r", "gate_prop"): (0.7, 0.0),
+        ("bi-r-no-distill", "gate_prop"): (0.8, 0.0), ("bi-r-no-feedback", "gate_prop"): (0.7, 0.3),
+        ("bi-r-no-conditional", "gate_prop"): (0.6, 0.0), ("bi-r-no-internal", "gate_prop"): (0.9, 0.8),
+        ("gr+gating", "gate_prop"): (0.7, 0.1),
+    }  # fmt: skip
+    for name in ("split-cifar100", "split-tiny-imagenet", "split-glyphs"):
+        for (m, option), values in published.items():
+            for scenario, value in zip(("class", "task"), values, strict=True):
+                assert method(m).settle(scenario, {}, name)[option] == value, (m, option, scenario)
+        assert method("xdg").settle("task", {}, name) == {"gate_prop": 0.7}
+
+
+def test_features_keep_the_number_of_pixels_that_the_variational_loss_is_divided_by():
+    images = tiny()
+    parts_of = lambda some: Dataset("f", some.images.flatten(1).float(), some.labels, some.classes, image_units=99)  # noqa: E731
+    stream = split_stream(Split(*map(parts_of, images)), "class", 3)
+    assert parts("bi-r", stream).net.pixels == 99
+    assert {model.pixels for model in parts("generative-classifier", stream).net.models} == {99}
+    assert parts("bi-r", split_stream(images, "class", 3)).net.pixels == images.train.images[0].numel()
 
 
 def test_every_option_of_every_method_has_a_value_and_a_source_everywhere():

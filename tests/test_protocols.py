@@ -12,6 +12,11 @@ def test_published_protocols_are_as_published():
     permuted = protocol("permuted-mnist")
     assert (permuted.tasks, permuted.hidden, permuted.lr, permuted.batch) == (100, (2000, 2000), 1e-4, 256)
     assert (permuted.iterations, permuted.scenario, permuted.padding) == (5000, "domain", 2)
+    for name, dataset in (("split-cifar100", "cifar100"), ("split-tiny-imagenet", "tiny-imagenet-32")):
+        cifar = protocol(name)
+        assert (cifar.tasks, cifar.hidden, cifar.lr, cifar.batch) == (10, (2000, 2000), 1e-4, 256)
+        assert (cifar.iterations, cifar.scenario, cifar.seeds, cifar.dataset) == (5000, "class", 10, dataset)
+        assert (cifar.encoder, cifar.front_end) == ("cifar10-jpeg", "tuned")
 
 
 def test_every_published_protocol_has_a_stand_in_on_embedded_data():
@@ -30,6 +35,17 @@ def test_stand_ins_make_their_streams(name, scenario):
     stream = p.stream(p.load(), scenario, p.tasks, seed=1)
     assert stream.tasks == p.tasks
     assert all(len(stream.rows(t, part)) for t in range(p.tasks) for part in ("train", "test"))
+
+
+def test_glyphs_have_two_symbols_a_task_over_as_much_clutter_as_asked_for():
+    glyphs = protocol("split-glyphs")
+    plain, busy = glyphs.load(), glyphs.load(tasks=3, clutter=0.5)
+    assert (len(plain.train.classes), plain.train.name) == (10, "glyphs")
+    assert (len(busy.train.classes), busy.train.name) == (6, "glyphs, clutter 0.5")
+    assert busy.train.classes == plain.train.classes[:6]
+    assert not busy.train.images[:300].equal(plain.train.images[:300])
+    with pytest.raises(InputError, match="11 tasks of glyphs are 22 symbols, and 20 are kept apart"):
+        glyphs.load(tasks=11)
 
 
 def test_another_dataset_takes_the_place_of_the_protocols_own():

@@ -1,0 +1,98 @@
+"""Frozen features: what an encoder gives of each image, computed once."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from replaylib import encoders, runs
+from replaylib.dataset import Dataset, Split
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.glyphs import glyphs
+
+
+@pytest.fixture(scope="module")
+def images() -> Split:
+    return glyphs(4, 60, 9, clutter=0.5)
+
+
+def test_features_are_those_of_the_encoder_in_evaluation_mode_one_image_at_a_time(images):
+    found = encoders.load("glyphs")
+    features = encoders.features(images, "glyphs")
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (found.origin.mean, found.origin.std))
+    for part, seen in zip(images, features, strict=True):
+        assert (seen.images.dtype, seen.images.shape) == (torch.float32, (len(part), 1024))
+        assert seen.labels.equal(part.labels)
+        assert (seen.classes, seen.name) == (part.classes, part.name)
+        assert (seen.image_units, seen.pixels) == (3072, 3072)
+        for row in (0, 5, -1):
+            x = (part.images[row].float() / 255 - mean) / std
+            assert torch.allclose(seen.images[row], found.net(x[None])[0], atol=1e-4)
+    # Not ReLU's output: about half of a layer without it is negative.
+    assert 0.2 < (features.train.images < 0).float().mean() < 0.8
+
+
+def test_features_are_computed_once_for_the_same_images_and_go_with_them(images, monkeypatch):
+    first = encoders.features(images, "glyphs")
+    moved = Split(*(part.to("cpu") for part in images))  # as a run does
+    assert encoders.features(moved, "glyphs").train is first.train
+    other = Split(images.train, dataclasses.replace(images.test, images=images.test.images.clone()))
+    assert encoders.features(other, "glyphs").train is not first.train
+    own = glyphs(2, 3, 3)
+    before = len(encoders._computed)
+    encoders.features(own, "glyphs")
+    assert len(encoders._computed) == before + 1
+    del own
+    assert len(encoders._computed) == before
+
+
+def test_images_of_another_shape_are_refused(images):
+    grey = Split(*(dataclasses.replace(part, images=part.images[:, :1]) for part in images))
+    with pytest.raises(InputError, match=r"takes images of shape \(3, 32, 32\), and glyphs.* \(1, 32, 32\)"):
+        encoders.features(grey, "glyphs")
+
+
+def test_the_encoder_that_comes_along_says_where_it_is_from():
+    origin = encoders.load("glyphs").origin
+    assert (origin.dataset, origin.flip, origin.shape) == ("glyphs-pretraining", False, (3, 32, 32))
+    assert origin.commit
+    assert not origin.commit.endswith("+")
+    assert origin.accuracy > 90  # of 60 symbols
+
+
+def test_a_run_on_features_says_so_in_its_record():
+    description = experiment("split-glyphs", "class", "bi-r", iterations=2, tasks=2, hidden=(20, 20), clutter=0.25)
+    data = runs.data_of(description)
+    assert data.train.name == "glyphs, clutter 0.25"
+    net, record = runs.trained(description, data)
+    assert net.classifier.path[0].in_features == 1024
+    assert (net.pixels, net.likelihood) == (3072, "gaussian")
+    assert record.versions["encoder glyphs"] == encoders.load("glyphs").digest[:12]
+    assert runs.trained(description)[1].matrix[-1] == record.matrix[-1]
+    pixels = experiment("split-glyphs", "class", "gr", iterations=2, tasks=2, hidden=(20, 20), clutter=0.25)
+    net, record = runs.trained(pixels, data)
+    assert net.classifier.path[0].in_features == 3072
+    assert not any(name.startswith("encoder") for name in record.versions)
+
+
+def test_glyphs_that_the_experiment_is_not_about_are_refused():
+    description = experiment("split-glyphs", "class", "none", tasks=2, clutter=0.25)
+    with pytest.raises(
+        InputError, match=r"these are glyphs, 4 symbols, and the experiment is about glyphs, clutter 0\.25"
+    ):
+        runs.assemble(description, glyphs(4, 5, 5))
+    with pytest.raises(InputError, match=r"clutter 0\.25, 6 symbols, and .* 4 symbols"):
+        runs.assemble(description, glyphs(6, 5, 5, clutter=0.25))
+
+
+def test_an_unknown_encoder_is_found_before_any_computing():
+    description = experiment("split-glyphs", "class", "bi-r", encoder="glyhps", tasks=2)
+    with pytest.raises(InputError, match=r"unknown encoder 'glyhps'\. Did you mean glyphs"):
+        runs.assemble(description, runs.data_of(description))
+
+
+def test_features_are_data():
+    features = Dataset("f", torch.rand(4, 7), torch.tensor([0, 1, 0, 1]), ("a", "b"))
+    assert features.pixels == 7
+    assert dataclasses.replace(features, image_units=99).pixels == 99
