@@ -91,6 +91,23 @@ def measure(description: Experiment, data: Split, *, seeds: int = 1, steps: int 
     )  # fmt: skip
 
 
+def relative_times(
+    descriptions: Sequence[Experiment], data: Split, *, steps: int = 10, repeats: int = 3
+) -> list[float]:
+    """How long a step takes, of each experiment, over that of the first one; steps with replay, of the second task.
+
+    Each is timed ``repeats`` times, in turn, and its fastest counts: what else the machine does is not to be measured.
+    Raises `InputError` for no step or repeat.
+    """
+    if steps < 1 or repeats < 1:
+        raise InputError(f"{repeats} repeats of {steps} steps: time 1 or more, once or more often")
+    # Two tasks suffice: a step costs the same in every later one.
+    short = [replace(description, tasks=2) for description in descriptions]
+    timed = [[_seconds_a_step(description, data, 1, steps) for description in short] for _ in range(repeats)]
+    fastest = [min(times) for times in zip(*timed, strict=True)]
+    return [seconds / fastest[0] for seconds in fastest]
+
+
 def stand_in(description: Experiment) -> Split:
     """The protocol's data on the CPU; noise in the shape of MNIST for those on MNIST, which need not be there.
 

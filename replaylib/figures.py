@@ -148,6 +148,22 @@ def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = Non
     ax.set(**{f"{name}label": "", f"{value}label": label, f"{value}lim": (0, 103)})
 
 
+def gains(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw what a modification changes (percentage points), a row for each comparison that `effects.of_switch` made.
+
+    A dot a seed; a diamond and a bar for their mean and its standard error; left of the line is a loss.
+    """
+    for place, (_, row) in enumerate(table.iterrows()):
+        colour = COLOURS.get(row["with"], "0.3")
+        ax.plot(row["gains"], [place] * len(row["gains"]), "o", color="0.15", markersize=3.5, alpha=0.6)
+        # Beside the dots, not upon them.
+        ax.errorbar(row["gain"], place + 0.2, xerr=row["sem"], fmt="D", color=colour, markersize=6, capsize=3)
+    ax.axvline(0, color="0.3", linestyle=":", linewidth=1)
+    names = [f"{row['without']}\n→ {row['with']}" for _, row in table.iterrows()]
+    ax.set_yticks(range(len(table)), names)
+    ax.set(xlabel="gain (percentage points)", ylim=(len(table) - 0.5, -0.5))
+
+
 def accuracy_by_memory(ax: Axes, frame: pd.DataFrame, x: str = "budget", label: str = "", **style: object) -> None:
     """Draw final accuracy against a column such as ``budget``, mean and SEM over seeds, on a logarithmic axis."""
     sns.lineplot(frame, x=x, y="acc", errorbar="se", err_style="bars", marker="o", ax=ax, label=label or None, **style)

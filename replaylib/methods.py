@@ -77,6 +77,7 @@ class Method:
     options : the names of the options that it takes; `SETTINGS` has their values.
     replays : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
     scenarios : those that it can serve; ``why`` it cannot serve the others.
+    brain : generative replay's modifications; None for a method that replays otherwise, or not by replay alone.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Method:
     replays: str = ""
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     why: str = ""
+    brain: Brain | None = None
 
     def settle(self, scenario: str, chosen: dict[str, Option], protocol: str = "split-mnist") -> dict[str, Option]:
         """The options to run with: the protocol's published ones, and what was chosen (not None) in their place.
@@ -184,7 +186,8 @@ BI_R = "van de Ven, Siegelmann & Tolias 2020"
 def _brain(name: str, summary: str, brain: Brain, source: str = BI_R, si: bool = False) -> Method:
     options = ("latent", *(("gate_prop",) if brain.gating else ()), *(("strength",) if si else ()))
     replays = "features" if brain.internal else "pixels"
-    return Method(name, summary, source, partial(_generative_replay, brain), options, replays)
+    make = partial(_generative_replay, brain)
+    return Method(name, summary, source, make, options, replays, brain=None if si else brain)
 
 
 def _table() -> tuple[Method, ...]:

@@ -158,3 +158,14 @@ def test_rows_that_cannot_be_drawn_are_refused(shown, rows, columns, problem):
     with pytest.raises(InputError, match=problem), figures.figure(alt="never seen") as ax:
         figures.rows_of_images(ax, rows, columns)
     assert not shown
+
+
+def test_gains_are_drawn_for_each_seed_with_their_mean(shown):
+    table = pd.DataFrame(
+        {"without": ["gr"], "with": ["gr+gating"], "gain": [15.0], "sem": [5.0], "gains": [(10.0, 20.0)]}
+    )
+    with figures.figure(alt="gains") as ax:
+        figures.gains(ax, table)
+        assert list(ax.lines[0].get_xdata()) == [10.0, 20.0]
+        assert list(ax.lines[1].get_xdata()) == [15.0]
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["gr\n→ gr+gating"]

@@ -1,0 +1,102 @@
+"""What one modification does: to accuracy, seed by seed, added to one method and taken from another; and its price."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+
+import pandas as pd
+
+from replaylib import bench, runs
+from replaylib.brain import Brain
+from replaylib.data import Split
+from replaylib.errors import InputError, unknown
+from replaylib.experiments import Experiment
+from replaylib.methods import method
+
+
+def of_switch(frame: pd.DataFrame, switch: str) -> pd.DataFrame:
+    """Every pair of methods in a frame of runs that differ in one switch of `Brain` alone, compared seed by seed.
+
+    Runs with one seed share the order of classes and the first weights, so that their difference is less a matter of
+    chance than the two accuracies.
+
+    Parameters
+    ----------
+    frame : as `replaylib.runs.frame` or `replaylib.runs.load` gives, runs of one protocol and scenario.
+    switch : a field of `replaylib.brain.Brain`, e.g. ``"feedback"``.
+
+    Returns a row for each pair that has seeds in common, the fewest switches first: ``without`` and ``with``, the
+    methods' names; ``acc_without`` and ``acc_with``, mean final accuracy (%) over those seeds; ``gain`` and ``sem``,
+    mean and standard error of the difference (percentage points); ``gains``, the difference for each seed; ``seeds``,
+    how many. Raises `InputError` for an unknown switch, runs of several protocols or scenarios, and a seed that stands
+    twice.
+    """
+    known = [field.name for field in fields(Brain)]
+    if switch not in known:
+        raise unknown("modification", switch, known)
+    kinds = frame[["protocol", "scenario"]].drop_duplicates()
+    if len(kinds) > 1:
+        raise InputError(f"these runs are of {len(kinds)} protocols or scenarios: compare those of one")
+    if frame.duplicated(["method", "seed"]).any():
+        raise InputError("a method has two runs with one seed: leave those with other options out")
+    brains = {name: brain for name in frame["method"].unique() if (brain := method(name).brain) is not None}
+    wide = frame.pivot(index="seed", columns="method", values="acc")
+    rows = []
+    for without, off in brains.items():
+        for added, on in brains.items():
+            if _differ_in(off, on) != {switch} or not getattr(on, switch):
+                continue
+            pair = wide[[without, added]].dropna()
+            gains = pair[added] - pair[without]
+            if len(gains):
+                rows.append(
+                    {
+                        "without": without, "with": added, "acc_without": pair[without].mean(),
+                        "acc_with": pair[added].mean(), "gain": gains.mean(), "sem": gains.sem(),
+                        "gains": tuple(gains), "seeds": len(gains), "_on": len(str(off).split("+")) if str(off) else 0,
+                    }
+                )  # fmt: skip
+    columns = ["without", "with", "acc_without", "acc_with", "gain", "sem", "gains", "seeds", "_on"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(["_on", "without"], ignore_index=True).drop(columns="_on")
+
+
+def _differ_in(a: Brain, b: Brain) -> set[str]:
+    return {field.name for field in fields(Brain) if getattr(a, field.name) != getattr(b, field.name)}
+
+
+def in_words(table: pd.DataFrame) -> str:
+    """The rows of `of_switch` as a table in Markdown; an empty string if there are none."""
+    if table.empty:
+        return ""
+    lines = [
+        "| without | with | without (%) | with (%) | gain in points, mean ± SEM | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for _, row in table.iterrows():
+        gain = f"{row['gain']:+.1f} ± {row['sem']:.1f}" if row["seeds"] > 1 else f"{row['gain']:+.1f}"
+        accuracies = f"{row['acc_without']:.1f} | {row['acc_with']:.1f}"
+        lines.append(f"| {row['without']} | {row['with']} | {accuracies} | {gain} | {row['seeds']} |")
+    return "\n".join(lines)
+
+
+def costs(descriptions: Sequence[Experiment], data: Split, *, steps: int = 10, repeats: int = 3) -> pd.DataFrame:
+    """What methods cost, a row each: parameters, bytes and time, the last as a ratio to the first method's.
+
+    Parameters
+    ----------
+    descriptions : the methods to compare, the one to compare with first.
+    data : the protocol's, or `replaylib.bench.stand_in` for it.
+    steps, repeats : see `replaylib.bench.relative_times`.
+
+    Returns the columns ``parameters`` (numbers that are learned), ``bytes`` (of all that a trained network consists of,
+    its gates included) and ``time`` (of a step, relative), indexed by method.
+    """
+    nets = [runs.network(description, data) for description in descriptions]
+    return pd.DataFrame(
+        {
+            "parameters": [sum(p.numel() for p in net.parameters()) for net in nets],
+            "bytes": [sum(value.nbytes for value in net.state_dict().values()) for net in nets],
+            "time": bench.relative_times(descriptions, data, steps=steps, repeats=repeats),
+        },
+        index=pd.Index([description.method for description in descriptions], name="method"),
+    )

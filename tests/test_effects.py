@@ -1,0 +1,90 @@
+"""What a modification does: the right pairs are compared, seed by seed, and costs are counted, not guessed."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from replaylib import effects
+from replaylib.data import load
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.methods import METHODS
+
+
+def frame(**accuracies):
+    rows = [
+        {"protocol": "split-digits", "scenario": "class", "method": method, "seed": seed, "acc": acc}
+        for method, runs in accuracies.items()
+        for seed, acc in enumerate(runs)
+        if acc is not None
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_pairs_differ_in_the_switch_alone_and_are_compared_seed_by_seed():
+    runs = {"bi-r": [90.0, 80.0], "bi-r-no-gating": [88.0, 79.0], "gr": [40.0, 60.0, 10.0], "gr+gating": [50.0, 80.0]}
+    others = {"gr-distill": [1.0, 2.0], "none": [20.0, 20.0], "bi-r-si": [0.0, 0.0], "gr+feedback": [3.0, 4.0]}
+    table = effects.of_switch(frame(**runs, **others), "gating")
+    assert list(zip(table["without"], table["with"], strict=True)) == [("gr", "gr+gating"), ("bi-r-no-gating", "bi-r")]
+    assert list(table["gains"]) == [(10.0, 20.0), (2.0, 1.0)]
+    assert list(table["gain"]) == [15.0, 1.5]
+    assert table["sem"][0] == pytest.approx(5.0)
+    assert list(table["seeds"]) == [2, 2]
+    # Of the three runs of gr, those count that have a partner.
+    assert table["acc_without"][0] == 50.0
+    words = effects.in_words(table)
+    assert "| gr | gr+gating | 50.0 | 65.0 | +15.0 ± 5.0 | 2 |" in words
+
+
+def test_a_combination_that_has_no_name_of_its_own_is_compared_too():
+    table = effects.of_switch(frame(**{"gr+feedback+gating": [5.0], "gr+gating": [3.0]}), "feedback")
+    assert list(table["gain"]) == [2.0]
+    assert math.isnan(table["sem"][0])
+    assert "| +2.0 | 1 |" in effects.in_words(table)
+
+
+def test_no_pair_no_row():
+    table = effects.of_switch(frame(gr=[1.0], none=[2.0]), "gating")
+    assert table.empty
+    assert "gain" in table
+    assert effects.in_words(table) == ""
+    # Nor is there one where the two have no seed in common.
+    assert effects.of_switch(frame(gr=[1.0], **{"gr+gating": [None, 2.0]}), "gating").empty
+
+
+def test_what_cannot_be_compared_is_refused():
+    both = frame(gr=[1.0], **{"gr+gating": [2.0]})
+    with pytest.raises(InputError, match="unknown modification 'gate'"):
+        effects.of_switch(both, "gate")
+    with pytest.raises(InputError, match="2 protocols or scenarios"):
+        effects.of_switch(pd.concat([both, both.assign(scenario="task")]), "gating")
+    with pytest.raises(InputError, match="two runs with one seed"):
+        effects.of_switch(pd.concat([both, both]), "gating")
+
+
+def test_a_method_knows_its_modifications():
+    assert str(METHODS["rtf"].brain) == "feedback+distill"
+    assert str(METHODS["gr"].brain) == ""
+    assert METHODS["bi-r-si"].brain is METHODS["none"].brain is None
+
+
+def test_costs_are_those_of_the_networks_that_are_trained():
+    data = load("digits")
+    shared = {"hidden": (30, 20), "batch": 8, "latent": 5}
+    plain, fed, gated = (
+        experiment("split-digits", "class", name, **shared) for name in ("gr", "gr+feedback", "gr+gating")
+    )
+    table = effects.costs([plain, fed, gated], data, steps=1, repeats=1)
+    encoder = 64 * 30 + 30 + 30 * 20 + 20
+    posterior, decoder = 2 * (20 * 5 + 5), 5 * 20 + 20 + 20 * 30 + 30 + 30 * 64 + 64
+    assert list(table.index) == ["gr", "gr+feedback", "gr+gating"]
+    assert table["parameters"]["gr"] == 2 * encoder + 20 * 10 + 10 + posterior + decoder
+    assert table["parameters"]["gr"] - table["parameters"]["gr+feedback"] == encoder
+    assert table["parameters"]["gr+gating"] == table["parameters"]["gr"]
+    # Gates are not learned, but kept: one number for each class and hidden unit of the decoder.
+    assert table["bytes"]["gr+gating"] - table["bytes"]["gr"] == 4 * 10 * (20 + 30)
+    assert table["time"]["gr"] == 1
+    assert (table["time"] > 0).all()
+    with pytest.raises(InputError, match="0 repeats"):
+        effects.costs([plain], data, repeats=0)
