@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -56,6 +57,8 @@ _STYLE = {
     "svg.hashsalt": "replaylib",  # same figure, same bytes
 }
 
+_caught: ContextVar[list[dict[str, str]] | None] = ContextVar("caught", default=None)
+
 
 @contextmanager
 def figure(rows: int = 1, columns: int = 1, height: float = 2.8, alt: str = "", **options: object) -> Iterator:
@@ -95,7 +98,22 @@ def show(drawn: Figure) -> None:
     buffer = io.StringIO()
     drawn.savefig(buffer, format="svg", metadata={"Date": None})
     bundle = {"image/svg+xml": buffer.getvalue(), "text/plain": alt}
+    caught = _caught.get()
+    if caught is not None:
+        caught.append(bundle)
+        return
     display(bundle, raw=True, metadata={"image/svg+xml": {"alt": alt}})
+
+
+@contextmanager
+def caught() -> Iterator[list[dict[str, str]]]:
+    """Collect the figures of a block, each its SVG and its words by MIME type, instead of displaying them."""
+    held: list[dict[str, str]] = []
+    token = _caught.set(held)
+    try:
+        yield held
+    finally:
+        _caught.reset(token)
 
 
 def accuracy_matrix(ax: Axes, matrix: Tensor, title: str = "", bar: bool = True) -> None:

@@ -92,7 +92,8 @@ def train(
                 loss = loss + penalty()
             optimizer.zero_grad()
             loss.backward()
-            guard.before_step([p.grad[None] for p in net.parameters() if p.grad is not None], loss)
+            gradients = [p.grad[None] for p in net.parameters() if p.grad is not None]
+            guard.before_step(gradients, loss)
             optimizer.step()
             if penalty:
                 penalty.step()

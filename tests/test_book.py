@@ -1,5 +1,6 @@
 """The book's parts fit together, and what the project's own Sphinx extension and build command promise holds."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -151,6 +152,24 @@ from IPython.display import HTML
 HTML("<table class='dataframe'><thead><tr><th></th><th>accuracy</th></tr></thead></table>")
 ```
 
+```{code-cell} python
+from replaylib import figures, widgets
+
+def draw(steps):
+    with figures.figure(height=1, alt=f"A line after {steps} steps.") as ax:
+        ax.plot([0, steps])
+
+widgets.slider("steps <b>", [1, 2, 3], draw)
+```
+
+:::{self-check} Is $x$ *forgotten*?
+- [ ] No, see {eq}`eq-a`.
+  It is gone.
+- [x] Yes.
+
+  See {cite:t}`Doe2001`.
+:::
+
 ```{exercise}
 :label: ex-a
 Do.
@@ -243,6 +262,7 @@ def test_page_loads_nothing_from_elsewhere(small_book: Path, name: str) -> None:
     loaded = re.findall(r"<(?:script|img|iframe)[^>]*\ssrc=\"([^\"]+)\"", html)
     loaded += re.findall(r"<link[^>]*rel=\"(?:stylesheet|preload|icon)\"[^>]*href=\"([^\"]+)\"", html)
     assert loaded
+    loaded = [address for address in loaded if not address.startswith("data:")]
     assert [address for address in loaded if re.match(r"(https?:)?//", address)] == []
     assert "thebe" not in html.lower()
     missing = [
@@ -263,6 +283,47 @@ def test_markup_suits_screen_readers(small_book: Path) -> None:
     assert "<th>accuracy</th>" in chapter
     assert "<th></th>" not in chapter
     assert 'aria-label="Toggle hidden content"' not in chapter
+
+
+def test_widgets_need_no_kernel_and_no_other_server(small_book: Path) -> None:
+    chapter = page(small_book, "chapters/04_exact")
+    [state] = re.findall(
+        r'<script[^>]*type="application/vnd.jupyter.widget-state\+json"[^>]*>(.*?)</script>', chapter, re.S
+    )
+    models = json.loads(state)["state"].values()
+    assert {"SelectionSliderModel", "StackModel", "LinkModel"} <= {model["model_name"] for model in models}
+    pictures = [model["state"]["value"] for model in models if model["model_name"] == "HTMLModel"]
+    assert ["A line after 3 steps." in picture for picture in pictures] == [False, False, True]
+    for script in ("vendor/widgets/embed.js", "widgets.js"):
+        assert re.search(rf'<script[^>]* src="\.\./_static/{script}', chapter)
+        assert (small_book / "_build" / "html" / "_static" / script).is_file()
+    assert "embed.js" not in page(small_book, "book/intro")
+
+
+def test_widget_shows_its_first_picture_without_javascript(small_book: Path) -> None:
+    [still] = re.findall(r"<noscript>(<img.*?)</noscript>", page(small_book, "chapters/04_exact"), re.S)
+    assert 'alt="A line after 1 steps."' in still
+    assert "This picture shows steps &lt;b&gt;: 1." in still
+
+
+def test_widget_manager_is_the_one_its_note_names() -> None:
+    folder = ROOT / "book" / "_static" / "vendor" / "widgets"
+    digest = hashlib.sha256((folder / "embed.js").read_bytes()).hexdigest()
+    assert digest in (folder / "README.md").read_text(encoding="utf-8")
+    fonts = set(re.findall(r'"(\w+\.woff2)"', (folder / "embed.js").read_text(encoding="utf-8")))
+    assert fonts == {path.name for path in folder.glob("*.woff2")}
+
+
+def test_self_check_opens_without_javascript_and_says_more_than_a_colour(small_book: Path) -> None:
+    [shown] = re.findall(
+        r'<div class="self-check docutils container">.*?</ul>\s*</div>', page(small_book, "chapters/04_exact"), re.S
+    )
+    assert re.search(r'<p class="question">Is <span class="math[^>]*>.*?</span> <em>forgotten</em>\?</p>', shown)
+    wrong, right = re.findall(r'<details class="(?:wrong|right)">.*?</details>', shown, re.S)
+    assert re.search(r'wrong">\s*<summary>No, see <a [^>]*>\(4\.1\)</a>\.</summary>', wrong)
+    assert re.search(r'role="img" aria-label="Wrong:">✗</span> It is gone\.', wrong)
+    assert "<summary>Yes.</summary>" in right
+    assert re.search(r'role="img" aria-label="Right:">✓</span> See .*Doe and Fox', right, re.S)
 
 
 def test_pages_know_their_published_address(small_book: Path) -> None:
@@ -290,10 +351,13 @@ def build_with(folder: Path, more: str) -> subprocess.CompletedProcess[str]:
 
 def test_warnings_fail_the_build_every_time(small_book: Path) -> None:
     more = f"\n{{ref}}`nowhere`\n\n```{{code-cell}} python\n{SHOW}display(pixel)\n```\n"
+    more += "\n:::{self-check} Is it?\n- [ ] No.\n  No.\n- [x] Yes.\n:::\n"
+    silent = len((CHAPTER + more).splitlines()) - 1
     for built in (build_with(small_book, more), build_with(small_book, more)):
         assert built.returncode == 1
         assert "undefined label: 'nowhere'" in built.stderr
         assert re.search(r"04_exact\.md:\d+: WARNING: this cell shows an image without alternative text", built.stderr)
+        assert f"04_exact.md:{silent}: WARNING: the answer 'Yes.' does not say why" in built.stderr
         assert "The book is built" not in built.stdout
 
 

@@ -223,6 +223,15 @@ BLOB = "https://github.com/Someone/my-fork/blob/main/"
             ":::{dropdown} Why `x`?\n---\nopen: true\n---\nOne\n:::",
             "<details>\n<summary><b>Why <code>x</code>?</b></summary>\n\nOne\n\n</details>",
         ),
+        (
+            ":::{self-check} Is {term}`replay` *it*?\n- [ ] No, `x`.\n  It is.\n"
+            "- [X] Yes.\n\n  See {eq}`eq-a`.\n\n  So.\n:::",
+            f"**Check yourself.** Is [*replay*]({SITE}book/glossary.html#term-Replay) *it*?\n\n"
+            "<details>\n<summary>No, <code>x</code>.</summary>\n\n"
+            '<span role="img" aria-label="Wrong:">✗</span> It is.\n\n</details>\n\n'
+            "<details>\n<summary>Yes.</summary>\n\n"
+            '<span role="img" aria-label="Right:">✓</span> See (4.1).\n\nSo.\n\n</details>',
+        ),
         ("```{math}\n:label: eq-a\na\n```", "$$\na\n\\tag{4.1}\n$$"),
         ("```{math}\na &= b \\\\\nc &= d\n```", "$$\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n$$"),
         ("$$\nb\n$$ (eq-b)", "$$\nb\n\\tag{4.2}\n$$"),
@@ -272,6 +281,15 @@ def test_becomes_plain_markdown(converter: Converter, source: str, expected: str
         ("```{literalinclude} ../replaylib/none.py\n```", r"none.py"),
         ("```{code-cell} python\n1\n```", r"\{code-cell\}"),
         ("```{dropdown} Why `x`?\nOne\n```", r"04_four.md:1: .*fence it with :::"),
+        (":::{self-check}\n- [x] Yes.\n  So.\n:::", r"04_four.md:2: \{self-check\} needs its question"),
+        (":::{self-check} It?\n- [ ] No.\n  So.\n:::", r"04_four.md:2: this \{self-check\} has no right answer"),
+        (":::{self-check} It?\n- [x] Yes.\n  So.\n:::", r"04_four.md:2: .* has no wrong answer"),
+        (":::{self-check} It?\n:::", r"has no right answer"),
+        (":::{self-check} It?\n\n- [ ] No.\n  So.\n- [x] Yes.\n\n:::", r"04_four.md:5: the answer 'Yes.' does not say"),
+        (":::{self-check} It?\n- [ ] No.\n  So.\nand\n:::", r"04_four.md:4: indent 'and' by two"),
+        (":::{self-check} It?\n- No.\n  So.\n:::", r"04_four.md:2: '- No.' is no answer"),
+        (":::{self-check} It?\nor\n- [ ] No.\n  So.\n:::", r"04_four.md:2: 'or' belongs to no answer"),
+        (":::{self-check} It?\n- [ ] No.\n  See {ref}`nowhere`.\n- [x] Yes.\n  So.\n:::", r"04_four.md:3: no page has"),
         ("[a {term}`replay` link](01_one.md)", r"the role \{term\} stands where"),
     ],
 )

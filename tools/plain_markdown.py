@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import course
+import self_check
 from book_index import BookIndex, Target
 from citations import Citations
 from markdown_it import MarkdownIt
@@ -60,6 +61,7 @@ class Converter:
             "figure": self.figure,
             "image": self.figure,
             "literalinclude": self.include,
+            "self-check": self.self_check,
             "solution": self.solution,
             "solution-start": self.solution,
         }.get(block.name)
@@ -112,6 +114,21 @@ class Converter:
 
     def solution_title(self, block: Block) -> str:
         return f"Solution to {self.target(block.argument, block.place).text}"
+
+    def self_check(self, block: Block) -> str:
+        """The question, and each answer folded over its verdict and its explanation."""
+        body = block.body_place or block.place
+        try:
+            answers = self_check.read(block.argument, block.body.splitlines())
+        except self_check.SelfCheckError as error:
+            raise body.later(error.line).error(str(error)) from error
+        parts = [f"**Check yourself.** {self.text(block.argument, block.place)}"]
+        for answer in answers:
+            mark, word = self_check.VERDICTS[answer.right]
+            verdict = f'<span role="img" aria-label="{word}">{mark}</span>'
+            why = self.convert(answer.why, body.later(answer.why_line))
+            parts.append(folded(self.text(answer.text, body.later(answer.line)), f"{verdict} {why}", bold=False))
+        return "\n\n".join(parts)
 
     def figure(self, block: Block) -> str:
         alt = block.options.get("alt", "").strip()
@@ -238,9 +255,10 @@ class Converter:
         return self.root / posixpath.dirname(self.page)
 
 
-def folded(title: str, body: str) -> str:
+def folded(title: str, body: str, bold: bool = True) -> str:
     """A part that opens when its title is clicked: the title is HTML, the body Markdown thanks to the empty lines."""
-    return f"<details>\n<summary><b>{MarkdownIt().renderInline(title)}</b></summary>\n\n{body}\n\n</details>"
+    shown = MarkdownIt().renderInline(title)
+    return f"<details>\n<summary>{f'<b>{shown}</b>' if bold else shown}</summary>\n\n{body}\n\n</details>"
 
 
 def outside_fences(source: str, change: Callable[[str], str]) -> str:

@@ -1,5 +1,7 @@
-"""Sphinx extension of this book: alternative texts, chapter numbers, and pages that ask nobody else for anything."""
+"""Sphinx extension of this book: its directives, alternative texts, chapter numbers, and pages that ask nobody else
+for anything."""
 
+import html
 import os
 import re
 import shutil
@@ -9,20 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import course
+import directives
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
-from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
 from sphinxcontrib.bibtex.plugin import register_plugin
 from sphinxcontrib.bibtex.style.referencing import BracketStyle
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
 logger = logging.getLogger(__name__)
 render_image = NbElementRenderer.render_image
+render_widget_view = NbElementRenderer.render_widget_view
 
 # What axe-core finds in a page's text, and what it should be.
 REPAIRS = {
@@ -62,30 +64,28 @@ def render_described_image(self: NbElementRenderer, data: MimeData) -> list[node
     return images
 
 
+def render_widget_with_still(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
+    """Show a widget's first picture where JavaScript is off, and say what moves where it is on."""
+    widget: list[nodes.Element] = render_widget_view(self, data)
+    still = data.output_metadata.get(data.mime_type, {}).get("still")
+    if not still:
+        self.logger.warning(
+            "this widget shows nothing where JavaScript is off: make it with replaylib.widgets",
+            subtype="widget",
+            line=data.line,
+        )
+        return widget
+    label, state = html.escape(still["label"]), html.escape(still["state"])
+    note = f"This picture shows {label}: {state}. Where JavaScript is on, it can be changed."
+    text = f'<noscript>{still["picture"]}<p class="still">{note}</p></noscript>'
+    return [*widget, nodes.raw("", text, format="html")]
+
+
 def check_written_images(app: Sphinx, doctree: nodes.document) -> None:
     """Warn of an image in the text, rather than in a cell's output, that has no alternative text."""
     for image in doctree.findall(nodes.image):
         if not image.get("alt", "").strip() and "jupyter_execute" not in image["uri"]:
             logger.warning("image %s has no alternative text", image["uri"], location=image)
-
-
-class ChapterTimes(SphinxDirective):
-    """`{chapter-times}`: how long the chapter takes to read, and how long its cells took to run for this page."""
-
-    def run(self) -> list[nodes.Node]:
-        source = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
-        text = f"Reading takes about {course.reading_minutes(source)} minutes"
-        return [nodes.paragraph("", text, classes=["chapter-times"])]
-
-
-def add_running_time(app: Sphinx, doctree: nodes.document) -> None:
-    """Complete `{chapter-times}` once the chapter's cells have run, or were found in the cache with their time."""
-    executed = NbMetadataCollector.get_exec_data(app.env, app.env.docname)
-    seconds = executed["runtime"] if executed else None
-    for times in doctree.findall(nodes.paragraph):
-        if "chapter-times" in times["classes"]:
-            took = f"{seconds:.0f} seconds" if seconds and seconds < 120 else f"{(seconds or 0) / 60:.0f} minutes"
-            times += nodes.Text(f"; running all of it took {took} when this page was built." if seconds else ".")
 
 
 def set_addresses(app: Sphinx, config: Config) -> None:
@@ -166,12 +166,12 @@ def offer_readable_notebooks(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     NbElementRenderer.render_image = render_described_image
+    NbElementRenderer.render_widget_view = render_widget_with_still
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundBracketsReferenceStyle)
-    app.add_directive("chapter-times", ChapterTimes)
+    directives.setup(app)
     app.connect("config-inited", set_addresses)
     app.connect("config-inited", lift_time_limit)
     app.connect("config-inited", leave_thebe_out)
-    app.connect("doctree-read", add_running_time)
     app.connect("doctree-read", check_written_images)
     app.connect("env-get-updated", number_by_file_name, priority=900)
     app.connect("autodoc-process-docstring", keep_meanings_apart_from_types, priority=400)

@@ -9,11 +9,33 @@
       icon.querySelector("title")?.remove();
     });
   };
+  const widgets = () => {
+    // A slider's handle has neither a name nor, in its values, the words that are shown beside it.
+    document.querySelectorAll(".noUi-handle").forEach((handle) => {
+      const slider = handle.closest(".jupyter-widgets-disconnected, .jupyter-widgets");
+      const shown = slider?.querySelector(".widget-readout");
+      if (!shown) return;
+      const say = (name, text) => handle.getAttribute(name) === text || handle.setAttribute(name, text);
+      say("aria-label", slider.querySelector(".widget-label")?.textContent.trim() || "slider");
+      say("aria-valuetext", shown.textContent.trim());
+      shown.removeAttribute("contenteditable"); // typing there changes nothing
+      shown.setAttribute("aria-hidden", "true"); // the handle says it
+    });
+    // Radio buttons are a group with a name, which the arrow keys go through.
+    document.querySelectorAll(".widget-radio:not([role])").forEach((group, number) => {
+      group.setAttribute("role", "radiogroup");
+      group.setAttribute("aria-label", group.querySelector(".widget-label")?.textContent.trim() || "choice");
+      group.querySelectorAll("input").forEach((input) => (input.name = `choice-${number}`));
+    });
+    // What changes when they are moved is read out.
+    document.querySelectorAll(".widget-stack:not([aria-live])").forEach((stack) => stack.setAttribute("aria-live", "polite"));
+  };
   const sidebar = document.getElementById("pst-primary-sidebar");
   if (sidebar && !sidebar.hasAttribute("role")) {
     sidebar.setAttribute("role", "region");
     sidebar.setAttribute("aria-label", "Book");
   }
-  repair();
-  new MutationObserver(repair).observe(document.body, { childList: true, subtree: true });
+  const all = () => (repair(), widgets());
+  all();
+  new MutationObserver(all).observe(document.body, { childList: true, subtree: true, characterData: true });
 })();
