@@ -8,6 +8,7 @@ Symbols: x input, h = enc(x) last hidden layer, y class, z latent, C classes, pi
 class: one-hot where it is known, the previous network's soft targets where the sample was replayed with distillation.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from replaylib.conv import apart, batch_statistics
 from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
 from replaylib.nets import Classifier, Gates, Hidden, Network, full, target_loss
@@ -88,13 +90,17 @@ class Recognition(nn.Module):
 
     def __init__(self, classifier: Classifier, feedback: bool, latent: int, generator: torch.Generator) -> None:
         super().__init__()
-        widths = (classifier.path[0].in_features, *classifier.hidden.units)
+        widths = (classifier.hidden.inputs, *classifier.hidden.units)
         self.encoder = None if feedback else Hidden(widths, generator)
+        # Both begin with the same pre-trained layers, and go their own ways.
+        self.front = None if feedback else copy.deepcopy(classifier.front)
         self.posterior = Posterior(widths[-1], latent, generator)
 
-    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and logvar, (n, latent), for inputs (n, inputs) and the classifier's activity h (n, hidden) for them."""
-        mu, logvar = self.posterior(h if self.encoder is None else self.encoder(x))
+    def forward(self, x: Tensor, h: Tensor, current: int | None = None) -> tuple[Tensor, Tensor]:
+        """mu and logvar, (n, latent), for inputs (n, \\*shape) and the classifier's activity h (n, hidden) for them."""
+        if self.encoder is not None:
+            h = self.encoder(x.flatten(1) if self.front is None else apart(self.front, x, current))
+        mu, logvar = self.posterior(h)
         return mu, logvar
 
 
@@ -244,19 +250,21 @@ class BrainNet(Network):
         super().__init__()
         if latent < 1:
             raise InputError(f"latent is {latent}: a code z has 1 unit or more")
-        inputs, classes = classifier.path[0].in_features, classifier.readout.out_features
+        image = None if classifier.front is None else classifier.front.shape
+        inputs = math.prod(image) if image else classifier.hidden.inputs
+        classes = classifier.readout.out_features
         hidden = classifier.hidden.units
         self.brain, self.latent, self.likelihood = brain, latent, likelihood
         self.pixels = pixels or inputs
-        self.classifier = classifier
+        self.classifier, self.pure = classifier, classifier.pure
         self.recognition = Recognition(classifier, brain.feedback, latent, generator)
         self.prior = ClassModes(classes, latent, generator) if brain.conditional else StandardNormal()
-        self.decoder = Decoder(latent, hidden, inputs, generator)
+        self.decoder = Decoder(latent, hidden, inputs, generator, image)
         units = self.decoder.hidden.units
         self.gates = ContextGates(classes, tasks, units, gate_prop, generator) if brain.gating else None
 
     @property
-    def path(self) -> list[nn.Linear]:
+    def path(self) -> list[nn.Module]:
         """The layers between input and logits, which EWC and SI protect: the decoder and the prior are not among them.
 
         SI on every parameter ruins brain-inspired replay (van de Ven et al. 2020, Methods).
@@ -268,22 +276,22 @@ class BrainNet(Network):
         logits: Tensor = self.classifier(x, task)
         return logits
 
-    def recognise(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def recognise(self, x: Tensor, current: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
-        h = self.classifier.encode(x)
-        return full(self.classifier.readout(h)), *self.recognition(x.flatten(1), h)
+        h = self.classifier.encode(x, current=current)
+        return full(self.classifier.readout(h)), *self.recognition(x, h, current)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
 
         The variational loss is divided by the pixels of an image, as the reconstruction loss is by the units of x.
         """
-        x = batch.x.flatten(1)
         pi = self.known_classes(batch.y, batch.soft)
-        logits, mu, logvar = self.recognise(x)
-        z = reparameterise(mu, logvar, noise)
-        output = self.decode(z, pi, batch.task)
-        reconstruction = reconstruction_loss(output, x, self.likelihood)
+        with batch_statistics(self.classifier.front, self.recognition.front, self.decoder.mirror):
+            logits, mu, logvar = self.recognise(batch.x, batch.current)
+            z = reparameterise(mu, logvar, noise)
+            output = self.decode(z, pi, batch.task, batch.current)
+        reconstruction = reconstruction_loss(output, batch.x.flatten(1), self.likelihood)
         variational = self.prior.divergence(mu, logvar, z, pi) / self.pixels
         return target_loss(logits, batch, active) + reconstruction + variational
 
@@ -326,7 +334,7 @@ class BrainNet(Network):
             raise InputError("this network imagines by class: say of which class each sample is")
         return self.known_classes(x.new_zeros(len(x), dtype=torch.long) if y is None else y)
 
-    def decode(self, z: Tensor, pi: Tensor, task: Tensor | None) -> Tensor:
+    def decode(self, z: Tensor, pi: Tensor, task: Tensor | None, current: int | None = None) -> Tensor:
         """Logits or means of x, (n, inputs), from z (n, latent), with the gates of each sample's internal context."""
-        x: Tensor = self.decoder(z, None if self.gates is None else self.gates.of(pi, task))
+        x: Tensor = self.decoder(z, None if self.gates is None else self.gates.of(pi, task), current)
         return x

@@ -5,6 +5,8 @@ Both are those of van de Ven, Siegelmann & Tolias (2020, Methods): 16, 32, 64, 1
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +54,7 @@ class ConvEncoder(nn.Module):
         for channels, stride in zip(CHANNELS, STRIDES, strict=True):
             layers.append(drawn(nn.Conv2d(inputs, channels, 3, stride, padding=1), generator))
             if channels != CHANNELS[-1]:
-                layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+                layers += [nn.BatchNorm2d(channels), nn.ReLU()]
             inputs = channels
         super().__init__()
         self.layers = nn.Sequential(*layers)
@@ -60,18 +62,77 @@ class ConvEncoder(nn.Module):
         # Filters that lie channel by channel take half the time on a processor.
         self.to(memory_format=torch.channels_last)
 
-    @property
-    def maps(self) -> tuple[int, int, int]:
-        """(channels, height, width) of the features; 3x3 filters with stride 2 round a half up."""
-        height, width = (math.ceil(side / math.prod(STRIDES)) for side in self.shape[1:])
-        return CHANNELS[-1], height, width
+    @staticmethod
+    def units_of(shape: tuple[int, ...]) -> int:
+        """How many features an image of (channels, height, width) has; filters with stride 2 round a half up."""
+        return CHANNELS[-1] * math.prod(math.ceil(side / math.prod(STRIDES)) for side in shape[1:])
 
     @property
     def units(self) -> int:
         """How many features an image has."""
-        return math.prod(self.maps)
+        return self.units_of(self.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Features, (n, units), of images (n, \\*shape)."""
         maps: Tensor = self.layers(x.contiguous(memory_format=torch.channels_last))
         return maps.flatten(1)
+
+
+class DeconvDecoder(nn.Module):
+    """The encoder's mirror image: (n, units) features -> (n, pixels), the units of an image of ``shape``, flattened.
+
+    Four transposed convolutions of 4x4 filters double the image, each followed by batch normalisation and ReLU; a last
+    one of 3x3 gives the image's channels, and nothing follows it.
+
+    Parameters
+    ----------
+    generator : a CPU generator.
+    shape : (channels, height, width) of an image.
+
+    Raises
+    ------
+    InputError : a height or width that cannot be halved four times.
+    """
+
+    def __init__(self, generator: torch.Generator, shape: tuple[int, ...] = (3, 32, 32)) -> None:
+        halved = math.prod(STRIDES)
+        if len(shape) != 3 or shape[1] % halved or shape[2] % halved:
+            raise InputError(
+                f"images of shape {tuple(shape)}: to be decoded, height and width are multiples of {halved}"
+            )
+        super().__init__()
+        self.maps = CHANNELS[-1], shape[1] // halved, shape[2] // halved
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(CHANNELS[:0:-1], CHANNELS[-2::-1], strict=True):
+            layers.append(drawn(nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1), generator))
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers.append(drawn(nn.ConvTranspose2d(CHANNELS[0], shape[0], 3, 1, padding=1), generator))
+        self.layers = nn.Sequential(*layers)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Images, (n, pixels), from features (n, units)."""
+        maps = features.view(-1, *self.maps).contiguous(memory_format=torch.channels_last)
+        image: Tensor = self.layers(maps)
+        return image.flatten(1)
+
+
+def apart(module: nn.Module, x: Tensor, current: int | None) -> Tensor:
+    """``module(x)``, the first ``current`` rows and the others each as a batch of their own; None: all as one."""
+    if current is None or current == len(x):
+        one: Tensor = module(x)
+        return one
+    return torch.cat([module(part) for part in (x[:current], x[current:])])
+
+
+@contextmanager
+def batch_statistics(*modules: nn.Module | None) -> Iterator[None]:
+    """Within it, these modules' layers normalise a batch by its own statistics, and their running ones follow."""
+    there = [module for module in modules if module is not None]
+    for module in there:
+        module.train()
+    try:
+        yield
+    finally:
+        for module in there:
+            module.eval()

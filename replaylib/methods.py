@@ -1,14 +1,16 @@
 """The table from a method's name to its parts, and the hyper-parameters that each was published with."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from replaylib.brain import Brain, BrainNet
+from replaylib.conv import ConvEncoder
 from replaylib.errors import InputError, unknown
 from replaylib.generative import GenerativeClassifier
 from replaylib.nets import Classifier, NearestMean, Network
@@ -38,17 +40,19 @@ class Plan:
     hidden : units of the classifier's hidden layers.
     start : a CPU generator of initial parameters. The classifier is drawn first, so that all methods start from one.
     drawing : a generator of replayed samples, on the stream's device.
+    front : a pre-trained encoder that is trained along; each network gets a copy.
     """
 
     stream: Stream
     hidden: tuple[int, ...]
     start: torch.Generator
     drawing: torch.Generator
+    front: ConvEncoder | None = None
 
     @property
     def inputs(self) -> int:
-        """Units of the flattened input."""
-        return math.prod(self.stream.data.train.shape)
+        """Units that the first hidden layer reads: of the flattened input, or features of the convolutional layers."""
+        return math.prod(self.stream.data.train.shape) if self.front is None else self.front.units
 
     @property
     def pixels(self) -> int:
@@ -63,8 +67,8 @@ class Plan:
 
     def classifier(self, **options: float) -> Classifier:
         """The network that all methods share, on the stream's device."""
-        net = Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **options)  # type: ignore[arg-type]
-        return net.to(self.stream.device)
+        made: dict[str, Any] = {"front": copy.deepcopy(self.front), **options}
+        return Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **made).to(self.stream.device)
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,8 @@ def _exact(plan: Plan, budget: int, policy: str) -> Parts:
 
 
 def _nearest_mean(plan: Plan, budget: int, policy: str) -> Parts:
-    net = NearestMean(plan.inputs, plan.hidden, plan.stream.outputs, plan.start).to(plan.stream.device)
+    front = copy.deepcopy(plan.front)
+    net = NearestMean(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, front).to(plan.stream.device)
     return Parts(net, Exemplars(plan.stream, net, budget, policy, plan.drawing))
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from replaylib.conv import ConvEncoder, apart, batch_statistics
 from replaylib.errors import InputError
 from replaylib.scenarios import Batch
 
@@ -53,7 +54,7 @@ class Hidden(nn.ModuleList):
         if len(widths) < 2 or min(widths) < 1:
             raise InputError(f"layers of {widths[1:] or 'no'} units: give at least one hidden layer, of 1 unit or more")
         super().__init__(linear(a, b, generator) for a, b in pairwise(widths))
-        self.units = tuple(widths[1:])
+        self.inputs, self.units = widths[0], tuple(widths[1:])
 
     def forward(self, a: Tensor, gates: Tensor | None = None) -> Tensor:
         """The last layer's activity, (n, units[-1]).
@@ -117,7 +118,7 @@ class Network(nn.Module):
     pure = True
 
     @property
-    def path(self) -> list[nn.Linear]:
+    def path(self) -> list[nn.Module]:
         """The layers between input and logits: what EWC and SI protect."""
         raise InputError(f"a {type(self).__name__} has no layers that a penalty could protect: use another method")
 
@@ -141,6 +142,10 @@ class Network(nn.Module):
 class Classifier(Network):
     """Hidden layers with ReLU (the encoder), then a linear read-out: x -> h = enc(x) -> logits.
 
+    With a ``front``, pre-trained convolutional layers come before them and are trained along. As in the reference code
+    of van de Ven et al. (2020), batch normalisation takes the statistics of the batch in `losses`, those of current and
+    of replayed samples apart, and everywhere else the running ones, which follow both.
+
     Parameters
     ----------
     inputs : units of the flattened input, e.g. 784.
@@ -149,6 +154,7 @@ class Classifier(Network):
     generator : a CPU generator; two networks made from equal generator states are equal bit for bit.
     tasks, off : where ``off`` is above 0, each of ``tasks`` tasks has its own random part of the hidden units switched
         off (context-dependent gating, XdG: Masse, Grant & Freedman 2018).
+    front : takes (n, \\*shape) images and gives (n, inputs) features; this network's own from now on.
 
     Raises
     ------
@@ -163,6 +169,7 @@ class Classifier(Network):
         generator: torch.Generator,
         tasks: int = 0,
         off: float = 0.0,
+        front: ConvEncoder | None = None,
     ) -> None:
         super().__init__()
         if outputs < 1:
@@ -170,22 +177,28 @@ class Classifier(Network):
         self.hidden = Hidden((inputs, *hidden), generator)
         self.readout = linear(hidden[-1], outputs, generator)
         self.gates = Gates(tasks, hidden, off, generator) if off else None
+        self.front = None if front is None else front.eval().requires_grad_()
+        # Where runs are stacked, running statistics cannot be written.
+        self.pure = front is None
 
     @property
-    def path(self) -> list[nn.Linear]:
-        return [*self.hidden, self.readout]
+    def path(self) -> list[nn.Module]:
+        front = [] if self.front is None else [layer for layer in self.front.layers if list(layer.parameters())]
+        return [*front, *self.hidden, self.readout]
 
-    def encode(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+    def encode(self, x: Tensor, task: Tensor | None = None, current: int | None = None) -> Tensor:
         """The last hidden layer's activity, (n, hidden[-1]), for inputs (n, \\*shape).
 
-        ``task`` (n,) int64 is looked at by a network with XdG only, which raises `InputError` if it is None.
+        ``task`` (n,) int64 is looked at by a network with XdG only, which raises `InputError` if it is None;
+        ``current``, see `replaylib.scenarios.Batch.current`, by one with a front.
         """
         gates = None
         if self.gates is not None:
             if task is None:
                 raise InputError("this network gates its units by task (XdG): say of which task each sample is")
             gates = self.gates(F.one_hot(task, len(self.gates.open)).to(x.dtype))
-        h: Tensor = self.hidden(x.flatten(1), gates)
+        a = x.flatten(1) if self.front is None else apart(self.front, x, current)
+        h: Tensor = self.hidden(a, gates)
         return h
 
     def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
@@ -194,7 +207,9 @@ class Classifier(Network):
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); a classifier takes no ``noise``, which is (n, 0)."""
-        return target_loss(self(batch.x, batch.task), batch, active)
+        with batch_statistics(self.front):
+            h = self.encode(batch.x, batch.task, batch.current)
+        return target_loss(full(self.readout(h)), batch, active)
 
 
 class NearestMean(Classifier):
@@ -206,8 +221,15 @@ class NearestMean(Classifier):
 
     means: Tensor
 
-    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int, generator: torch.Generator) -> None:
-        super().__init__(inputs, hidden, outputs, generator)
+    def __init__(
+        self,
+        inputs: int,
+        hidden: tuple[int, ...],
+        outputs: int,
+        generator: torch.Generator,
+        front: ConvEncoder | None = None,
+    ) -> None:
+        super().__init__(inputs, hidden, outputs, generator, front=front)
         self.register_buffer("means", torch.zeros(outputs, hidden[-1]))
 
     def features(self, x: Tensor) -> Tensor:

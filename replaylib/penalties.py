@@ -6,6 +6,7 @@ All are over the parameters on the path from input to logits (``net.path``). A d
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from replaylib.errors import InputError
@@ -140,6 +141,7 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
     A linear layer's gradient is, for one sample, the outer product of the gradient d at its output and its input a; so
     the sum over samples of squared gradients is the matrix product of the squares, (d^2)^T (a^2). This takes one
     backward pass for each class, none for each sample (Martens 2020, Sec. 9, on which Fisher this is: the true one).
+    Convolutional layers and batch normalisation, which has its running statistics, take as many; see `squares`.
 
     Parameters
     ----------
@@ -168,15 +170,44 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
                 deltas = torch.autograd.grad(
                     log_p[:, y].sum(), [outputs[layer] for layer in net.path], retain_graph=True
                 )
-                p = log_p[:, y].detach().exp()[:, None]
+                p = log_p[:, y].detach().exp()
                 for place, (layer, delta) in enumerate(zip(net.path, deltas, strict=True)):
-                    square = p * delta**2
-                    fisher[2 * place] += square.T @ inputs[layer] ** 2
-                    fisher[2 * place + 1] += square.sum(0)
+                    of_weight, of_bias = squares(layer, inputs[layer], delta, p)
+                    fisher[2 * place] += of_weight
+                    fisher[2 * place + 1] += of_bias
     finally:
         for hook in hooks:
             hook.remove()
     return [total / len(x) for total in fisher]
+
+
+def squares(layer: nn.Module, a: Tensor, delta: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum over samples of weight * (gradient of the sample)^2, for a layer's weight and its bias.
+
+    Parameters
+    ----------
+    a, delta : what the layer received, and the gradient at what it gave; a row a sample.
+    weight : (n,).
+
+    Raises
+    ------
+    InputError : a layer that is neither linear nor convolutional nor batch normalisation.
+    """
+    if isinstance(layer, nn.Linear):
+        square = weight[:, None] * delta**2
+        return square.T @ a**2, square.sum(0)
+    if isinstance(layer, nn.Conv2d):
+        patches = F.unfold(a, layer.kernel_size, padding=layer.padding, stride=layer.stride)  # type: ignore[arg-type]
+        each = delta.flatten(2) @ patches.transpose(1, 2)  # (n, outputs, inputs * height * width of a filter)
+        of_bias = delta.sum((2, 3))
+        return torch.einsum("n,nok->ok", weight, each**2).view_as(layer.weight), weight @ of_bias**2
+    if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None:
+        mean, var = (value[:, None, None] for value in (layer.running_mean, layer.running_var))
+        scaled = (a - mean) / (var + layer.eps).sqrt()
+        return weight @ (delta * scaled).sum((2, 3)) ** 2, weight @ delta.sum((2, 3)) ** 2
+    raise InputError(
+        f"the Fisher information of a {type(layer).__name__} is not known here: use SI, or another network"
+    )
 
 
 class SI:

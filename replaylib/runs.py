@@ -82,6 +82,8 @@ def data_of(description: Experiment, device: str = "cpu") -> Split:
 def as_seen(description: Experiment, data: Split) -> Split:
     """The data as an experiment's network takes them: with a frozen encoder, its features, computed once.
 
+    With one that is tuned, they are images, normalised as those were that it was trained on.
+
     Raises
     ------
     InputError : an encoder that does not fit, or glyphs of other clutter, or for another number of tasks, than said.
@@ -96,7 +98,7 @@ def as_seen(description: Experiment, data: Split) -> Split:
         return data
     if description.front_end == "frozen":
         return encoders.features(data, description.encoder)
-    raise InputError("a tuned encoder cannot be trained yet: make it frozen, or leave it out")
+    return encoders.normalised(data, description.encoder)
 
 
 def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch.Generator]:
@@ -111,7 +113,8 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
     m = method(description.method)
-    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying)
+    front = encoders.load(description.encoder).net if description.encoder and description.front_end == "tuned" else None
+    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, front)
     return stream, m.make(plan, **{name: getattr(description, name) for name in m.options}), sampling
 
 

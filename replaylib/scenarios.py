@@ -44,16 +44,33 @@ class Batch(NamedTuple):
     soft: Tensor | None = None
     temperature: Tensor | None = None
 
+    @property
+    def current(self) -> int | None:
+        """How many rows, the first, are of the current task, where replayed ones follow; None: all are alike."""
+        return None
+
     def with_replay(self, replayed: "Batch | None") -> "Batch":
         """These samples and then the replayed ones, as one batch; a hard target is a soft one at temperature 1."""
         if replayed is None:
             return self
         x, y, task = (torch.cat(both) for both in zip(self[:3], replayed[:3], strict=True))
         if replayed.soft is None or replayed.temperature is None:
-            return Batch(x, y, task)
+            return _Joined(x, y, task)._of(len(self.y))
         hard = F.one_hot(self.y, replayed.soft.shape[1]).to(replayed.soft.dtype)
         temperature = torch.cat([torch.ones_like(hard[:, 0]), replayed.temperature])
-        return Batch(x, y, task, torch.cat([hard, replayed.soft]), temperature)
+        return _Joined(x, y, task, torch.cat([hard, replayed.soft]), temperature)._of(len(self.y))
+
+
+class _Joined(Batch):
+    _current: int
+
+    def _of(self, current: int) -> "_Joined":
+        self._current = current
+        return self
+
+    @property
+    def current(self) -> int:
+        return self._current
 
 
 @dataclass(frozen=True, eq=False)

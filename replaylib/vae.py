@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from replaylib.conv import ConvEncoder, DeconvDecoder, apart
 from replaylib.errors import InputError
 from replaylib.nets import Hidden, full, linear
 
@@ -84,16 +85,34 @@ class Decoder(nn.Module):
     hidden : units of the *encoder's* hidden layers, e.g. (400, 400).
     outputs : units of x.
     generator : a CPU generator.
+    image : (channels, height, width) of x, where transposed convolutions make it: the mirror image of an encoder's
+        convolutional layers, after one more hidden layer, of as many units as there are features.
     """
 
-    def __init__(self, latent: int, hidden: tuple[int, ...], outputs: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        latent: int,
+        hidden: tuple[int, ...],
+        outputs: int,
+        generator: torch.Generator,
+        image: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
-        self.hidden = Hidden((latent, *reversed(hidden)), generator)
-        self.output = linear(hidden[0], outputs, generator)
+        features = () if image is None else (ConvEncoder.units_of(image),)
+        self.hidden = Hidden((latent, *reversed(hidden), *features), generator)
+        self.output = linear(hidden[0], outputs, generator) if image is None else DeconvDecoder(generator, image).eval()
 
-    def forward(self, z: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Logits or means of x, (n, outputs); ``gates`` as in `replaylib.nets.Hidden`: the output layer has none."""
-        return full(self.output(self.hidden(z, gates)))
+    @property
+    def mirror(self) -> nn.Module | None:
+        """The transposed convolutions, if it has any."""
+        return self.output if isinstance(self.output, DeconvDecoder) else None
+
+    def forward(self, z: Tensor, gates: Tensor | None = None, current: int | None = None) -> Tensor:
+        """Logits or means of x, (n, outputs); ``gates`` as in `replaylib.nets.Hidden`: the output layer has none.
+
+        ``current``, see `replaylib.scenarios.Batch.current`, is for batch normalisation of transposed convolutions.
+        """
+        return full(apart(self.output, self.hidden(z, gates), None if self.mirror is None else current))
 
 
 class VAE(nn.Module):

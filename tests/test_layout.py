@@ -7,7 +7,7 @@ import replaylib
 
 ORDER = (
     "_version", "errors", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios", "protocols",
-    "nets", "conv", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train", "fast",
+    "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train", "fast",
     "quality", "experiments", "checkpoints", "metrics", "runs", "pretrain", "bench", "effects", "figures", "widgets",
     "__main__",
 )  # fmt: skip

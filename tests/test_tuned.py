@@ -1,0 +1,177 @@
+"""Networks whose pre-trained convolutional layers learn along: pixels are replayed, through a mirrored decoder."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from replaylib import encoders, runs
+from replaylib.brain import Brain, BrainNet
+from replaylib.conv import ConvEncoder, DeconvDecoder, apart, batch_statistics
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.nets import Classifier
+from replaylib.penalties import fisher_diagonal
+from replaylib.scenarios import Batch
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def classifier() -> Classifier:
+    front = copy.deepcopy(encoders.load("glyphs").net)
+    return Classifier(front.units, (30, 20), 6, generator(), front=front)
+
+
+def batch(current: int = 5, replayed: int = 3) -> Batch:
+    draw = generator(7)
+
+    def some(n: int) -> Batch:
+        return Batch(
+            torch.randn(n, 3, 32, 32, generator=draw),
+            torch.randint(6, (n,), generator=draw),
+            torch.zeros(n, dtype=torch.long),
+        )
+
+    return some(current).with_replay(some(replayed))
+
+
+def test_the_decoder_mirrors_the_encoder():
+    net, encoder = DeconvDecoder(generator()), ConvEncoder(generator())
+    deconvs = [layer for layer in net.layers if isinstance(layer, nn.ConvTranspose2d)]
+    assert [d.in_channels for d in deconvs] == [256, 128, 64, 32, 16]
+    assert [d.out_channels for d in deconvs] == [128, 64, 32, 16, 3]
+    assert [(d.kernel_size[0], d.stride[0]) for d in deconvs] == [(4, 2)] * 4 + [(3, 1)]
+    assert [type(layer).__name__ for layer in net.layers][-4:] == [
+        "ConvTranspose2d",
+        "BatchNorm2d",
+        "ReLU",
+        "ConvTranspose2d",
+    ]
+    x = torch.rand(2, 3, 32, 32)
+    sizes, back = [], []
+    for layer in encoder.layers:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            sizes.append(tuple(x.shape[1:]))
+    for layer in net.layers:
+        x = layer(x)
+        if isinstance(layer, nn.ConvTranspose2d):
+            back.append(tuple(x.shape[1:]))
+    assert back == [*sizes[-2::-1], (3, 32, 32)]
+    assert net(torch.rand(2, encoder.units)).shape == (2, 3072)
+    with pytest.raises(InputError, match="height and width are multiples of 16"):
+        DeconvDecoder(generator(), (1, 28, 28))
+
+
+def test_current_and_replayed_samples_are_normalised_apart():
+    net, mixed = classifier(), batch()
+    assert mixed.current == 5
+    assert Batch(*mixed[:3]).current is None
+    with batch_statistics(net.front):
+        together = apart(net.front, mixed.x, mixed.current)
+        one_by_one = torch.cat([copy.deepcopy(net.front)(part) for part in (mixed.x[:5], mixed.x[5:])])
+        as_one = net.front(mixed.x)
+    assert torch.allclose(together, one_by_one, atol=1e-5)
+    assert not torch.allclose(together, as_one, atol=1e-2)
+
+
+def test_running_statistics_follow_training_and_nothing_else():
+    net, mixed = classifier(), batch()
+    before = net.front.layers[1].running_mean.clone()
+    net.scores(mixed.x, mixed.task)
+    net(mixed.x, mixed.task)
+    assert net.front.layers[1].running_mean.equal(before)
+    net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), torch.empty(8, 0))
+    assert not net.front.layers[1].running_mean.equal(before)
+    assert not net.front.training
+    # Tested, a sample does not depend on those beside it.
+    assert torch.allclose(net(mixed.x, mixed.task)[2:3], net(mixed.x[2:3], mixed.task[2:3]), atol=1e-4)
+
+
+def test_an_encoder_that_learns_is_a_copy_and_all_of_it_is_protected():
+    first, second = classifier(), classifier()
+    with torch.no_grad():
+        first.front.layers[0].weight.zero_()
+    assert second.front.layers[0].weight.abs().sum() > 0
+    kinds = [type(layer).__name__ for layer in second.path]
+    assert kinds == ["Conv2d", "BatchNorm2d"] * 4 + ["Conv2d"] + ["Linear"] * 3
+    protected = {id(p) for layer in second.path for p in layer.parameters()}
+    assert protected == {id(p) for p in second.parameters()}
+    assert all(p.requires_grad for p in second.parameters())
+    assert not second.pure
+
+
+@pytest.mark.parametrize("names", ["", "feedback", "feedback+conditional+gating+distill", "gating"])
+def test_a_generator_of_pixels_has_its_own_layers_or_shares_the_classifiers(names):
+    brain = Brain.of(names)
+    net = BrainNet(brain, classifier(), generator(1), latent=4, gate_prop=0.5, likelihood="gaussian", pixels=3072)
+    mixed = batch()
+    noise = torch.randn(8, 4)
+    loss = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
+    loss.sum().backward()
+    assert loss.shape == (8,)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    assert (net.recognition.front is None) == brain.feedback
+    if net.recognition.front is not None:
+        assert net.recognition.front is not net.classifier.front
+        assert net.recognition.front.layers[0].weight.equal(net.classifier.front.layers[0].weight)
+    # The features between deconvolutions and hidden layers are a hidden layer, with ReLU and gates.
+    assert net.decoder.hidden.units == (20, 30, 1024)
+    if brain.gating:
+        assert net.gates.open.shape == (6, 20 + 30 + 1024)
+    y = torch.tensor([0, 1, 2])
+    imagined = net.generate(y, torch.zeros_like(y), noise[:3])
+    assert imagined.shape == (3, 3072)
+    assert torch.allclose(imagined[1:2], net.generate(y[1:2], y[:1], noise[1:2]), atol=1e-4)
+    assert not net.pure
+
+
+def test_the_fisher_information_of_convolutions_is_that_of_each_sample_by_itself():
+    net = classifier()
+    x, task = batch().x, torch.zeros(8, dtype=torch.long)
+    active = torch.arange(6).expand(8, -1) < 3
+    expected = [torch.zeros_like(p) for layer in net.path for p in layer.parameters()]
+    parameters = [p for layer in net.path for p in layer.parameters()]
+    for row in range(8):
+        log_p = net(x[row : row + 1], task[:1])[0, :3].log_softmax(0)
+        for y in range(3):
+            grads = torch.autograd.grad(log_p[y], parameters, retain_graph=True)
+            for total, grad in zip(expected, grads, strict=True):
+                total += log_p[y].exp().detach() * grad**2 / 8
+    for found, wanted in zip(fisher_diagonal(net, x, task, active, chunk=5), expected, strict=True):
+        assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * wanted.max().item())
+
+
+@pytest.mark.parametrize("method", ["none", "lwf", "ewc", "si", "nearest-mean", "gr", "bi-r-no-internal"])
+def test_methods_train_their_encoder(method):
+    options = {"front_end": "tuned", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
+    description = experiment("split-glyphs", "class", method, **options)
+    net, record = runs.trained(description)
+    front = net.classifier.front if isinstance(net, BrainNet) else net.front
+    pretrained = encoders.load("glyphs").net
+    assert not front.layers[0].weight.equal(pretrained.layers[0].weight)
+    assert not pretrained.layers[0].weight.requires_grad
+    assert "encoder glyphs" in record.versions
+    assert record.tensor()[-1].isfinite().all()
+    again, same = runs.trained(description)
+    assert all(a.equal(b) for a, b in zip(net.state_dict().values(), again.state_dict().values(), strict=True))
+    assert same.matrix[-1] == record.matrix[-1]
+
+
+def test_the_loss_is_the_obvious_formula():
+    net = BrainNet(Brain(feedback=True), classifier(), generator(1), latent=4, likelihood="gaussian", pixels=3072)
+    mixed = Batch(*batch()[:3])  # as one batch
+    noise = torch.randn(8, 4)
+    found = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
+    with batch_statistics(net.classifier.front, net.decoder.mirror), torch.no_grad():
+        h = net.classifier.hidden(net.classifier.front(mixed.x))
+        mu, logvar = net.recognition.posterior(h)
+        output = net.decoder.output(net.decoder.hidden(mu + (logvar / 2).exp() * noise))
+        variational = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1) / 3072
+        reconstruction = 0.5 * ((output - mixed.x.flatten(1)) ** 2).mean(1)
+        expected = F.cross_entropy(net.classifier.readout(h), mixed.y, reduction="none") + reconstruction + variational
+    assert torch.allclose(found, expected, atol=1e-4)
