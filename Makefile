@@ -10,7 +10,7 @@ BIN := .venv/bin
 export REPLAYLIB_PROFILE := $(PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-colab book serve notebooks test bench test-colab-newest lint lock wheel clean distclean
+.PHONY: help setup setup-colab book serve notebooks assignments grade test bench test-colab-newest lint lock wheel clean distclean
 
 help: ## Show this list
 	@echo "Usage: make TARGET    (the first one installs about 6 GB into .venv, most of it PyTorch with CUDA)"
@@ -35,6 +35,12 @@ serve: book ## Build the book and serve it at http://localhost:8000 (PORT=...)
 notebooks: setup ## Make chapters/*.ipynb, for Colab, from chapters/*.md
 	@$(BIN)/python tools/notebooks.py
 
+assignments: setup ## Make the graded assignments: students' notebooks, and solutions and graders in _build/assignments
+	@$(BIN)/python tools/assignments.py
+
+grade: assignments ## Grade a folder: make grade ASSIGNMENT=1_forgetting SUBMISSIONS=folder (ARGS="--workers 4")
+	@$(BIN)/python -m grading $(ASSIGNMENT) "$(SUBMISSIONS)" $(ARGS)
+
 test: setup-colab ## Run all tests (some of them: ARGS="-k metrics")
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -50,6 +56,7 @@ lint: setup ## Check style, types, and that notebooks match their chapters
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python tools/notebooks.py --check
+	@$(BIN)/python tools/assignments.py --check
 
 lock: setup ## Pin the newest versions that pyproject.toml allows in requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --all-extras --python-version 3.11 --no-annotate --upgrade \

@@ -1,0 +1,156 @@
+"""What crosses the border between grader and submission.
+
+To the submission go pickles, which it may well run. From it come frames of JSON, with tensors as base64: nothing that
+is read here can run anything, and all of it is checked, as it may come from a program that wants to do harm.
+"""
+
+import base64
+import json
+import math
+import pickle
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+LARGEST = 64 * 2**20
+DEEPEST = 20
+DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        torch.float16, torch.float32, torch.float64, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+        torch.bool,
+    )
+}  # fmt: skip
+
+
+class BrokenBorder(Exception):
+    """The other side is gone, is late, or does not speak the language."""
+
+
+class Ref:
+    """An object that stays on the submission's side, by its number there."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+# Frames
+
+
+def send(end: socket.socket, data: bytes) -> None:
+    try:
+        end.sendall(struct.pack(">Q", len(data)) + data)
+    except OSError as error:
+        raise BrokenBorder("the process ended") from error
+
+
+def receive(end: socket.socket, seconds: float | None = None) -> bytes:
+    """One frame; raises `BrokenBorder` if it is not there, whole, within so many seconds."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    size = struct.unpack(">Q", _exactly(end, 8, deadline))[0]
+    if size > LARGEST:
+        raise BrokenBorder(f"an answer of more than {LARGEST // 2**20} MB")
+    return _exactly(end, size, deadline)
+
+
+def _exactly(end: socket.socket, size: int, deadline: float | None) -> bytes:
+    got = bytearray()
+    while len(got) < size:
+        try:
+            end.settimeout(None if deadline is None else max(deadline - time.monotonic(), 1e-3))
+            part = end.recv(min(size - len(got), 2**20))
+        except TimeoutError:
+            raise BrokenBorder("the time limit was reached") from None
+        except OSError:
+            part = b""
+        if not part:
+            raise BrokenBorder("the process ended")
+        got += part
+    return bytes(got)
+
+
+def pickled(value: object) -> bytes:
+    return pickle.dumps(value)
+
+
+# Values, from the submission to the grader
+
+
+def encoded(value: Any, keep: Callable[[object], int], depth: int = 0) -> Any:
+    """JSON for a value; ``keep`` remembers an object that is no plain data, and gives its number."""
+    if value is ... or value is None:
+        return None
+    if isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if depth < DEEPEST:
+        if isinstance(value, np.ndarray):
+            return encoded(torch.from_numpy(np.ascontiguousarray(value)), keep, depth + 1)
+        if isinstance(value, Tensor):
+            return _tensor(value)
+        if isinstance(value, list | tuple | set):
+            kind = "batch" if type(value).__name__ == "Batch" else "list" if isinstance(value, list) else "tuple"
+            return {kind: [encoded(item, keep, depth + 1) for item in value]}
+        if isinstance(value, dict):
+            return {"dict": [[encoded(k, keep, depth + 1), encoded(v, keep, depth + 1)] for k, v in value.items()]}
+    return {"ref": keep(value), "kind": type(value).__name__}
+
+
+def _tensor(value: Tensor) -> Any:
+    plain = value.detach().cpu()
+    if str(plain.dtype).removeprefix("torch.") not in DTYPES:
+        plain = plain.float()
+    data = base64.b64encode(plain.contiguous().numpy().tobytes()).decode()
+    name = str(plain.dtype).removeprefix("torch.")
+    return {"tensor": data, "dtype": name, "shape": list(plain.shape), "grad": bool(value.requires_grad)}
+
+
+def decoded(text: bytes) -> Any:
+    """JSON as it came, or `BrokenBorder`."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError, UnicodeDecodeError) as error:
+        raise BrokenBorder("an answer that cannot be read") from error
+
+
+def value_of(data: Any, refer: Callable[[int, str], Any], batch: Callable[..., Any], depth: int = 0) -> Any:
+    """The value that JSON stands for; ``refer`` makes the stand-in of an object that stayed there."""
+    if data is None or isinstance(data, bool | int | float | str):
+        return data
+    try:
+        if depth > 2 * DEEPEST or not isinstance(data, dict):
+            raise ValueError
+        below = depth + 1
+        if "tensor" in data:
+            return _tensor_of(data)
+        if "ref" in data:
+            return refer(int(data["ref"]), str(data["kind"])[:100])
+        if "dict" in data:
+            pairs = [(value_of(k, refer, batch, below), value_of(v, refer, batch, below)) for k, v in data["dict"]]
+            return dict(pairs)
+        [(kind, items)] = data.items()
+        values = [value_of(item, refer, batch, below) for item in items]
+        if kind == "batch":
+            return batch(*values)
+        return {"list": list, "tuple": tuple}[kind](values)
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise BrokenBorder("an answer that cannot be read") from error
+
+
+def _tensor_of(data: dict[str, Any]) -> Tensor:
+    dtype, shape = DTYPES[data["dtype"]], [int(size) for size in data["shape"]]
+    raw = bytearray(base64.b64decode(data["tensor"], validate=True))
+    if min(shape, default=1) < 0 or len(shape) > 16 or len(raw) != math.prod(shape) * dtype.itemsize:
+        raise ValueError
+    values = torch.frombuffer(raw, dtype=dtype).clone() if raw else torch.empty(0, dtype=dtype)
+    if dtype == torch.bool:
+        values = torch.frombuffer(raw, dtype=torch.uint8) != 0 if raw else values
+    values = values.view(shape)
+    return values.requires_grad_(bool(data["grad"]) and dtype.is_floating_point)

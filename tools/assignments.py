@@ -1,0 +1,243 @@
+"""Make each graded assignment from its one master, chapters/assignments/N_name.md; --check says what is out of date.
+
+A master is MyST Markdown, read as a chapter is, with `{question}` ... `{question-end}` around each question and a tag
+on its code cells: `solution` (otter-grader's marks cut the solution out of it), `check` (visible), `hidden-check`. Made
+are
+
+- for students: chapters/assignments/N_name.ipynb, and its visible checks, which are installed with the library;
+- for instructors, in _build/assignments/N_name: the notebook with solutions, all tests, and what the grader asks.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import course  # noqa: E402
+from book_index import BookIndex, index  # noqa: E402
+from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
+from notebooks import INSTALL, Notebook, converter, sections  # noqa: E402
+
+FOLDER = Path("chapters/assignments")
+BUILT = Path("_build/assignments")
+TAGS = ("solution", "check", "hidden-check")
+
+START = """\
+import replaylib.checks
+
+grader = replaylib.checks.Assignment("{name}", globals())"""
+
+CHECK_ALL = """\
+# All visible checks at once. Hidden tests, which you do not see, try your answers on other data.
+grader.check_all()"""
+
+EXPORT = """\
+# Save first (Ctrl-S). This cell writes the one file to hand in; in Colab your browser then downloads it.
+grader.export()"""
+
+WELCOME = """\
+Fill in the cells that hold `...`, and keep the names of functions as they are. Below each question a cell checks your
+answer at once, and gives a hint if it is not right yet. A check tries *what your code does*, not how it is written; any
+correct solution passes. Cells that begin with `# Experiment` are for you to learn from: they are not run when your work
+is graded, so define nothing there that an answer needs. About {minutes} minutes, {points} points."""
+
+
+def masters(root: Path = ROOT) -> list[Path]:
+    """The masters' files, in order."""
+    return sorted((root / FOLDER).glob("[0-9]_*.md"))
+
+
+class Master:
+    """A master, turned into the notebook that `otter assign` reads."""
+
+    def __init__(self, path: Path, root: Path, book: BookIndex) -> None:
+        self.name, self.path = path.stem, path
+        source = path.read_text(encoding="utf-8")
+        self.settings: dict[str, Any] = yaml.safe_load(source.split("---")[1])
+        self.text = converter(path, root, book)
+        self.place = Place(path.relative_to(root), 1)
+        self.points: dict[str, float] = {}
+        self.notebook = Notebook()
+        self.waiting: list[str] = []
+        self.tests: list[str] = []
+        self.question = ""
+        self.raw("# ASSIGNMENT CONFIG", init_cell=False, export_cell=False, tests={"files": True, "ok_format": False})
+        repository = course.settings(root)["repository"]
+        self.body(sections(read(source, self.place)), course.archive(repository["url"], repository["branch"]))
+
+    @property
+    def possible(self) -> float:
+        """Points to be had automatically: of the groups of which one is chosen, one counts."""
+        return grouped(self.points, self.settings.get("one_of", []))
+
+    def raw(self, first: str, **settings: Any) -> None:
+        self.notebook.add("raw", f"{first}\n{yaml.safe_dump(settings)}" if settings else first)
+
+    def flush(self) -> None:
+        self.notebook.add_markdown(self.waiting)
+        self.waiting.clear()
+
+    def body(self, blocks: list[Block], archive: str) -> None:
+        source = self.path.read_text(encoding="utf-8")
+        title = next(line for line in source.splitlines() if line.startswith("# "))
+        self.points = {b.argument: float(b.options["points"]) for b in blocks if b.name == "question"}
+        about = {"minutes": self.settings["minutes"], "points": f"{self.possible + self.settings.get('manual', 0):g}"}
+        self.notebook.add_markdown([f"# Assignment {self.name[0]}. {title[2:]}", WELCOME.format(**about)])
+        self.notebook.add("code", INSTALL.format(archive=archive))
+        self.notebook.add("code", START.format(name=self.name))
+        for block in blocks:
+            self.add(block)
+        if self.question:
+            raise self.place.error(f"question {self.question} has no {{question-end}}")
+        self.flush()
+        if self.text.citations.cited:
+            self.notebook.add_markdown(["## References", self.text.citations.references()])
+        self.notebook.add_markdown(["## Hand in"])
+        self.notebook.add("code", CHECK_ALL)
+        self.notebook.add("code", EXPORT)
+
+    def add(self, block: Block) -> None:
+        if block.name == "question":
+            self.flush()
+            self.question = block.argument
+            self.raw("# BEGIN QUESTION", name=self.question, points=self.points[self.question], all_or_nothing=True)
+        elif block.name == "question-end":
+            self.flush()
+            self.end_question(block)
+        elif block.name == "code-cell":
+            self.flush()
+            self.add_code(block)
+        else:
+            if block.kind == "text" and block.body.startswith("## "):
+                self.flush()
+            self.waiting.append(self.text.block(block))
+
+    def add_code(self, block: Block) -> None:
+        tags = [tag.strip() for tag in block.options.get("tags", "").strip("[] ").split(",") if tag.strip()]
+        source = block.body.strip("\n")
+        if not tags:
+            self.notebook.add("code", source)
+            return
+        [tag] = tags
+        if tag not in TAGS or not self.question:
+            raise block.place.error(f"a cell tagged {tag}: expected {', '.join(TAGS)}, inside a question")
+        if tag == "solution":
+            self.raw("# BEGIN SOLUTION")
+            self.notebook.add("code", source)
+            self.raw("# END SOLUTION")
+        else:
+            # On the first line, or otter-grader gives the hidden test to students without a word.
+            self.tests.append(f"# HIDDEN\n{source}" if tag == "hidden-check" else source)
+
+    def end_question(self, block: Block) -> None:
+        hidden = sum(test.startswith("# HIDDEN") for test in self.tests)
+        if not 0 < hidden < len(self.tests):
+            raise block.place.error(f"question {self.question} needs a visible check and a hidden one")
+        self.raw("# BEGIN TESTS")
+        for test in self.tests:
+            self.notebook.add("code", test)
+        self.raw("# END TESTS")
+        self.raw("# END QUESTION")
+        self.question = ""
+        self.tests = []
+
+
+def grouped(points: dict[str, float], one_of: list[str]) -> float:
+    """The sum of a score for each question, where of the groups in ``one_of`` (name_1, name_2, ...) the best counts."""
+    group = {question: question.rpartition("_")[0] for question in points}
+    best = max((sum(p for q, p in points.items() if group[q] == name) for name in one_of), default=0.0)
+    return sum(p for q, p in points.items() if group[q] not in one_of) + best
+
+
+def assign(master: Master, folder: Path) -> None:
+    """Run `otter assign`: folder/student and folder/autograder."""
+    from otter.assign import main as otter_assign
+
+    path = folder / f"{master.name}.ipynb"
+    notebook = json.loads(master.notebook.json())
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    with contextlib.redirect_stdout(io.StringIO()):
+        otter_assign(str(path), str(folder), no_pdfs=True, no_run_tests=True)
+
+
+def plain(path: Path) -> str:
+    """A notebook made by otter-grader as the course writes its own: ids from the content, no outputs, no marks."""
+    notebook = Notebook()
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        metadata = {}
+        if source.startswith(("# In Colab this cell installs", "import replaylib.checks")):
+            metadata = {"cellView": "form", "jupyter": {"source_hidden": True}}
+            source = f"# @title {'Install the library' if 'pip' in source else 'Get ready to check'}\n{source}"
+        notebook.add(cell["cell_type"], source, metadata)
+    return notebook.json()
+
+
+def make(path: Path, root: Path, book: BookIndex) -> dict[Path, str]:
+    """Every file made from a master, with its text."""
+    master = Master(path, root, book)
+    students, instructors = root / FOLDER, root / BUILT / master.name
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        assign(master, folder)
+        made = {students / f"{master.name}.ipynb": plain(folder / "student" / f"{master.name}.ipynb")}
+        for test in sorted((folder / "student" / "tests").glob("*.py")):
+            made[students / "checks" / master.name / test.name] = test.read_text(encoding="utf-8")
+        made[instructors / f"{master.name}.ipynb"] = plain(folder / "autograder" / f"{master.name}.ipynb")
+        for test in sorted((folder / "autograder" / "tests").glob("*.py")):
+            made[instructors / "tests" / test.name] = test.read_text(encoding="utf-8")
+    asked = {
+        "name": master.name,
+        "points": master.points,
+        "one_of": master.settings.get("one_of", []),
+        "possible": master.possible,
+        "manual": master.settings.get("manual", 0),
+    }
+    made[instructors / "assignment.json"] = json.dumps(asked, indent=1) + "\n"
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit status 1 if students' files are stale"
+    )
+    root, choice = ROOT, parser.parse_args()
+    try:
+        book = index(root)
+        made = {p: text for path in masters(root) for p, text in make(path, root, book).items()}
+    except ChapterError as error:
+        sys.exit(f"error: {error}")
+    published = {path: text for path, text in made.items() if path.is_relative_to(root / FOLDER)}
+    stale = [p for p, text in published.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    there = {*(root / FOLDER).glob("*.ipynb"), *(root / FOLDER / "checks").glob("*/*")}
+    orphans = sorted(path for path in there - set(published) if path.is_file())
+    if choice.check:
+        for path in stale:
+            print(f"{path.relative_to(root)} does not match its master: run `make assignments`")
+        for path in orphans:
+            print(f"{path.relative_to(root)} has no master: remove it")
+        sys.exit(1 if stale or orphans else 0)
+    shutil.rmtree(root / BUILT, ignore_errors=True)
+    for path, text in made.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for path in orphans:
+        path.unlink()
+    print(f"{len(masters(root))} assignments; for instructors: {BUILT}")
+
+
+if __name__ == "__main__":
+    main()
