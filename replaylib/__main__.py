@@ -5,8 +5,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,11 +12,11 @@ import torch
 from tqdm import tqdm
 
 from replaylib import bench, checkpoints, data, encoders, metrics, runs
+from replaylib.commands import add_pretrain, add_reproduce, device_named, names, units
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
 from replaylib.methods import METHODS, SETTINGS
-from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
 from replaylib.replay import Buffer
 from replaylib.runs import Record
@@ -51,7 +49,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m replaylib", description="Continual learning with replay.", allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="run|pretrain|list|bench|info", parser_class=_Parser)
+    commands = parser.add_subparsers(
+        required=True, metavar="run|pretrain|reproduce|list|bench|info", parser_class=_Parser
+    )
 
     run = commands.add_parser(
         "run",
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--dataset", help="other data: a name from 'list', an image folder, or a zip of one")
     run.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N-1 (default: 1)")
     run.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
-    run.add_argument("--hidden", type=_units, metavar="N,N", help="units of the hidden layers")
+    run.add_argument("--hidden", type=units, metavar="N,N", help="units of the hidden layers")
     run.add_argument("--lr", type=float, metavar="X", help="learning rate of Adam")
     run.add_argument("--batch", type=int, metavar="N", help="current samples a step; as many are replayed")
     run.add_argument("--iterations", type=int, metavar="N", help="steps a task")
@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
-    _add_pretrain(commands)
+    add_pretrain(commands)
+    add_reproduce(commands)
     timing = commands.add_parser(
         "bench",
         help="how fast a training step is, beside its matrix products alone and a data loader",
@@ -100,9 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     timing.set_defaults(command=_bench)
     timing.add_argument("protocol", nargs="?", default="split-mnist", help="as for run (default: split-mnist)")
     timing.add_argument("--scenario", help="as for run")
-    timing.add_argument("--methods", type=_names, default=("none", "gr", "bi-r"), metavar="A,B", help="as for run")
-    timing.add_argument("--seeds", type=_units, default=(1,), metavar="N,N", help="seeds trained together (default: 1)")
-    timing.add_argument("--precision", type=_names, default=PRECISIONS[:1], metavar="A,B", help="as for run")
+    timing.add_argument("--methods", type=names, default=("none", "gr", "bi-r"), metavar="A,B", help="as for run")
+    timing.add_argument("--seeds", type=units, default=(1,), metavar="N,N", help="seeds trained together (default: 1)")
+    timing.add_argument("--precision", type=names, default=PRECISIONS[:1], metavar="A,B", help="as for run")
     timing.add_argument("--steps", type=int, default=50, metavar="N", help="steps that are timed (default: 50)")
     timing.add_argument("--no-loader", action="store_true", help="leave out the data loader, which is slow")
     timing.add_argument("--scaling", action="store_true", help="also vary batch, width and number of tasks")
@@ -120,99 +121,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_pretrain(commands: Any) -> None:
-    made = Settings()
-    sub = commands.add_parser(
-        "pretrain",
-        help="pre-train a convolutional encoder as part of a classifier",
-        description="Trains a classifier of images and keeps its convolutional layers in a file, which other "
-        "experiments use. A run that was stopped goes on where it was when the same command is given again.",
-        epilog="Example: python -m replaylib pretrain cifar10 --epochs 100 --precision bfloat16",
-        allow_abbrev=False,
-    )
-    sub.set_defaults(command=_pretrain)
-    sub.add_argument("dataset", help="a name from 'list', an image folder, or a zip of one")
-    sub.add_argument("--epochs", type=int, default=made.epochs, metavar="N", help="(default: %(default)s)")
-    sub.add_argument("--lr", type=float, default=made.lr, metavar="X", help="of Adam (default: %(default)s)")
-    sub.add_argument("--batch", type=int, default=made.batch, metavar="N", help="images a step (default: %(default)s)")
-    sub.add_argument("--seed", type=int, default=made.seed, metavar="N", help="(default: %(default)s)")
-    sub.add_argument(
-        "--hidden", type=_units, default=made.hidden, metavar="N,N",
-        help="units of the layers between encoder and read-out, which are not kept (default: 2000,2000)",
-    )  # fmt: skip
-    sub.add_argument(
-        "--crop", type=int, default=made.crop, metavar="N", help="move images by up to N pixels (default: %(default)s)"
-    )
-    sub.add_argument(
-        "--flip", action=argparse.BooleanOptionalAction,
-        help=f"mirror half of the images (default: for all data but {', '.join(NOT_MIRRORED)}, in which a mirror image "
-        "is another symbol)",
-    )  # fmt: skip
-    sub.add_argument("--precision", default=made.precision, help="float32 (default) or bfloat16")
-    sub.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
-    sub.add_argument(
-        "--out", type=Path, metavar="FILE",
-        help="where to write, a name for --encoder (default: <dataset>.safetensors in the folder encoders of the data "
-        "directory, where --encoder finds it as <dataset>)",
-    )  # fmt: skip
-    sub.add_argument("--json", action="store_true", help="print where the encoder comes from as one JSON object")
-
-
-def _pretrain(options: argparse.Namespace) -> None:
-    names = ("epochs", "lr", "batch", "seed", "hidden", "crop", "precision")
-    mirrored = options.dataset not in NOT_MIRRORED if options.flip is None else options.flip
-    settings = Settings(**{name: getattr(options, name) for name in names}, flip=mirrored)
-    device = _device(options.device)
-    out = options.out or data.data_directory() / encoders.FOLDER / f"{Path(options.dataset).stem}{encoders.SUFFIX}"
-    if out.exists():
-        raise InputError(f"{out} exists: an encoder is not overwritten; choose another place with --out")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out.parent).close()
-    except OSError as error:
-        raise InputError(f"cannot write to {out.parent} ({error.strerror}): choose another with --out") from error
-    split = data.load(options.dataset, device)
-    state = out.with_name(f"{out.name}.state")
-    steps = len(split.train) // settings.batch
-    pace = 1 if sys.stderr.isatty() else 60
-    with tqdm(total=settings.epochs * steps, unit="step", mininterval=pace) as bar:
-
-        def watch(epoch: int, step: int, loss: torch.Tensor) -> None:
-            if step == 1:
-                bar.set_description(f"epoch {epoch}/{settings.epochs}", refresh=False)
-                if not bar.n:  # what an earlier run did is not part of the speed
-                    bar.initial = bar.n = (epoch - 1) * steps
-            if step == steps:
-                bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-            bar.update()
-
-        net, origin = pretrain(split, settings, state, watch)
-    encoders.save(net, origin, out)
-    state.unlink(missing_ok=True)
-    print(json.dumps(asdict(origin) | {"file": str(out)}) if options.json else f"{out}: {origin}")
-
-
-def _units(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(units) for units in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers with commas between, e.g. 400,400") from None
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
-
-
-def _device(name: str) -> str:
-    if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"unknown device {name!r}: choose cpu, cuda or auto")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for and torch sees no GPU: choose cpu, or leave --device out")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
 def _run(options: argparse.Namespace) -> None:
-    device = _device(options.device)
+    device = device_named(options.device)
     if not 1 <= options.seeds <= 1000:
         raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
     if options.weights and not options.save:
@@ -270,7 +180,7 @@ def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Pa
 
 
 def _bench(options: argparse.Namespace) -> None:
-    device = _device(options.device)
+    device = device_named(options.device)
     for seeds in options.seeds:
         if not 1 <= seeds <= 1000:
             raise InputError(f"seeds is {seeds}: expected whole numbers from 1 to 1000")
@@ -367,7 +277,7 @@ def _info(options: argparse.Namespace) -> None:
     found = {
         **runs.versions(),
         "commit": runs.commit() or "not a checkout",
-        "device": runs.device_name(torch.device(_device("auto"))),
+        "device": runs.device_name(torch.device(device_named("auto"))),
         "data": f"{data.data_directory()} (set REPLAYLIB_DATA to change it)",
         "profile": f"{profile()} (set REPLAYLIB_PROFILE to quick or paper)",
     }

@@ -79,21 +79,22 @@ def data_of(description: Experiment, device: str = "cpu") -> Split:
     return p.load(description.dataset, device, tasks=description.tasks, clutter=description.clutter)
 
 
-def as_seen(description: Experiment, data: Split) -> Split:
-    """The data as an experiment's network takes them: with a frozen encoder, its features, computed once.
-
-    With one that is tuned, they are images, normalised as those were that it was trained on.
-
-    Raises
-    ------
-    InputError : an encoder that does not fit, or glyphs of other clutter, or for another number of tasks, than said.
-    """
+def check_data(description: Experiment, data: Split) -> None:
+    """Raise `InputError` for glyphs of other clutter, or for another number of tasks, than the experiment says."""
     if description.clutter is not None:
         symbols = protocol(description.protocol).symbols_of(description.tasks)
         if (data.train.name, len(data.train.classes)) != (dataset_name(description.clutter), symbols):
             found = f"{data.train.name}, {len(data.train.classes)} symbols"
             asked = f"{dataset_name(description.clutter)}, {symbols} symbols"
             raise InputError(f"these are {found}, and the experiment is about {asked}: take runs.data_of(experiment)")
+
+
+def as_seen(description: Experiment, data: Split) -> Split:
+    """The data as an experiment's network takes them: with a frozen encoder, its features, computed once.
+
+    With one that is tuned, they are images, normalised as those were that it was trained on. Raises `InputError` for an
+    encoder that does not fit.
+    """
     if description.encoder is None or data.train.images.ndim != 4:
         return data
     if description.front_end == "frozen":
@@ -155,6 +156,7 @@ def trained_together(
     device = default_device() if device is None else device
     if data is None:
         data = data_of(first, device)
+    check_data(first, data)
     data = Split(*(part.to(device) for part in data))
     began = time.perf_counter()
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
@@ -291,7 +293,8 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 def published(folder: str = "runs") -> pd.DataFrame:
     """The runs that the book shows for published protocols, which come with the library; columns as in `load`.
 
-    ``folder`` is one of ``"runs"``, in float32, and ``"bfloat16"``, the same with products of layers in bfloat16.
+    ``folder`` is one of ``"runs"``, in float32, ``"bfloat16"``, the same with products of layers in bfloat16, and
+    ``"dial"``, a quick protocol: glyphs over more and more clutter (``python -m replaylib reproduce dial``).
     """
     return load(shipped(folder))
 

@@ -81,9 +81,9 @@ def test_glyphs_that_the_experiment_is_not_about_are_refused():
     with pytest.raises(
         InputError, match=r"these are glyphs, 4 symbols, and the experiment is about glyphs, clutter 0\.25"
     ):
-        runs.assemble(description, glyphs(4, 5, 5))
+        runs.trained(description, glyphs(4, 5, 5))
     with pytest.raises(InputError, match=r"clutter 0\.25, 6 symbols, and .* 4 symbols"):
-        runs.assemble(description, glyphs(6, 5, 5, clutter=0.25))
+        runs.trained(description, glyphs(6, 5, 5, clutter=0.25))
 
 
 def test_an_unknown_encoder_is_found_before_any_computing():

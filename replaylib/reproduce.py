@@ -1,0 +1,207 @@
+"""A figure of the paper, as a set of experiments: those that are stored are read, the others run, and all are drawn.
+
+The figures are those of van de Ven, Siegelmann & Tolias (2020, Nature Communications 11:4069), and this course's own
+``dial``. What is drawn is what was run here, on the machine and data that the records name; nothing is the paper's own.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from replaylib import figures, runs
+from replaylib.data import Split
+from replaylib.errors import InputError, unknown
+from replaylib.experiments import Experiment, experiment
+from replaylib.glyphs import LEVELS
+from replaylib.methods import method
+from replaylib.nets import Network
+from replaylib.protocols import protocol
+from replaylib.runs import Record
+
+#: Steps that are timed to say how long runs will take.
+TIMED = 3
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table `FIGURES`.
+
+    Attributes
+    ----------
+    methods : as they are drawn, each for all of ``scenarios`` that it can serve.
+    protocol : another of the same kind may be put in its place.
+    draw : draws a frame of runs, see `replaylib.runs.frame`, and shows the figure.
+    variants : what else varies, as fields of an experiment; those that a method cannot have are left out.
+    """
+
+    name: str
+    summary: str
+    protocol: str
+    scenarios: tuple[str, ...]
+    methods: tuple[str, ...]
+    draw: Callable[[pd.DataFrame], None]
+    variants: tuple[dict[str, float | str], ...] = ({},)
+
+    def experiments(
+        self, protocol_name: str | None = None, seeds: int | None = None, methods: Sequence[str] = ()
+    ) -> list[Experiment]:
+        """All runs of the figure: seed by seed, so that a figure of fewer seeds is there before one of all.
+
+        Parameters
+        ----------
+        protocol_name, seeds, methods : in the place of the figure's own; seeds 0 to ``seeds`` - 1.
+        """
+        p = protocol(protocol_name or self.protocol)
+        count = p.seeds if seeds is None else seeds
+        if not 1 <= count <= 1000:
+            raise InputError(f"seeds is {count}: expected a whole number from 1 to 1000")
+        return [
+            experiment(p.name, scenario, name, seed, **variant)  # type: ignore[arg-type]
+            for seed in range(count)
+            for variant in self.variants
+            for scenario in self.scenarios
+            for name in methods or self.methods
+            if scenario in method(name).scenarios and fits(name, variant)
+        ]
+
+
+def fits(name: str, variant: dict[str, float | str]) -> bool:
+    """Whether a method can have the variant's front end: replayed features are of a frozen one, pixels of none."""
+    replays, front_end = method(name).replays, variant.get("front_end")
+    return not (replays == "features" and front_end == "pixels") and not (replays == "pixels" and front_end == "frozen")
+
+
+def seconds_of(description: Experiment, data: Split, device: str) -> float:
+    """About how long a run takes: its steps, at the pace of a few steps of its second task; testing comes on top."""
+    marks: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def watch(task: int, step: int, net: Network) -> None:
+        if task == 1:
+            if device == "cuda":
+                torch.cuda.synchronize()
+            marks.append(time.perf_counter())
+            if len(marks) > TIMED:
+                raise Enough
+
+    with suppress(Enough):
+        runs.execute(replace(description, iterations=TIMED + 1), data, device, watch)
+    return (marks[-1] - marks[0]) / (len(marks) - 1) * description.iterations * description.tasks
+
+
+def stored(folders: Iterable[Path]) -> dict[str, Record]:
+    """The records below several folders, by the ids of their experiments; a folder that is not there holds none."""
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
+    return {record.experiment.id: record for record in map(runs.read, paths)}
+
+
+def _bars(frame: pd.DataFrame) -> None:
+    scenarios = list(dict.fromkeys(frame["scenario"]))
+    height = 0.9 + 0.28 * frame["method"].nunique()
+    with figures.figure(1, len(scenarios), height=height, alt=in_words(frame), sharey=False) as axes:
+        for ax, scenario in zip([axes] if len(scenarios) == 1 else axes, scenarios, strict=True):
+            some = frame[frame["scenario"] == scenario]
+            figures.accuracy_by_method(ax, some, lying=True)
+            ax.set_title(f"{some['protocol'].iloc[0]}, {scenario}-incremental", size=10)
+
+
+def _over_tasks(frame: pd.DataFrame) -> None:
+    with figures.figure(alt=in_words(frame), height=3.4) as ax:
+        for name, some in frame.groupby("method", sort=False):
+            each = torch.stack([so_far(torch.tensor(matrix, dtype=torch.float64)) for matrix in some["matrix"]])
+            mean, tasks = each.mean(0), range(1, each.shape[1] + 1)
+            ax.plot(tasks, mean, label=name, color=figures.COLOURS[str(name)])
+            if len(each) > 1:
+                spread = each.std(0) / len(each) ** 0.5
+                ax.fill_between(tasks, mean - spread, mean + spread, alpha=0.25, color=figures.COLOURS[str(name)])
+        ax.set(xlabel="tasks so far", ylabel="accuracy on them (%)", ylim=(0, 103), title=frame["protocol"].iloc[0])
+        ax.legend(ncols=2)
+
+
+def so_far(matrix: torch.Tensor) -> torch.Tensor:
+    """Mean accuracy over the tasks so far, after each task: (tasks,), of an accuracy matrix (tasks, tasks)."""
+    return torch.stack([row[: task + 1].mean() for task, row in enumerate(matrix)])
+
+
+def _dial(frame: pd.DataFrame) -> None:
+    with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as (left, right):
+        for ax, title, features in ((left, "pixels", False), (right, "features of a frozen encoder", True)):
+            for name, some in frame[frame["front_end"].notna() == features].groupby("method", sort=False):
+                acc = some.groupby("clutter")["acc"]
+                ax.errorbar(
+                    acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
+                    color=figures.COLOURS[str(name)],
+                )  # fmt: skip
+            ax.set(xlabel="clutter", ylim=(0, 103), title=title)
+            ax.legend(fontsize=8)
+        left.set_ylabel("accuracy after the last task (%)")
+
+
+def in_words(frame: pd.DataFrame) -> str:
+    """What a figure of these runs shows, for who cannot see it: every mean final accuracy."""
+    columns = [name for name in ("scenario", "clutter", "front_end", "method") if frame[name].notna().any()]
+    means = frame.groupby(columns, sort=False, dropna=False)["acc"].mean()
+    return "Final accuracy: " + "; ".join(
+        f"{', '.join(str(part) for part in (key if isinstance(key, tuple) else (key,)))} {acc:.1f} %"
+        for key, acc in means.items()
+    )
+
+
+BASELINES = ("none", "joint", "xdg", "ewc", "si", "lwf", "gr", "bi-r")
+ADDED = ("gr", "gr+feedback", "gr+conditional", "gr+gating", "gr+internal", "gr-distill")
+TAKEN = ("bi-r", "bi-r-no-feedback", "bi-r-no-conditional", "bi-r-no-gating", "bi-r-no-internal", "bi-r-no-distill")
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        Figure("fig3", "methods on Split MNIST", "split-mnist", ("task", "class"), BASELINES, _bars),
+        Figure(
+            "fig5", "Permuted MNIST with 100 tasks", "permuted-mnist", ("domain",),
+            ("none", "joint", "ewc", "si", "lwf", "gr", "bi-r", "bi-r-si"), _over_tasks,
+        ),
+        Figure(
+            "fig6", "methods on Split CIFAR-100", "split-cifar100", ("task", "class"), (*BASELINES, "bi-r-si"), _bars
+        ),
+        Figure(
+            "fig8", "additions to generative replay, and what brain-inspired replay is without each part",
+            "split-cifar100", ("task", "class"), (*ADDED, *TAKEN), _bars,
+        ),
+        Figure(
+            "dial", "glyphs over more and more clutter (this course's own)", "split-glyphs", ("class",),
+            ("none", "joint", "exact", "gr", "bi-r"), _dial,
+            tuple({"clutter": level, "front_end": end} for level in LEVELS for end in ("pixels", "frozen")),
+        ),
+    )
+}  # fmt: skip
+
+
+def figure(name: str) -> Figure:
+    """The figure of that name; raises `InputError`, with the nearest names, if there is none."""
+    if name not in FIGURES:
+        hint = f"Known: {', '.join(FIGURES)}. Fig. 9 needs trained networks, not records: see replaylib.quality."
+        raise unknown("figure", name, FIGURES, hint)
+    return FIGURES[name]
+
+
+def draw(chosen: Figure, records: Iterable[Record], path: Path) -> Path:
+    """Draw the figure into an SVG file; raises `InputError` where it cannot be written."""
+    with figures.caught() as drawn:
+        chosen.draw(runs.frame(records))
+    try:
+        path.write_text(drawn[0]["image/svg+xml"])
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}): choose another place with --out") from error
+    return path
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` where no figure could be written, before hours of computing."""
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(f"cannot write {path}: choose a file in a folder that is there, with --out")

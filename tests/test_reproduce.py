@@ -1,0 +1,121 @@
+"""The figures of the paper as sets of experiments, and the command that runs and draws them."""
+
+import pytest
+import torch
+
+from replaylib import runs
+from replaylib.__main__ import main
+from replaylib.commands import in_time
+from replaylib.errors import InputError
+from replaylib.reproduce import FIGURES, figure, so_far
+
+SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
+
+
+def test_figures_are_the_published_comparisons():
+    for name, count, protocol, seeds in (
+        ("fig3", 15, "split-mnist", 20), ("fig5", 8, "permuted-mnist", 5), ("fig6", 17, "split-cifar100", 10),
+        ("fig8", 24, "split-cifar100", 10),
+    ):  # fmt: skip
+        made = figure(name).experiments()
+        assert len(made) == count * seeds == len({e.id for e in made})
+        assert {e.protocol for e in made} == {protocol}
+        assert [e.seed for e in made] == [seed for seed in range(seeds) for _ in range(count)]
+    six = figure("fig6").experiments(seeds=1)
+    assert {e.scenario for e in six if e.method == "xdg"} == {"task"}
+    assert {(e.front_end, e.method) for e in six if e.front_end == "frozen"} == {
+        ("frozen", "bi-r"),
+        ("frozen", "bi-r-si"),
+    }
+    assert {e.method for e in figure("fig8").experiments(seeds=1) if e.front_end == "tuned"} == {
+        "gr", "gr+feedback", "gr+conditional", "gr+gating", "gr-distill", "bi-r-no-internal",
+    }  # fmt: skip
+    assert len({e.dataset for e in figure("fig6").experiments("split-tiny-imagenet", 2)}) == 1
+
+
+def test_the_dial_has_bounds_on_pixels_and_on_features():
+    made = figure("dial").experiments(seeds=1)
+    kinds = {(e.method, e.front_end) for e in made}
+    both = {(name, end) for name in ("none", "joint", "exact") for end in (None, "frozen")}
+    assert kinds == both | {("gr", None), ("bi-r", "frozen")}
+    assert sorted({e.clutter for e in made}) == [0, 0.25, 0.5, 0.75, 1]
+    assert len(made) == 5 * len(kinds)
+
+
+def test_an_unknown_figure_names_the_nearest():
+    with pytest.raises(InputError, match="Did you mean fig6"):
+        figure("fig66")
+    with pytest.raises(InputError, match=r"Fig\. 9 needs trained networks"):
+        figure("9")
+
+
+def test_accuracy_so_far_is_over_the_tasks_that_have_been():
+    nan = torch.nan
+    assert so_far(torch.tensor([[80.0, nan, nan], [60, 90, nan], [30, 60, 90]])).tolist() == [80, 75, 60]
+
+
+def test_a_plan_says_how_many_and_how_long_and_runs_nothing(capsys, tmp_path):
+    command = [*SMALL, "--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg"), "--methods", "none,joint"]
+    assert main([*command, "--plan"]) == 0
+    out = capsys.readouterr().out
+    assert "fig3: 4 runs, 0 of them stored, 4 to do" in out
+    assert "of computing on cpu" in out
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert not (tmp_path / "x.svg").exists()
+
+
+def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_path, monkeypatch):
+    folder = tmp_path / "runs"
+    command = [*SMALL, "--save", str(folder), "--out", str(tmp_path / "x.svg"), "--methods", "none,joint"]
+    ran = []
+    real = runs.execute
+
+    def counted(description, data, device, watch=None):
+        if watch is None:
+            ran.append(description)
+        return real(description, data, device, watch)
+
+    monkeypatch.setattr(runs, "execute", counted)
+    assert main([*command[:-1], "none"]) == 0
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "4 runs, 2 of them stored, 2 to do" in out
+    assert [e.method for e in ran] == ["none", "none", "joint", "joint"]
+    assert (tmp_path / "x.svg").read_text().startswith("<?xml")
+    assert main(command) == 0
+    assert "4 of them stored, 0 to do" in capsys.readouterr().out
+    assert len(ran) == 4
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_every_figure_can_be_drawn(name, capsys, tmp_path, monkeypatch):
+    stand_in = {"fig5": "permuted-digits", "dial": "split-glyphs"}.get(name, "split-digits")
+    frame = []
+    for e in FIGURES[name].experiments(stand_in, 2):
+        matrix = tuple(tuple(50.0 for _ in range(e.tasks)) for _ in range(e.tasks))
+        frame.append(runs.Record(e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00"))
+    from replaylib.reproduce import draw
+
+    path = draw(FIGURES[name], frame, tmp_path / "figure.svg")
+    assert "<svg" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["fig7"], "unknown figure 'fig7'"), (["fig3", "--seeds", "0"], "seeds is 0"),
+        (["fig3", "--out", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
+        (["fig3", "--protocol", "split-mnits"], "Did you mean split-mnist"),
+        (["fig3", "--methods", "gr,jiont"], "Did you mean joint"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_reproduced_is_refused_in_one_line(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_times_are_said_as_one_reads_them():
+    assert [in_time(s) for s in (3.2, 99, 100, 5999, 12600)] == ["3 s", "99 s", "2 min", "100 min", "3.5 h"]
