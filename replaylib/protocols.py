@@ -121,7 +121,7 @@ PROTOCOLS = {
             "quick Permuted MNIST",
         ),
         Protocol(
-            "split-glyphs", "glyphs", "split", 5, (400, 400), 1e-3, 64, 200, "class", 3,
+            "split-glyphs", "glyphs", "split", 5, (100, 100), 1e-3, 32, 300, "class", 3,
             "quick Split CIFAR-100, drawn by the project", symbols=2, encoder="glyphs",
         ),
         Protocol(
