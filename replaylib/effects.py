@@ -1,16 +1,53 @@
-"""What one modification does: to accuracy, seed by seed, added to one method and taken from another; and its price."""
+"""What one modification does: to what is imagined, to accuracy, seed by seed, and to what a method costs."""
 
 from collections.abc import Sequence
 from dataclasses import fields
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from replaylib import bench, runs
-from replaylib.brain import Brain
+from replaylib.brain import Brain, BrainNet
 from replaylib.data import Split
 from replaylib.errors import InputError, unknown
 from replaylib.experiments import Experiment
 from replaylib.methods import method
+from replaylib.nets import Classifier
+from replaylib.scenarios import Batch, Stream
+
+
+def dreams(net: BrainNet, stream: Stream, each: int, generator: torch.Generator) -> Batch:
+    """``each`` imagined samples of every class, class by class, in the order of the output units.
+
+    The targets of the batch are the classes that were asked for: a network without modes and gates takes no notice of
+    them. ``generator`` draws the noise, on the stream's device. Raises `InputError` where a class is in every task.
+    """
+    if stream.scenario == "domain":
+        raise InputError("domain-incremental, every class is in every task: say of which, and use net.generate")
+    y = torch.arange(stream.outputs, device=stream.device).repeat_interleave(each)
+    task = y // stream.classes.shape[1]
+    noise = torch.randn(len(y), net.latent, generator=generator, device=stream.device)
+    return Batch(net.generate(y, task, noise).view(len(y), *stream.data.train.shape), y, task)
+
+
+@torch.no_grad()
+def judged(judge: Classifier, judged_on: Stream, imagined: Batch, stream: Stream) -> Tensor:
+    """What a judge takes imagined samples for: (classes, classes) in percent, a row for each class that was asked for.
+
+    Rows and columns are the dataset's labels, so that networks of all seeds can be compared. Where every sample is what
+    was asked for, only the diagonal is not zero; the mean of a column is the class's share of all that is imagined.
+
+    Parameters
+    ----------
+    judge, judged_on : a network as `replaylib.quality.judge` makes it, and the stream that it was trained on.
+    imagined, stream : as `dreams` gives, at least one sample of each class, and the stream of the network that dreamed.
+    """
+    asked = stream.classes.flatten()[imagined.y]
+    seen = judged_on.classes.flatten()[judge(imagined.x).argmax(1)]
+    classes = len(stream.data.train.classes)
+    counts = (asked * classes + seen).bincount(minlength=classes**2).view(classes, classes).double().cpu()
+    return 100 * counts / counts.sum(1, keepdim=True)
 
 
 def of_switch(frame: pd.DataFrame, switch: str) -> pd.DataFrame:

@@ -4,12 +4,15 @@ import math
 
 import pandas as pd
 import pytest
+import torch
 
 from replaylib import effects
 from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.methods import METHODS
+from replaylib.runs import assemble
+from replaylib.scenarios import Batch, split_stream
 
 
 def frame(**accuracies):
@@ -88,3 +91,36 @@ def test_costs_are_those_of_the_networks_that_are_trained():
     assert (table["time"] > 0).all()
     with pytest.raises(InputError, match="0 repeats"):
         effects.costs([plain], data, repeats=0)
+
+
+def test_dreams_are_some_of_every_class_and_the_same_for_the_same_noise():
+    data = load("digits")
+    stream, (net, *_), _ = assemble(experiment("split-digits", "class", "gr+conditional", hidden=(30, 20)), data)
+    made = effects.dreams(net, stream, 3, torch.Generator().manual_seed(0))
+    assert made.x.shape == (30, 1, 8, 8)
+    assert made.y.bincount().tolist() == [3] * 10
+    assert made.task.tolist() == (made.y // 2).tolist()
+    again = effects.dreams(net, stream, 3, torch.Generator().manual_seed(0))
+    assert torch.equal(made.x, again.x)
+    domain = split_stream(data, "domain", 5)
+    with pytest.raises(InputError, match="every class is in every task"):
+        effects.dreams(net, domain, 3, torch.Generator())
+
+
+def test_a_judge_and_a_dreamer_with_other_orders_of_classes_speak_of_the_same_labels():
+    data = load("digits")
+    own, other = split_stream(data, "class", 5, seed=0), split_stream(data, "class", 5, seed=3)
+    # Whatever it is asked for, this network draws its first class, and the judge knows.
+    label = int(other.classes.flatten()[0])
+    unit = (own.classes.flatten() == label).nonzero().item()
+    y = torch.arange(10).repeat_interleave(2)
+    always = torch.nn.functional.one_hot(torch.full((20,), unit), 10).float()
+    table = effects.judged(lambda x: always, own, Batch(torch.zeros(20, 1, 8, 8), y, y // 2), other)
+    assert table[:, label].tolist() == [100.0] * 10
+    assert table.sum() == 1000
+    # And one who tells the classes apart finds each where it was asked for.
+    asked = other.classes.flatten()[y]
+    units = torch.stack([(own.classes.flatten() == one).nonzero()[0, 0] for one in asked])
+    told = torch.nn.functional.one_hot(units, 10).float()
+    table = effects.judged(lambda x: told, own, Batch(torch.zeros(20, 1, 8, 8), y, y // 2), other)
+    assert torch.equal(table, 100 * torch.eye(10, dtype=torch.float64))
