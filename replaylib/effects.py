@@ -11,10 +11,10 @@ from replaylib import bench, runs
 from replaylib.brain import Brain, BrainNet
 from replaylib.data import Split
 from replaylib.errors import InputError, unknown
-from replaylib.experiments import Experiment
+from replaylib.experiments import Experiment, experiment
 from replaylib.methods import method
 from replaylib.nets import Classifier
-from replaylib.scenarios import Batch, Stream
+from replaylib.scenarios import SCENARIOS, Batch, Stream
 
 
 def dreams(net: BrainNet, stream: Stream, each: int, generator: torch.Generator) -> Batch:
@@ -56,16 +56,19 @@ def of_switch(frame: pd.DataFrame, switch: str) -> pd.DataFrame:
     Runs with one seed share the order of classes and the first weights, so that their difference is less a matter of
     chance than the two accuracies.
 
+    Returns a row for each pair that has seeds in common, the fewest switches first: ``without`` and ``with``, the
+    methods' names; ``acc_without`` and ``acc_with``, mean final accuracy (%) over those seeds; ``gain`` and ``sem``,
+    mean and standard error of the difference (percentage points); ``gains``, the difference for each seed; ``seeds``,
+    how many.
+
     Parameters
     ----------
     frame : as `replaylib.runs.frame` or `replaylib.runs.load` gives, runs of one protocol and scenario.
     switch : a field of `replaylib.brain.Brain`, e.g. ``"feedback"``.
 
-    Returns a row for each pair that has seeds in common, the fewest switches first: ``without`` and ``with``, the
-    methods' names; ``acc_without`` and ``acc_with``, mean final accuracy (%) over those seeds; ``gain`` and ``sem``,
-    mean and standard error of the difference (percentage points); ``gains``, the difference for each seed; ``seeds``,
-    how many. Raises `InputError` for an unknown switch, runs of several protocols or scenarios, and a seed that stands
-    twice.
+    Raises
+    ------
+    InputError : an unknown switch, runs of several protocols or scenarios, or a seed that stands twice.
     """
     known = [field.name for field in fields(Brain)]
     if switch not in known:
@@ -101,32 +104,52 @@ def _differ_in(a: Brain, b: Brain) -> set[str]:
     return {field.name for field in fields(Brain) if getattr(a, field.name) != getattr(b, field.name)}
 
 
+def stored(protocol_name: str, switch: str) -> pd.DataFrame:
+    """`of_switch` for the runs that the book shows, one scenario after the other, which the column ``scenario`` names.
+
+    Only runs at the protocol's and the method's own values count: of what differs in more, no seed is compared.
+    """
+    frame = runs.published()
+    frame = frame[frame["protocol"] == protocol_name]
+    own = [
+        run["id"] == experiment(protocol_name, run["scenario"], run["method"], run["seed"]).id
+        for _, run in frame.iterrows()
+    ]
+    frame = frame.loc[own]
+    found = [
+        of_switch(frame[frame["scenario"] == scenario], switch).assign(scenario=scenario) for scenario in SCENARIOS
+    ]
+    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
+
+
 def in_words(table: pd.DataFrame) -> str:
-    """The rows of `of_switch` as a table in Markdown; an empty string if there are none."""
+    """The rows of `of_switch` or `stored` as a table in Markdown; an empty string if there are none."""
     if table.empty:
         return ""
+    several = "scenario" in table
     lines = [
-        "| without | with | without (%) | with (%) | gain in points, mean ± SEM | seeds |",
-        "|---|---|---|---|---|---|",
+        f"|{' scenario |' if several else ''} without | with | without (%) | with (%) | gain (points) | seeds |",
+        f"|{'---|' if several else ''}---|---|---|---|---|---|",
     ]
     for _, row in table.iterrows():
         gain = f"{row['gain']:+.1f} ± {row['sem']:.1f}" if row["seeds"] > 1 else f"{row['gain']:+.1f}"
+        first = f" {row['scenario']} |" if several else ""
         accuracies = f"{row['acc_without']:.1f} | {row['acc_with']:.1f}"
-        lines.append(f"| {row['without']} | {row['with']} | {accuracies} | {gain} | {row['seeds']} |")
+        lines.append(f"|{first} {row['without']} | {row['with']} | {accuracies} | {gain} | {row['seeds']} |")
     return "\n".join(lines)
 
 
 def costs(descriptions: Sequence[Experiment], data: Split, *, steps: int = 10, repeats: int = 3) -> pd.DataFrame:
     """What methods cost, a row each: parameters, bytes and time, the last as a ratio to the first method's.
 
+    The columns are ``parameters`` (numbers that are learned), ``bytes`` (of all that a trained network consists of, its
+    gates included) and ``time`` (of a step, relative); the index is the method.
+
     Parameters
     ----------
     descriptions : the methods to compare, the one to compare with first.
     data : the protocol's, or `replaylib.bench.stand_in` for it.
     steps, repeats : see `replaylib.bench.relative_times`.
-
-    Returns the columns ``parameters`` (numbers that are learned), ``bytes`` (of all that a trained network consists of,
-    its gates included) and ``time`` (of a step, relative), indexed by method.
     """
     nets = [runs.network(description, data) for description in descriptions]
     return pd.DataFrame(

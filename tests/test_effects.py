@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from replaylib import effects
+from replaylib import effects, runs
 from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
@@ -124,3 +124,13 @@ def test_a_judge_and_a_dreamer_with_other_orders_of_classes_speak_of_the_same_la
     told = torch.nn.functional.one_hot(units, 10).float()
     table = effects.judged(lambda x: told, own, Batch(torch.zeros(20, 1, 8, 8), y, y // 2), other)
     assert torch.equal(table, 100 * torch.eye(10, dtype=torch.float64))
+
+
+def test_of_stored_runs_those_at_the_methods_own_values_are_compared():
+    table = effects.stored("split-mnist", "feedback")
+    published = runs.published().query("protocol == 'split-mnist' and scenario == 'class' and method == 'rtf'")
+    row = table.query("scenario == 'class' and without == 'gr-distill'").iloc[0]
+    assert row["with"] == "rtf"
+    assert row["acc_with"] == pytest.approx(published.query("seed < @row.seeds")["acc"].mean())
+    assert f"| class | gr-distill | rtf | {row['acc_without']:.1f} |" in effects.in_words(table)
+    assert effects.stored("split-digits", "feedback").empty
