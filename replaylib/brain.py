@@ -76,19 +76,27 @@ class Brain:
 
 # 1. Replay-through-feedback -------------------------------------------------------------------------------------------
 #
-# loss = reconstruction + variational + classification, all through one encoder: the classifier's hidden layers are the
-# generator's as well, and the decoder is its feedback pathway. Without it the generator has an encoder of its own, and
-# the same sum of losses trains two networks side by side: they share no parameter, and Adam scales each by itself.
+# loss = reconstruction + variational + classification, all through one encoder: the
+# classifier's hidden layers are the generator's as well, and the decoder is its
+# feedback pathway. Without it the generator has an encoder of its own, and the same sum
+# of losses trains two networks side by side: they share no parameter, and Adam scales
+# each by itself.
 
 
 class Recognition(nn.Module):
     """How an input is taken in by the generator: x -> h -> mu and logvar of q(z|x).
 
-    With ``feedback`` h is the classifier's last hidden layer, before its read-out; without, that of an encoder of the
-    same size and its own.
+    With ``feedback`` h is the classifier's last hidden layer, before its read-out;
+    without, that of an encoder of the same size and its own.
     """
 
-    def __init__(self, classifier: Classifier, feedback: bool, latent: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        feedback: bool,
+        latent: int,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         widths = (classifier.hidden.inputs, *classifier.hidden.units)
         self.encoder = None if feedback else Hidden(widths, generator)
@@ -96,21 +104,31 @@ class Recognition(nn.Module):
         self.front = None if feedback else copy.deepcopy(classifier.front)
         self.posterior = Posterior(widths[-1], latent, generator)
 
-    def forward(self, x: Tensor, h: Tensor, current: int | None = None) -> tuple[Tensor, Tensor]:
-        """mu and logvar, (n, latent), for inputs (n, \\*shape) and the classifier's activity h (n, hidden) for them."""
+    def forward(
+        self, x: Tensor, h: Tensor, current: int | None = None
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """mu and logvar, both (n, latent).
+
+        For inputs (n, \\*shape) and the classifier's activity h (n, hidden) for them.
+        """
         if self.encoder is not None:
-            h = self.encoder(x.flatten(1) if self.front is None else apart(self.front, x, current))
+            seen = x.flatten(1) if self.front is None else apart(self.front, x, current)
+            h = self.encoder(seen)
         mu, logvar = self.posterior(h)
         return mu, logvar
 
 
 # 2. Conditional replay ------------------------------------------------------------------------------------------------
 #
-# p(z|y) = N(m_y, diag exp(s_y)) in the place of N(0, I): a mode for each class, from which its samples are imagined.
+# p(z|y) = N(m_y, diag exp(s_y)) in the place of N(0, I): a mode for each class, from
+# which its samples are imagined.
 
 
 class ClassModes(nn.Module):
-    """The prior with one mode for each class; means m and log-variances s (C, latent) are learned, from N(0, 1)."""
+    """The prior with one mode for each class.
+
+    Means m and log-variances s, both (C, latent), are learned, and start from N(0, 1).
+    """
 
     def __init__(self, classes: int, latent: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -122,53 +140,65 @@ class ClassModes(nn.Module):
         return reparameterise(self.mean[y], self.logvar[y], noise)
 
     def log_prob(self, z: Tensor, pi: Tensor) -> Tensor:
-        """logsumexp_c (log pi_c + log p(z|c)), (n,): log p(z|y) itself where pi is one-hot.
+        """logsumexp_c (log pi_c + log p(z|c)), (n,); log p(z|y) where pi is one-hot.
 
-        The square in log p(z|c) is multiplied out, so that all classes take two matrix products, and no
-        (n, C, latent) tensor is made.
+        The square in log p(z|c) is multiplied out, so that all classes take two matrix
+        products, and no (n, C, latent) tensor is made.
         """
         mean, logvar = self.mean.to(z.dtype), self.logvar.to(z.dtype)
         precision = (-logvar).exp()
-        # The terms cancel, which the few digits of a bfloat16 product would not survive.
+        # The terms cancel, which the few digits of bfloat16 would not survive.
         with torch.autocast(z.device.type, enabled=False):
-            square = z**2 @ precision.T - 2 * z @ (mean * precision).T + (mean**2 * precision).sum(1)
+            square = z**2 @ precision.T - 2 * z @ (mean * precision).T
+            square = square + (mean**2 * precision).sum(1)
         log_p = -0.5 * (square + logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
         return (pi.log() + log_p).logsumexp(1)
 
     def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:
-        """log q(z|x) - log p(z), (n,), at the one z that was drawn: a mixture has no closed form."""
+        """log q(z|x) - log p(z), (n,), at the one z that was drawn.
+
+        For a mixture there is no closed form.
+        """
         return log_normal(z, mu, logvar) - self.log_prob(z, pi)
 
 
 # 3. Gating by internal context ----------------------------------------------------------------------------------------
 #
-# relu(g_y * (W a + b)) in every decoder layer but the last, see `replaylib.nets.Hidden`: g_y is a fixed random binary
-# vector for each class y. While imagining, and for current samples, it is that of the class; for replayed samples with
-# soft targets it is their mixture, pi @ g.
+# relu(g_y * (W a + b)) in every decoder layer but the last, `replaylib.nets.Hidden`:
+# g_y is a fixed random binary vector for each class y. While imagining, and for current
+# samples, it is that of the class; for replayed samples with soft targets it is their
+# mixture, pi @ g.
 
 
 class ContextGates(Gates):
-    """The gates of a decoder, for each class; where ``tasks`` is given, for each of so many tasks instead.
+    """The gates of a decoder, for each class; for each of ``tasks`` tasks where given.
 
-    Domain-incremental, a class is in every task, and the internal context is the task: that of a replayed sample is the
-    one that it was imagined for.
+    Domain-incremental, a class is in every task, and the internal context is the task:
+    that of a replayed sample is the one that it was imagined for.
     """
 
     def __init__(
-        self, classes: int, tasks: int | None, units: Sequence[int], off: float, generator: torch.Generator
+        self,
+        classes: int,
+        tasks: int | None,
+        units: Sequence[int],
+        off: float,
+        generator: torch.Generator,
     ) -> None:
         super().__init__(classes if tasks is None else tasks, units, off, generator)
         self.tasks = tasks
 
     def of(self, pi: Tensor, task: Tensor | None) -> Tensor:
-        """The gates of each sample, (n, sum(units)), from pi (n, C) or, by task, from ``task`` (n,) int64.
+        """The gates of each sample, (n, sum(units)).
 
-        Raises `InputError` if the task decides and is None.
+        From pi (n, C) or, by task, from ``task`` (n,) int64. Raises `InputError` if the
+        task decides and is None.
         """
         if self.tasks is None:
             return self(pi)
         if task is None:
-            raise InputError("this network's internal context is the task: say of which task each sample is")
+            problem = "this network's internal context is the task"
+            raise InputError(f"{problem}: say of which task each sample is")
         return self(F.one_hot(task, self.tasks).to(pi.dtype))
 
 
@@ -284,14 +314,17 @@ class BrainNet(Network):
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
 
-        The variational loss is divided by the pixels of an image, as the reconstruction loss is by the units of x.
+        The variational loss is divided by the pixels of an image, as the reconstruction
+        loss is by the units of x.
         """
         pi = self.known_classes(batch.y, batch.soft)
-        with batch_statistics(self.classifier.front, self.recognition.front, self.decoder.mirror):
+        fronts = self.classifier.front, self.recognition.front, self.decoder.mirror
+        with batch_statistics(*fronts):
             logits, mu, logvar = self.recognise(batch.x, batch.current)
             z = reparameterise(mu, logvar, noise)
             output = self.decode(z, pi, batch.task, batch.current)
-        reconstruction = reconstruction_loss(output, batch.x.flatten(1), self.likelihood)
+        target = batch.x.flatten(1)
+        reconstruction = reconstruction_loss(output, target, self.likelihood)
         variational = self.prior.divergence(mu, logvar, z, pi) / self.pixels
         return target_loss(logits, batch, active) + reconstruction + variational
 
