@@ -139,7 +139,7 @@ def in_words(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def costs(descriptions: Sequence[Experiment], data: Split, *, steps: int = 10, repeats: int = 3) -> pd.DataFrame:
+def costs(descriptions: Sequence[Experiment], data: Split, *, steps: int = 6, repeats: int = 5) -> pd.DataFrame:
     """What methods cost, a row each: parameters, bytes and time, the last as a ratio to the first method's.
 
     The columns are ``parameters`` (numbers that are learned), ``bytes`` (of all that a trained network consists of, its
