@@ -180,8 +180,9 @@ class Teacher:
     def label(self, x: Tensor, task: Tensor, copy: Network | None = None) -> Batch:
         """x (n, \\*shape) as samples of tasks ``task`` (n,), with the copy's answers for targets.
 
-        Task-incremental, a sample is labelled as one of its task's classes, whatever it looks like. ``copy`` is whom to
-        ask in the copy's place: `replaylib.fast` asks those of many seeds at once.
+        Task-incremental, a sample is labelled as one of its task's classes, whatever it
+        looks like. ``copy`` is whom to ask in the copy's place: `replaylib.fast` asks those
+        of many seeds at once.
         """
         active = self.stream.active(task, self.seen)
         logits = (copy or self.copy)(x, task).masked_fill(~active, -torch.inf)

@@ -18,7 +18,10 @@ Likelihood = Literal["bernoulli", "gaussian"]
 
 
 def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
-    """z = mu + sigma * noise, which is distributed as q(z|x) and differentiable in mu and logvar; all (n, latent)."""
+    """z = mu + sigma * noise: distributed as q(z|x), differentiable in mu and logvar.
+
+    All are (n, latent).
+    """
     return mu + (logvar / 2).exp() * noise
 
 
@@ -28,7 +31,10 @@ def log_normal(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 
 
 def kl_to_standard_normal(mu: Tensor, logvar: Tensor) -> Tensor:
-    """KL(N(mu, diag exp(logvar)) || N(0, I)), (n,), in closed form (Kingma & Welling 2014, Appendix B)."""
+    """KL(N(mu, diag exp(logvar)) || N(0, I)), (n,), in closed form.
+
+    (Kingma & Welling 2014, Appendix B.)
+    """
     return 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(-1)
 
 
@@ -152,16 +158,18 @@ class VAE(nn.Module):
         self.decoder = Decoder(latent, hidden, inputs, generator)
 
     def loss(self, x: Tensor, noise: Tensor) -> Tensor:
-        """The negative evidence lower bound (ELBO) in nats, divided by the number of pixels: (n,).
+        """Minus the evidence lower bound (ELBO) in nats, divided by the pixels: (n,).
 
-        (Where x are features, the two terms are divided by the number of features and by that of pixels.)
+        (Where x are features, the two terms are divided by the number of features
+        and by that of pixels.)
 
         ``x`` (n, \\*shape), ``noise`` (n, latent) standard normal.
         """
         x = x.flatten(1)
         mu, logvar = self.posterior(self.encoder(x))
         output = self.decoder(reparameterise(mu, logvar, noise))
-        return reconstruction_loss(output, x, self.likelihood) + kl_to_standard_normal(mu, logvar) / self.pixels
+        reconstruction = reconstruction_loss(output, x, self.likelihood)
+        return reconstruction + kl_to_standard_normal(mu, logvar) / self.pixels
 
     def reconstruct(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
         """x decoded from a z that was drawn from q(z|x): (n, inputs); ``y`` makes no difference."""
