@@ -10,9 +10,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))  # course.py, which the book's own extension uses too
+
+import course  # noqa: E402
+from execute import execute  # noqa: E402
+
 BUILD = ROOT / "_build"
 SITE = BUILD / "html"
 LINES_OF_REPORT = 20
+#: Seconds of computing that a chapter should stay below in the quick profile.
+LONG = 60
 
 
 def content(*folders_and_files: Path) -> str:
@@ -48,6 +55,24 @@ def failure(report: Path) -> str:
     return "\n".join(lines)
 
 
+def execute_pages(profile: str) -> list[str]:
+    """Execute what is not in the cache, and return a warning for each page that took long."""
+    settings = course.settings(ROOT)
+    options = settings["execute"]["timeout"] if profile == "quick" else None, 1 if profile == "paper" else None
+    warnings = []
+    paths = [ROOT / f"{page}.md" for page in course.listed(ROOT)]
+    extensions = settings["parse"]["myst_enable_extensions"]
+    for path, seconds, now in execute(paths, BUILD / ".jupyter_cache", extensions, *options):
+        page = path.relative_to(ROOT).with_suffix("").as_posix()
+        if now:
+            print(f"executed {page} in {seconds:.0f} s", flush=True)
+        if profile == "quick" and seconds > LONG:
+            warnings.append(
+                f"warning: {page} took {seconds:.0f} s here; the quick profile should take at most {LONG} s a chapter"
+            )
+    return sorted(warnings)
+
+
 def main() -> None:
     profile = os.environ.setdefault("REPLAYLIB_PROFILE", "quick")
     if profile not in ("quick", "paper"):
@@ -61,10 +86,12 @@ def main() -> None:
     looks = content(ROOT / "book" / "_ext", ROOT / "book" / "_static", ROOT / "_config.yml", ROOT / "_toc.yml")
     forget_if_changed("looks", looks, BUILD / ".doctrees", SITE)
 
+    warnings = execute_pages(profile)
     shutil.rmtree(SITE / "reports", ignore_errors=True)
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [jupyter_book, "build", ROOT, "--warningiserror", "--keep-going"]
     built = subprocess.run([str(part) for part in command], cwd=ROOT)
+    print("\n".join(warnings), file=sys.stderr, end="\n" * bool(warnings))
     if built.returncode == 0:
         print(f"The book is built: {SITE / 'index.html'}\nTo read it in a browser: make serve")
         return

@@ -17,6 +17,12 @@ def settings(root: Path = ROOT) -> dict[str, Any]:
     return config
 
 
+def listed(root: Path = ROOT) -> list[str]:
+    """The pages in the book's `_toc.yml`, in reading order."""
+    contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    return [contents["root"], *(page["file"] for part in contents["parts"] for page in part["chapters"])]
+
+
 def site(repository: str) -> str:
     """The address GitHub Pages gives to a repository's site, with a slash at its end."""
     owner, name = urlsplit(repository).path.strip("/").removesuffix(".git").split("/")

@@ -70,7 +70,7 @@ class SelfCheck(SphinxDirective):
         try:
             answers = self_check.read(question, list(self.content))
         except self_check.SelfCheckError as error:
-            place = (self.env.docname, self.lineno + self.content_offset + error.line)
+            place = (self.env.docname, self.lineno + self.content_offset + error.line + 1)
             logger.warning("%s", error, location=place)
             return []
         asked = nodes.paragraph("", "", *self.inline(question, 0), classes=["question"])
@@ -93,7 +93,7 @@ class SelfCheck(SphinxDirective):
         """Markdown that begins on a line of the directive's body, read."""
         holder = nodes.Element()
         lines = StringList(text.splitlines(), self.env.docname)
-        self.state.nested_parse(lines, self.content_offset + line - 1, holder)  # self.lineno is the line after
+        self.state.nested_parse(lines, self.content_offset + line, holder)
         return holder.children
 
     def inline(self, text: str, line: int) -> list[nodes.Node]:
