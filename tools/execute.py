@@ -5,8 +5,10 @@ and says, as it does for a page that it executes itself, which cell failed and w
 """
 
 import os
+import resource
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -29,16 +31,35 @@ def notebook(path: Path, extensions: Iterable[str]) -> nbformat.NotebookNode | N
     return read if any(cell.cell_type == "code" for cell in read.cells) else None
 
 
-def run(path: Path, page: nbformat.NotebookNode, timeout: int | None) -> tuple[nbformat.NotebookNode, float, bool]:
-    """The executed notebook, how long that took in seconds, and whether it succeeded."""
+@dataclass(frozen=True)
+class Executed:
+    """What executing a page took, now or when it came into the cache."""
+
+    path: Path
+    seconds: float
+    #: Of a processor, which does not depend on what else the machine did.
+    computing: float
+    now: bool
+
+
+def children_seconds() -> float:
+    """Processor time of all ended processes that this one had started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(path: Path, page: nbformat.NotebookNode, timeout: int | None) -> tuple[nbformat.NotebookNode, dict[str, float]]:
+    """The executed notebook, and what that took; nothing of the latter if it failed."""
+    before = children_seconds()
     done = single_nb_execution(page, cwd=str(path.parent), timeout=timeout, allow_errors=False)
-    return done.nb, done.time, done.err is None
+    took = {"execution_seconds": done.time, "computing_seconds": children_seconds() - before}
+    return done.nb, {} if done.err else took
 
 
 def execute(
     paths: Iterable[Path], folder: Path, extensions: Iterable[str], timeout: int | None, processes: int | None = None
-) -> Iterator[tuple[Path, float, bool]]:
-    """Execute the pages that are not in the cache, and yield what happened to each as it ends.
+) -> Iterator[Executed]:
+    """Execute the pages that are not in the cache, and yield each when it ends; one that failed is left out.
 
     Parameters
     ----------
@@ -46,11 +67,6 @@ def execute(
     extensions : of Markdown, as in `_config.yml`, so that pages are cut into cells as Sphinx cuts them.
     timeout : seconds that one cell may take; None for no limit. A page may set its own as `mystnb: execution_timeout`.
     processes : pages at once; None for one a processor, up to `MOST_PROCESSES`.
-
-    Yields
-    ------
-    The page, how long it took in seconds (if it came from the cache: when it was executed), and whether it was executed
-    now; nothing for a page that failed.
     """
     cache = get_cache(str(folder))
     extensions = tuple(extensions)
@@ -60,9 +76,12 @@ def execute(
         if page is None:
             continue
         try:
-            yield path, cache.match_cache_notebook(page).data["execution_seconds"], False
+            took = cache.match_cache_notebook(page).data
         except KeyError:
             todo.append((path, page, page.metadata.get("mystnb", {}).get("execution_timeout", timeout)))
+        else:
+            seconds = took["execution_seconds"]
+            yield Executed(path, seconds, took.get("computing_seconds", seconds), now=False)
     workers = min(processes or min(os.cpu_count() or 1, MOST_PROCESSES), len(todo))
     if not workers:
         return
@@ -70,9 +89,9 @@ def execute(
         running = {pool.submit(run, *page): page[0] for page in todo}
         for ended in as_completed(running):
             path = running[ended]
-            executed, seconds, succeeded = ended.result()
-            if succeeded:
+            executed, took = ended.result()
+            if took:
                 # The database is written by this process alone.
-                bundle = CacheBundleIn(executed, str(path), data={"execution_seconds": seconds})
+                bundle = CacheBundleIn(executed, str(path), data=took)
                 cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-                yield path, seconds, True
+                yield Executed(path, took["execution_seconds"], took["computing_seconds"], now=True)
