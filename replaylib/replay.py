@@ -178,7 +178,7 @@ class Teacher:
 
     @torch.no_grad()
     def label(self, x: Tensor, task: Tensor, copy: Network | None = None) -> Batch:
-        """x (n, \\*shape) as samples of tasks ``task`` (n,), with the copy's answers for targets.
+        """x (n, \\*shape) as samples of tasks ``task`` (n,), labelled by the copy.
 
         Task-incremental, a sample is labelled as one of its task's classes, whatever it
         looks like. ``copy`` is whom to ask in the copy's place: `replaylib.fast` asks those
