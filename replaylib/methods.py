@@ -301,7 +301,7 @@ SETTINGS = (
     Setting("si", "strength", "split-cifar100", "*", 1.0, f"{BI_R}, class-incremental"),
     Setting("si", "strength", "*", "*", 0.1, "not published; Split MNIST's, class-incremental"),
     Setting("bi-r-si", "strength", "permuted-mnist", "domain", 1.0, BI_R),
-    Setting("bi-r-si", "strength", "split-cifar100", "*", 1e8, BI_R),
+    Setting("bi-r-si", "strength", "split-cifar100", "*", 1e8, f"{BI_R}; too strong for few, large steps"),
     Setting("bi-r-si", "strength", "*", "*", 1.0, "not published; Permuted MNIST's"),
     Setting("xdg", "gate_prop", "split-mnist", "task", 0.9, BI_R),
     Setting("xdg", "gate_prop", "split-cifar100", "task", 0.7, BI_R),

@@ -119,3 +119,22 @@ def test_what_cannot_be_reproduced_is_refused_in_one_line(arguments, says, capsy
 
 def test_times_are_said_as_one_reads_them():
     assert [in_time(s) for s in (3.2, 99, 100, 5999, 12600)] == ["3 s", "99 s", "2 min", "100 min", "3.5 h"]
+
+
+def test_the_stored_dial_is_whole_and_shows_what_it_is_for():
+    frame = runs.published("dial")
+    assert sorted(frame["id"]) == sorted(e.id for e in figure("dial").experiments(seeds=3))
+    assert not frame["commit"].str.endswith("+").any()
+    frame["front_end"] = frame["front_end"].fillna("pixels")
+    acc = frame.groupby(["front_end", "method", "clutter"])["acc"].mean()
+
+    def kept(name: str, front_end: str, clutter: float) -> float:
+        """The part of the gap from none to joint that a method keeps."""
+        low, high = (acc[front_end, bound, clutter] for bound in ("none", "joint"))
+        return (acc[front_end, name, clutter] - low) / (high - low)
+
+    assert kept("gr", "pixels", 0) >= 0.75
+    assert kept("gr", "pixels", 1) < 0.35
+    replayed = [kept("gr", "pixels", level) for level in (0, 0.25, 0.5, 0.75, 1)]
+    assert replayed == sorted(replayed, reverse=True)
+    assert min(kept("bi-r", "frozen", level) for level in (0, 0.25, 0.5, 0.75, 1)) >= 0.5
