@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 import torch
@@ -177,4 +178,5 @@ def test_the_command_writes_one_file_and_says_what_is_in_it(capsys, tmp_path, mo
     assert main(["pretrain", "digts"]) == 2
     assert "Did you mean digits" in capsys.readouterr().err
     assert main(["list"]) == 0
-    assert "digits  1 epochs on digits (10 classes, 1,437 images), test accuracy" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert re.search(r"^  digits +1 epochs on digits \(10 classes, 1,437 images\), test accuracy", listed, re.M)
