@@ -15,6 +15,7 @@ from otter.test_files import ExceptionTestFile, TestCaseResult
 
 from grading.limits import Limits
 from grading.nursery import Nursery
+from grading.points import grouped
 from grading.remote import Names, Session
 from grading.wire import BrokenBorder
 
@@ -45,9 +46,7 @@ class Assignment:
 
     def total(self, scores: dict[str, float]) -> float:
         """The score of a submission."""
-        group = {question: question.rpartition("_")[0] for question in scores}
-        best = max((sum(s for q, s in scores.items() if group[q] == name) for name in self.one_of), default=0.0)
-        return sum(s for q, s in scores.items() if group[q] not in self.one_of) + best
+        return grouped(scores, self.one_of)
 
 
 @dataclass

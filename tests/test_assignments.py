@@ -1,7 +1,6 @@
 """The graded assignments: what is made from a master, and what its checks say of right and wrong answers."""
 
 import importlib
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from book_index import index
 
 from grading.judge import NOT_GRADED, Assignment
+from grading.points import grouped
 from replaylib.checks import read
 
 ROOT = course.ROOT
@@ -183,7 +183,6 @@ def test_every_question_has_two_other_right_answers_and_three_wrong_ones(name: s
 
 def test_of_groups_the_best_counts() -> None:
     points = {"q1": 2.0, "a_1": 3.0, "a_2": 4.0, "b_1": 5.0}
-    assert assignments.grouped(points, ["a", "b"]) == 9
+    assert grouped(points, ["a", "b"]) == 9
     about = Assignment("x", points, ("a", "b"), 9, 0, Path())
     assert about.total({"q1": 1, "a_1": 0, "a_2": 4, "b_1": 5}) == 6
-    assert json.dumps(about.points)

@@ -31,13 +31,31 @@ QUICK = Limits(cell=6, call=4, total=60, memory=512)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The instructor's files of the first assignment."""
-    root = tmp_path_factory.mktemp("built")
-    for path, text in assignments.make(ROOT / assignments.FOLDER / f"{NAME}.md", ROOT, index(ROOT)).items():
+    return built(NAME, tmp_path_factory.mktemp("built"))
+
+
+def built(name: str, root: Path) -> Path:
+    """The instructor's files of an assignment, in a folder."""
+    for path, text in assignments.make(ROOT / assignments.FOLDER / f"{name}.md", ROOT, index(ROOT)).items():
         target = root / path.name if path.suffix != ".py" else root / path.parent.name / path.name
         if path.is_relative_to(ROOT / assignments.BUILT):
             target.parent.mkdir(exist_ok=True)
             target.write_text(text, encoding="utf-8")
     return root
+
+
+@pytest.mark.parametrize("master", assignments.masters(), ids=lambda master: master.stem)
+def test_solutions_get_all_points_and_the_untouched_notebook_none(
+    master: Path, nursery: Nursery, tmp_path: Path
+) -> None:
+    folder = built(master.stem, tmp_path)
+    assignment = Assignment.read(folder)
+    full = grade(folder / f"{master.stem}.ipynb", assignment, nursery, QUICK)
+    assert (full.scores, full.hints, full.notes) == (assignment.points, {}, [])
+    assert assignment.total(full.scores) == assignment.possible
+    untouched = grade(master.with_suffix(".ipynb"), assignment, nursery, QUICK)
+    assert set(untouched.scores.values()) == {0}
+    assert untouched.notes == []
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,8 @@ from book_index import BookIndex, index  # noqa: E402
 from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
 from notebooks import INSTALL, Notebook, converter, sections  # noqa: E402
 
+from grading.points import grouped  # noqa: E402
+
 FOLDER = Path("chapters/assignments")
 BUILT = Path("_build/assignments")
 TAGS = ("solution", "check", "hidden-check")
@@ -49,7 +51,7 @@ WELCOME = """\
 Fill in the cells that hold `...`, and keep the names of functions as they are. Below each question a cell checks your
 answer at once, and gives a hint if it is not right yet. A check tries *what your code does*, not how it is written; any
 correct solution passes. Cells that begin with `# Experiment` are for you to learn from: they are not run when your work
-is graded, so define nothing there that an answer needs. About {minutes} minutes, {points} points."""
+is graded, so define nothing there that an answer needs. {time}; there are {points} points."""
 
 
 def masters(root: Path = ROOT) -> list[Path]:
@@ -91,7 +93,7 @@ class Master:
         source = self.path.read_text(encoding="utf-8")
         title = next(line for line in source.splitlines() if line.startswith("# "))
         self.points = {b.argument: float(b.options["points"]) for b in blocks if b.name == "question"}
-        about = {"minutes": self.settings["minutes"], "points": f"{self.possible + self.settings.get('manual', 0):g}"}
+        about = {"time": self.settings["time"], "points": f"{self.possible + self.settings.get('manual', 0):g}"}
         self.notebook.add_markdown([f"# Assignment {self.name[0]}. {title[2:]}", WELCOME.format(**about)])
         self.notebook.add("code", INSTALL.format(archive=archive))
         self.notebook.add("code", START.format(name=self.name))
@@ -150,13 +152,6 @@ class Master:
         self.raw("# END QUESTION")
         self.question = ""
         self.tests = []
-
-
-def grouped(points: dict[str, float], one_of: list[str]) -> float:
-    """The sum of a score for each question, where of the groups in ``one_of`` (name_1, name_2, ...) the best counts."""
-    group = {question: question.rpartition("_")[0] for question in points}
-    best = max((sum(p for q, p in points.items() if group[q] == name) for name in one_of), default=0.0)
-    return sum(p for q, p in points.items() if group[q] not in one_of) + best
 
 
 def assign(master: Master, folder: Path) -> None:

@@ -1,0 +1,30 @@
+from otter.test_files import test_case
+
+OK_FORMAT = False
+
+name = "internal_1"
+points = 4.0
+all_or_nothing = True
+
+@test_case(points=None, hidden=False)
+def check_three_images(features):
+    import torch
+    from replaylib.checks import expect
+    linear = torch.nn.Linear(4, 4, bias=False)
+    linear.weight.data = torch.tensor([[1.0, 2, 3, 4], [0, 1, 0, 1], [1, 1, 1, 1], [4, 3, 2, 1]])
+    dropout, square = (torch.nn.Dropout(0.5), torch.nn.Unflatten(1, (2, 2)))
+    front = torch.nn.Sequential(torch.nn.Flatten(), linear, dropout, square)
+    images = torch.tensor([[0, 255, 0, 0], [255, 255, 255, 255], [255, 0, 0, 0]], dtype=torch.uint8).view(3, 1, 2, 2)
+    found = features(front, images, 2)
+    assert found is not None and found is not ..., 'it gave back nothing yet: return the features'
+    assert not found.requires_grad, 'the front end is frozen: compute its features without a gradient'
+    right = torch.tensor([[2.0, 1, 1, 3], [10, 2, 4, 10], [1, 0, 1, 4]])
+    assert tuple(found.shape) != (2, 4), 'only the first chunk was seen: put all chunks together'
+    assert tuple(found.shape) == (3, 4), f'one flat row for each image, (3, 4): found {tuple(found.shape)}'
+    scaled = found / 255
+    for seen in (found, scaled):
+        dropped = (seen == 0) | torch.isclose(seen, 2 * right, atol=0.001)
+        assert not (dropped.all() and (not torch.allclose(seen, right))), 'the front end is in training mode: its dropout is active. Call eval()'
+    slips = {'the front end takes intensities in [0, 1]: divide by 255': 255 * right}
+    expect(found, right, slips)
+
