@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,10 +13,14 @@ import course
 import nbformat
 import pytest
 from book_index import index
+from nbclient import NotebookClient
 
 from grading.judge import NOT_GRADED, Assignment
 from grading.points import grouped
 from replaylib.checks import read
+from tests.test_notebooks import COLAB, colab, wheel
+
+__all__ = ["colab", "wheel"]  # fixtures
 
 ROOT = course.ROOT
 MASTERS = assignments.masters(ROOT)
@@ -126,6 +131,33 @@ def test_students_notebook_is_valid_and_begins_and_ends_as_it_should(name: str, 
 @pytest.mark.parametrize("master", MASTERS, ids=NAMES)
 def test_masters_are_not_part_of_the_book(master: Path) -> None:
     assert "chapters/assignments" in course.settings()["exclude_patterns"]
+
+
+def test_link_to_colab_names_owner_branch_and_path() -> None:
+    found = course.colab("https://github.com/Some/fork.git", "main", "chapters/assignments/1_forgetting.ipynb")
+    start = "https://colab.research.google.com/github/Some/fork/blob/main/"
+    assert found == f"{start}chapters/assignments/1_forgetting.ipynb"
+
+
+@pytest.mark.parametrize("solved", [False, True])
+def test_notebook_checks_and_exports_where_only_colabs_packages_are(
+    solved: bool, made: Path, colab: Path, wheel: Path
+) -> None:
+    """As in Colab: the library from its wheel, no otter-grader; experiments left out."""
+    name = "1_forgetting"
+    source = made / (assignments.BUILT / name if solved else assignments.FOLDER) / f"{name}.ipynb"
+    settings = course.settings()["repository"]
+    text = source.read_text(encoding="utf-8").replace(course.archive(settings["url"], settings["branch"]), str(wheel))
+    notebook = nbformat.reads(text, as_version=4)
+    notebook.cells = [c for c in notebook.cells if not c.source.startswith("# Experiment")]
+    nbformat.write(notebook, colab / f"{name}.ipynb")
+    NotebookClient(notebook, kernel_name="colab", timeout=300, resources={"metadata": {"path": str(colab)}}).execute()
+    said = [str(cell.outputs) for cell in notebook.cells if cell.source.startswith("grader.check(")]
+    assert len(said) == 6
+    assert all(("all visible checks passed" if solved else "not yet") in output for output in said)
+    assert len(nbformat.read(colab / f"{name}_submission.ipynb", as_version=4).cells) == len(notebook.cells)
+    without = [str(COLAB), "-c", "import otter"]
+    assert subprocess.run(without, capture_output=True).returncode, "otter-grader is there, so this shows nothing"
 
 
 # What the checks say

@@ -35,6 +35,12 @@ def archive(repository: str, branch: str) -> str:
     return f"{repository.removesuffix('.git').rstrip('/')}/archive/refs/heads/{branch}.zip"
 
 
+def colab(repository: str, branch: str, notebook: str) -> str:
+    """The address that opens a notebook of the repository in Colab; ``notebook`` is its path there."""
+    path = urlsplit(repository).path.strip("/").removesuffix(".git")
+    return f"https://colab.research.google.com/github/{path}/blob/{branch}/{notebook}"
+
+
 def chapter_number(page: str) -> int | None:
     """4 for `chapters/04_exact_replay`; None for a page that is no chapter.
 

@@ -1,4 +1,7 @@
-"""The book's own directives: `{chapter-times}`, and `{self-check}`, whose answers open without JavaScript."""
+"""The book's own directives: `{chapter-times}`, and `{self-check}`, whose answers open without JavaScript.
+
+And its role `{colab}`, a link that opens a notebook of the repository in Colab.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from docutils.statemachine import StringList
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +103,20 @@ class SelfCheck(SphinxDirective):
         return [node for block in self.blocks(text, line) for node in block.children]
 
 
+class ColabRole(SphinxRole):
+    """`{colab}`: words <path/to/notebook.ipynb>, a path from the repository's root."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        words, _, path = self.text.rstrip(">").rpartition(" <")
+        if not Path(self.env.srcdir, path).is_file():
+            logger.warning("there is no notebook %r that {colab} could open", path, location=self.get_location())
+        repository = course.settings(Path(self.env.srcdir))["repository"]
+        address = course.colab(repository["url"], repository["branch"], path)
+        return [nodes.reference("", words, refuri=address)], []
+
+
 def setup(app: Sphinx) -> None:
+    app.add_role("colab", ColabRole())
     app.add_directive("chapter-times", ChapterTimes)
     app.add_directive("self-check", SelfCheck)
     app.add_node(Answer, html=(open_answer, close_answer))
