@@ -188,7 +188,10 @@ def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequen
         raise InputError(f"{found}: give as many of each, one for every seed, and at least one")
     if not parts[0].net.pure:
         kind = type(parts[0].net).__name__
-        raise InputError(f"the loss of a {kind} waits for the labels and cannot be stacked: train seeds one by one")
+        raise InputError(
+            f"this {kind} cannot be stacked, for its loss waits for the labels or writes batch statistics: "
+            "train seeds one by one"
+        )
     kinds = {(s.scenario, s.classes.shape, s.device) for s in streams}
     shapes = {tuple((name, value.shape) for name, value in part.net.state_dict().items()) for part in parts}
     makings = {tuple(type(one) for one in part) for part in parts}
