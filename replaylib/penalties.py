@@ -253,7 +253,10 @@ class SI:
                 before.copy_(p)
 
     def end(self, task: int) -> None:
-        gained = [w / ((p.detach() - start) ** 2 + self.epsilon) for p, w, start, _ in self._parts()]
+        gained = []
+        for p, w, start, _ in self._parts():
+            moved = (p.detach() - start) ** 2
+            gained.append(w / (moved + self.epsilon))
         omega = self.quadratic.importance
         self.quadratic.replace([old + new for old, new in zip(omega, gained, strict=True)])
 
