@@ -112,7 +112,7 @@ def test_runs_that_differ_in_more_than_their_seed_are_refused(digits):
         train_together(*mixed, **SETTINGS)
     with pytest.raises(InputError, match="0 streams, 0 parts, 0 generators: give as many"):
         train_together([], [], [], **SETTINGS)
-    with pytest.raises(InputError, match="GenerativeClassifier cannot be stacked, .* waits for the labels"):
+    with pytest.raises(InputError, match=r"GenerativeClassifier cannot be stacked, .* waits for the labels"):
         train_together(*assembled(digits, "generative-classifier", "class", 2), **SETTINGS)
     described = experiment("split-digits", "class", "none")
     with pytest.raises(InputError, match="differ in more than their seed"):
