@@ -59,7 +59,8 @@ class Hidden(nn.ModuleList):
     def forward(self, a: Tensor, gates: Tensor | None = None) -> Tensor:
         """The last layer's activity, (n, units[-1]).
 
-        ``gates`` (n, sum(units)) multiply what enters the ReLU, bias included; None leaves all units on.
+        ``gates`` (n, sum(units)) multiply what enters the ReLU, bias included; None
+        leaves all units on.
         """
         each = (None,) * len(self) if gates is None else gates.split(self.units, dim=1)
         for layer, gate in zip(self, each, strict=True):
