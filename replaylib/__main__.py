@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
     run.add_argument("--hidden", type=units, metavar="N,N", help="units of the hidden layers")
     run.add_argument("--lr", type=float, metavar="X", help="learning rate of Adam")
-    run.add_argument("--batch", type=int, metavar="N", help="current samples a step; as many are replayed")
+    run.add_argument("--batch", type=int, metavar="N", help="current samples a step")
+    run.add_argument("--replayed", type=int, metavar="N", help="replayed samples a step (default: as many)")
     run.add_argument("--iterations", type=int, metavar="N", help="steps a task")
     run.add_argument("--budget", type=int, metavar="N", help="exact replay: stored samples a class (default: 100)")
     run.add_argument("--policy", help="exact replay: " + " or ".join(Buffer.POLICIES) + " (default: balanced)")
@@ -129,7 +130,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
     given = (
         "dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", "clutter", "encoder", "front_end",
-        *OPTIONS,
+        "replayed", *OPTIONS,
     )  # fmt: skip
     experiments = [
         experiment(
@@ -212,7 +213,7 @@ def summary(records: list[Record]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
         "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
-        "iterations": first.iterations, **first.options, "clutter": first.clutter,
+        "iterations": first.iterations, "replayed": first.replayed, **first.options, "clutter": first.clutter,
         "encoder": first.encoder, "front_end": first.front_end or "pixels",
         "precision": first.precision or "float32",
     }  # fmt: skip

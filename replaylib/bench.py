@@ -251,7 +251,7 @@ def _run(description: Experiment, data: Split, seeds: int, steps: int, watch: An
     described = [replace(description, seed=seed) for seed in range(seeds)]
     streams, parts, generators = (list(one) for one in zip(*(runs.assemble(d, data) for d in described), strict=True))
     settings: dict[str, Any] = {
-        "iterations": steps, "batch": description.batch, "lr": description.lr,
+        "iterations": steps, "batch": description.batch, "lr": description.lr, "replayed": description.replayed,
         "precision": description.precision or "float32", "watch": watch,
     }  # fmt: skip
     if per_sample:

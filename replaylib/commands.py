@@ -12,11 +12,10 @@ import torch
 from tqdm import tqdm
 
 from replaylib import data, encoders, runs
-from replaylib.data import Split
 from replaylib.errors import InputError
-from replaylib.experiments import Experiment
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
-from replaylib.reproduce import FIGURES, check_writable, draw, figure, seconds_of, stored
+from replaylib.reproduce import FIGURES, check_writable, draw, figure
+from replaylib.sweeps import check_workers, loader, seconds_of, stored, sweep
 
 
 def add_pretrain(commands: Any) -> None:
@@ -112,6 +111,10 @@ def add_reproduce(commands: Any) -> None:
     sub.add_argument("--save", type=Path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=Path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
     sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
+    sub.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="runs at once, each in a process and a thread of its own (default: 1, in this process)",
+    )  # fmt: skip
     sub.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
 
 
@@ -122,30 +125,21 @@ def _reproduce(options: argparse.Namespace) -> None:
     experiments = chosen.experiments(options.protocol, options.seeds, options.methods)
     kept = stored([data.shipped("runs"), data.shipped("dial")]) | runs.done(options.save)
     due = [e for e in experiments if e.id not in kept]
+    check_workers(options.workers)
     print(f"{chosen.name}: {len(experiments)} runs, {len(experiments) - len(due)} of them stored, {len(due)} to do")
-    loaded: dict[tuple[str, float | None], Split] = {}
-
-    def data_for(e: Experiment) -> Split:
-        if (key := (e.dataset, e.clutter)) not in loaded:
-            loaded.clear()  # one at a time in memory
-            loaded[key] = runs.data_of(e, device)
-        return loaded[key]
-
+    data_for = loader(device)
     # One run of each kind is timed: seeds, and how much clutter there is, make no difference.
     kind = {e: replace(e, seed=0, clutter=None if e.clutter is None else 0.0) for e in due}
     pace = {of_kind: seconds_of(of_kind, data_for(of_kind), device) for of_kind in dict.fromkeys(kind.values())}
     if due:
         where = runs.device_name(torch.device(device))
-        print(
-            f"about {in_time(sum(pace[kind[e]] for e in due))} of computing on {where}, testing not counted", flush=True
-        )
+        computing = in_time(sum(pace[kind[e]] for e in due))
+        several = f", shared by {options.workers} processes" if options.workers > 1 else ""
+        print(f"about {computing} of computing on {where}, testing not counted{several}", flush=True)
     if options.plan:
         return
-    with tqdm(due, unit="run", disable=not due) as bar:
-        for e in bar:
-            bar.set_description(f"{e.method}, {e.scenario}, seed {e.seed}")
-            kept[e.id] = runs.execute(e, data_for(e), device)
-            runs.save(kept[e.id], options.save)
+    for record in tqdm(sweep(due, options.save, device, options.workers), total=len(due), unit="run", disable=not due):
+        kept[record.experiment.id] = record
     print(draw(chosen, [kept[e.id] for e in experiments], out))
 
 

@@ -26,6 +26,7 @@ class Experiment:
     ``encoder`` names a pre-trained encoder, see `replaylib.encoders`, and ``front_end`` what is done with it:
     ``"frozen"``, its features take the place of the images, or ``"tuned"``, it learns with all other layers. Both are
     None where fully connected layers read pixels. ``clutter`` is how much there is behind glyphs; None: other data.
+    ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task.
 
     Raises
     ------
@@ -51,6 +52,7 @@ class Experiment:
     clutter: float | None = None
     encoder: str | None = None
     front_end: str | None = None
+    replayed: int | None = None
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
@@ -83,6 +85,10 @@ class Experiment:
             Gates.check(self.gate_prop)
         if self.latent is not None:
             _within("latent", self.latent, 1, 10_000)
+        if self.replayed is not None:
+            _within("replayed", self.replayed, 1, 65_536)
+            if not m.replay:
+                raise InputError(f"method {self.method} replays nothing: leave replayed out")
 
         self._check_data()
 
@@ -145,6 +151,7 @@ def experiment(
     clutter: float | None = None,
     encoder: str | None = None,
     front_end: str | None = None,
+    replayed: int | None = None,
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
 
@@ -187,5 +194,6 @@ def experiment(
         clutter=clutter,
         encoder=None if front_end == "pixels" else encoder or p.encoder,
         front_end=None if front_end == "pixels" else front_end,
+        replayed=None if replayed == (p.batch if batch is None else batch) else replayed,
         **options,
     )

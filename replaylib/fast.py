@@ -118,6 +118,7 @@ def train_together(
     iterations: int,
     batch: int,
     lr: float,
+    replayed: int | None = None,
     precision: str = "float32",
     watch: Watch | None = None,
 ) -> list[Result]:
@@ -126,7 +127,7 @@ def train_together(
     Parameters
     ----------
     streams, parts, generators : of each seed, what `replaylib.train.train` takes for it.
-    iterations, batch, lr, precision : as there, the same for all.
+    iterations, batch, lr, replayed, precision : as there, the same for all.
     watch : called as there after every step, with the first seed's network.
 
     Raises
@@ -151,17 +152,17 @@ def train_together(
         for step in range(iterations):
             current = _stacked([_tensors(s.draw(task, batch, g)) for s, g in zip(streams, generators, strict=True)])
             with products_in(precision, stream.device):
-                replayed = replays.sample(batch)
-            samples = batch + (replayed[0].shape[1] if replayed else 0)
+                old = replays.sample(replayed or batch)
+            samples = batch + (old[0].shape[1] if old else 0)
             size = (samples, parts[0].net.latent)
             noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
 
             def losses(net: Network, noise: Tensor, *batches: Tensor, task: int = task) -> Tensor:
-                old = Batch(*batches[3:]) if batches[3:] else None
-                return objective(stream, net, task, Batch(*batches[:3]), old, noise)
+                past = Batch(*batches[3:]) if batches[3:] else None
+                return objective(stream, net, task, Batch(*batches[:3]), past, noise)
 
             with products_in(precision, stream.device):
-                loss = nets(losses, noise, *current, *replayed).sum()
+                loss = nets(losses, noise, *current, *old).sum()
             for penalty in penalties:
                 loss = loss + penalty()
             # Gradients stay where they are: the networks' own are views of them.

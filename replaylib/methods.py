@@ -82,6 +82,7 @@ class Method:
     replays : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
     scenarios : those that it can serve; ``why`` it cannot serve the others.
     brain : generative replay's modifications; None for a method that replays otherwise, or not by replay alone.
+    replay : whether it interleaves samples of earlier tasks with those of the current one.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Method:
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     why: str = ""
     brain: Brain | None = None
+    replay: bool = True
 
     def settle(self, scenario: str, chosen: dict[str, Option], protocol: str = "split-mnist") -> dict[str, Option]:
         """The options to run with: the protocol's published ones, and what was chosen (not None) in their place.
@@ -199,7 +201,7 @@ def _table() -> tuple[Method, ...]:
     full = Brain.all()
     switches = [field.name for field in fields(Brain)]
     return (
-        Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _none),
+        Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _none, replay=False),
         Method("joint", "all data of all tasks so far: the upper bound", BI_R, _joint),
         Method(
             "exact", "exact (experience) replay: store some samples of every class and interleave them",
@@ -210,16 +212,16 @@ def _table() -> tuple[Method, ...]:
             "Rebuffi et al. 2017", _nearest_mean, ("budget", "policy"),
         ),
         Method("lwf", "learning without forgetting: replay the current task's inputs", "Li & Hoiem 2017", _lwf),
-        Method("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017", _ewc, ("strength",)),
+        Method("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017", _ewc, ("strength",), replay=False),
         Method(
             "online-ewc", "elastic weight consolidation with one running Fisher diagonal", "Schwarz et al. 2018",
-            partial(_ewc, online=True), ("strength",),
+            partial(_ewc, online=True), ("strength",), replay=False,
         ),
-        Method("si", "synaptic intelligence", "Zenke, Poole & Ganguli 2017", _si, ("strength",)),
+        Method("si", "synaptic intelligence", "Zenke, Poole & Ganguli 2017", _si, ("strength",), replay=False),
         Method(
             "xdg", "context-dependent gating: a random part of the hidden units is off in each task",
             "Masse, Grant & Freedman 2018", _xdg, ("gate_prop",), scenarios=("task",),
-            why="because its gates need the task, also when it is tested",
+            why="because its gates need the task, also when it is tested", replay=False,
         ),
         _brain("gr", "generative replay, with a separate generator", Brain(), "Shin et al. 2017"),
         _brain("gr-distill", "generative replay with distillation", Brain(distill=True), "van de Ven & Tolias 2018"),
@@ -240,7 +242,7 @@ def _table() -> tuple[Method, ...]:
         Method(
             "generative-classifier", "a generative model for each class, and Bayes' rule; no replay",
             "van de Ven, Li & Tolias 2021", _generative_classifier, ("latent",), "features", ("task", "class"),
-            "where a class comes back in every task and its model would forget",
+            "where a class comes back in every task and its model would forget", replay=False,
         ),
     )  # fmt: skip
 

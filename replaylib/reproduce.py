@@ -4,27 +4,24 @@ The figures are those of van de Ven, Siegelmann & Tolias (2020, Nature Communica
 ``dial``. What is drawn is what was run here, on the machine and data that the records name; nothing is the paper's own.
 """
 
-import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 
 from replaylib import figures, runs
-from replaylib.data import Split
 from replaylib.errors import InputError, unknown
 from replaylib.experiments import Experiment, experiment
 from replaylib.glyphs import LEVELS
 from replaylib.methods import method
-from replaylib.nets import Network
 from replaylib.protocols import protocol
 from replaylib.runs import Record
 
-#: Steps that are timed to say how long runs will take.
-TIMED = 3
+#: Steps of all tasks together, where the number of tasks varies: fixed computing, shared out over more and more tasks.
+STEPS = 1500
 
 
 @dataclass(frozen=True)
@@ -76,32 +73,6 @@ def fits(name: str, variant: dict[str, float | str]) -> bool:
     return not (replays == "features" and front_end == "pixels") and not (replays == "pixels" and front_end == "frozen")
 
 
-def seconds_of(description: Experiment, data: Split, device: str) -> float:
-    """About how long a run takes: its steps, at the pace of a few steps of its second task; testing comes on top."""
-    marks: list[float] = []
-
-    class Enough(Exception):
-        pass
-
-    def watch(task: int, step: int, net: Network) -> None:
-        if task == 1:
-            if device == "cuda":
-                torch.cuda.synchronize()
-            marks.append(time.perf_counter())
-            if len(marks) > TIMED:
-                raise Enough
-
-    with suppress(Enough):
-        runs.execute(replace(description, iterations=TIMED + 1), data, device, watch)
-    return (marks[-1] - marks[0]) / (len(marks) - 1) * description.iterations * description.tasks
-
-
-def stored(folders: Iterable[Path]) -> dict[str, Record]:
-    """The records below several folders, by the ids of their experiments; a folder that is not there holds none."""
-    paths = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
-    return {record.experiment.id: record for record in map(runs.read, paths)}
-
-
 def _bars(frame: pd.DataFrame) -> None:
     scenarios = list(dict.fromkeys(frame["scenario"]))
     height = 0.9 + 0.28 * frame["method"].nunique()
@@ -132,21 +103,34 @@ def so_far(matrix: torch.Tensor) -> torch.Tensor:
 
 def _dial(frame: pd.DataFrame) -> None:
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as (left, right):
-        for ax, title, features in ((left, "pixels", False), (right, "features of a frozen encoder", True)):
-            for name, some in frame[frame["front_end"].notna() == features].groupby("method", sort=False):
-                acc = some.groupby("clutter")["acc"]
-                ax.errorbar(
-                    acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
-                    color=figures.COLOURS[str(name)],
-                )  # fmt: skip
-            ax.set(xlabel="clutter", ylim=(0, 103), title=title)
-            ax.legend(fontsize=8)
-        left.set_ylabel("accuracy after the last task (%)")
+        _pixels_and_features(left, right, frame, "clutter")
+
+
+def _dial_of_tasks(frame: pd.DataFrame) -> None:
+    levels = sorted(frame["clutter"].unique())
+    shared = {"sharex": True, "sharey": True}
+    with figures.figure(len(levels), 2, height=3.0 * len(levels), alt=in_words(frame), **shared) as axes:
+        for level, (left, right) in zip(levels, zip(axes[::2], axes[1::2], strict=True), strict=True):
+            _pixels_and_features(left, right, frame[frame["clutter"] == level], "tasks", f", clutter {level:g}")
+
+
+def _pixels_and_features(left: Axes, right: Axes, frame: pd.DataFrame, x: str, more: str = "") -> None:
+    for ax, title, features in ((left, "pixels", False), (right, "frozen features", True)):
+        for name, some in frame[frame["front_end"].notna() == features].groupby("method", sort=False):
+            acc = some.groupby(x)["acc"]
+            ax.errorbar(
+                acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
+                color=figures.COLOURS[str(name)],
+            )  # fmt: skip
+        ax.set(xlabel=x, ylim=(0, 103), title=title + more)
+        ax.legend(fontsize=8)
+    left.set_ylabel("accuracy after the last task (%)")
 
 
 def in_words(frame: pd.DataFrame) -> str:
     """What a figure of these runs shows, for who cannot see it: every mean final accuracy."""
-    columns = [name for name in ("scenario", "clutter", "front_end", "method") if frame[name].notna().any()]
+    varying = ("scenario", "tasks", "replayed", "latent", "clutter", "front_end", "method")
+    columns = [name for name in varying if frame[name].notna().any() and (name != "tasks" or frame[name].nunique() > 1)]
     means = frame.groupby(columns, sort=False, dropna=False)["acc"].mean()
     return "Final accuracy: " + "; ".join(
         f"{', '.join(str(part) for part in (key if isinstance(key, tuple) else (key,)))} {acc:.1f} %"
@@ -177,6 +161,14 @@ FIGURES = {
             "dial", "glyphs over more and more clutter (this course's own)", "split-glyphs", ("class",),
             ("none", "joint", "exact", "gr", "bi-r"), _dial,
             tuple({"clutter": level, "front_end": end} for level in LEVELS for end in ("pixels", "frozen")),
+        ),
+        Figure(
+            "dial-tasks", "glyphs in more and more tasks, with as many steps in all (this course's own)",
+            "split-glyphs", ("class",), ("none", "joint", "exact", "gr", "bi-r"), _dial_of_tasks,
+            tuple(
+                {"tasks": tasks, "iterations": STEPS // tasks, "clutter": level, "front_end": end}
+                for tasks in (2, 5, 10) for level in (0.0, 1.0) for end in ("pixels", "frozen")
+            ),
         ),
     )
 }  # fmt: skip

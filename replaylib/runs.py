@@ -160,8 +160,10 @@ def trained_together(
     data = Split(*(part.to(device) for part in data))
     began = time.perf_counter()
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
-    settings: dict[str, Any] = {"iterations": first.iterations, "batch": first.batch, "lr": first.lr, "watch": watch}
-    settings["precision"] = first.precision or "float32"
+    settings: dict[str, Any] = {
+        "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
+        "precision": first.precision or "float32", "watch": watch,
+    }  # fmt: skip
     try:
         results = train_seeds(streams, parts, generators, **settings)
     except Diverged as stopped:

@@ -48,6 +48,7 @@ def train(
     iterations: int,
     batch: int,
     lr: float,
+    replayed: int | None = None,
     penalty: Penalty | None = None,
     precision: str = "float32",
     watch: Watch | None = None,
@@ -61,7 +62,9 @@ def train(
     generator : draws the current task's samples and the network's noise, on the
         stream's device.
     iterations : steps a task.
-    batch : samples of the current task a step; as many are replayed.
+    batch : samples of the current task a step.
+    replayed : samples replayed a step, by default as many. Their weight in the loss
+        does not depend on how many they are.
     penalty : added to the loss, see `replaylib.penalties`.
     precision : ``"float32"``, or ``"bfloat16"`` for the layers' products alone.
     watch : called as ``watch(task, step, net)`` after every step, to look only;
@@ -83,11 +86,11 @@ def train(
         for step in range(iterations):
             current = stream.draw(task, batch, generator)
             with products_in(precision, stream.device):
-                replayed = replay.sample(batch)
-                samples = batch if replayed is None else batch + len(replayed.y)
+                old = replay.sample(replayed or batch)
+                samples = batch if old is None else batch + len(old.y)
                 size = (samples, net.latent)
                 noise = torch.randn(size, generator=generator, device=stream.device)
-                loss = objective(stream, net, task, current, replayed, noise)
+                loss = objective(stream, net, task, current, old, noise)
             if penalty:
                 loss = loss + penalty()
             optimizer.zero_grad()

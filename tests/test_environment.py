@@ -38,6 +38,7 @@ def test_environment_is_made_once(commands: list[str]) -> None:
     environment.main()
     assert [command.split(" -m ")[1].split()[0] for command in commands] == ["venv", "pip", "uv", "uv"]
     assert commands[1].endswith("install --quiet uv==1.2")
+    assert "--compile-bytecode" in commands[2]
     commands.clear()
     environment.main()
     assert commands == []

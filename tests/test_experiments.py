@@ -26,7 +26,7 @@ def test_every_field_counts_for_the_id_and_none_does_not():
         "protocol": "split-mnist", "scenario": "task", "method": "none", "dataset": "mnist", "seed": 1, "tasks": 2,
         "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "budget": 7, "policy": "reservoir",
     }  # fmt: skip
-    others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7, "precision": "bfloat16"}
+    others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7, "precision": "bfloat16", "replayed": 3}
     seen = {"clutter": 0.5, "encoder": "mine", "front_end": "tuned"}
     assert set(changes) | set(others) | set(seen) == {field.name for field in dataclasses.fields(Experiment)}
     ids = {base.id}
@@ -36,7 +36,7 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     assert len(ids) == 1 + len(changes)
     gated = experiment("split-digits", "class", "bi-r-si")
     other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
-    assert len({gated.id, *other}) == 5
+    assert len({gated.id, *other}) == 1 + len(others)
     glyphs = experiment("split-glyphs", "class", "exact", front_end="frozen")
     other = [dataclasses.replace(glyphs, **{name: value}).id for name, value in seen.items()]
     assert len({glyphs.id, *other}) == 4
@@ -151,3 +151,12 @@ def test_unknown_names_bring_the_nearest():
     ):
         with pytest.raises(InputError, match=f"Did you mean {near}"):
             experiment(*arguments)
+
+
+def test_what_replays_nothing_has_no_number_of_replayed_samples():
+    with pytest.raises(InputError, match="method ewc replays nothing: leave replayed out"):
+        experiment("split-digits", "class", "ewc", replayed=4)
+    with pytest.raises(InputError, match="replayed is 0: expected a whole number from 1"):
+        experiment("split-digits", "class", "gr", replayed=0)
+    assert experiment("split-digits", "class", "gr", replayed=64) == experiment("split-digits", "class", "gr")
+    assert experiment("split-digits", "class", "gr", replayed=64, batch=8).replayed == 64

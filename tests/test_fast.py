@@ -66,6 +66,26 @@ def test_parameters_are_the_same_up_to_rounding(digits):
             assert torch.allclose(omega, own, atol=1e-5)
 
 
+def test_fewer_samples_are_replayed_alone_and_together(digits, monkeypatch):
+    from replaylib.replay import Generated
+
+    asked = []
+    real = Generated.draw
+    monkeypatch.setattr(Generated, "draw", lambda replay, n: asked.append(n) or real(replay, n))
+    small = {"hidden": (20, 16), "iterations": 6, "replayed": 3}
+    described = [experiment("split-digits", "class", "gr", seed, **small) for seed in range(2)]
+    nets = [net for net, _ in runs.trained_together(described, digits)]
+    assert set(asked) == {3}
+    for net, one in zip(nets, described, strict=True):
+        alone, _ = runs.trained(one, digits)
+        as_many, _ = runs.trained(dataclasses.replace(one, replayed=None), digits)
+        same, other = (
+            [(a - b).abs().max() for a, b in zip(net.parameters(), of.parameters(), strict=True)]
+            for of in (alone, as_many)
+        )
+        assert max(same) < 2e-4 < max(other)
+
+
 def test_seeds_do_not_touch_one_another(digits):
     both = assembled(digits, "gr", "class", 2)
     train_together(*both, **SETTINGS)

@@ -9,7 +9,7 @@ ORDER = (
     "_version", "errors", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios", "protocols",
     "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train", "fast",
     "quality", "experiments", "checkpoints", "metrics", "runs", "pretrain", "bench", "effects", "figures", "widgets",
-    "checks", "reproduce", "commands", "__main__",
+    "checks", "sweeps", "reproduce", "commands", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 

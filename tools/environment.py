@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 OLDEST = (3, 11)
 MAIN = ROOT / ".venv"
 COLAB = ROOT / ".venv-colab"
+# Once, here, and not at the start of each of the many processes that run pages and tests.
+COMPILE = "--compile-bytecode"
 
 
 def fail(message: str) -> None:
@@ -70,7 +72,7 @@ def make_main() -> None:
             fail("Python could not make an environment. On Debian and Ubuntu: apt install python3-venv")
     pinned = [line.split()[0] for line in requirements.read_text().splitlines() if line.startswith("uv==")]
     run(interpreter(MAIN), "-m", "pip", "install", "--quiet", *pinned)
-    uv = [interpreter(MAIN), "-m", "uv", "pip", "install", "--quiet", "--python", interpreter(MAIN)]
+    uv = [interpreter(MAIN), "-m", "uv", "pip", "install", "--quiet", COMPILE, "--python", interpreter(MAIN)]
     run(*uv, "--requirement", requirements)
     run(*uv, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     stamp.write_text(now)
@@ -87,7 +89,7 @@ def make_colab(newest: bool) -> None:
     # From nothing each time: a package left over from before would hide that a notebook needs it.
     run(*uv, "venv", "--quiet", "--clear", "--seed", "--python", interpreter(MAIN), COLAB)
     pins = [] if newest else ["--constraint", requirements]
-    run(*uv, "pip", "install", "--quiet", "--python", interpreter(COLAB), "--requirement", names, *pins)
+    run(*uv, "pip", "install", "--quiet", COMPILE, "--python", interpreter(COLAB), "--requirement", names, *pins)
     stamp.write_text(now)
 
 

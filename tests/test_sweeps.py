@@ -1,0 +1,77 @@
+"""Sweeps: what is due runs, here or in several processes, and what ended is kept whatever stops the rest."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.sweeps import loader, stored, sweep
+
+DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
+
+
+def test_several_workers_make_the_records_that_one_makes(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir(), there.mkdir()
+    for folder, workers in ((here, 1), (there, 2)):
+        yielded = {record.experiment.id: str(record.matrix) for record in sweep(DUE, folder, workers=workers)}
+        assert {key: str(record.matrix) for key, record in stored([folder]).items()} == yielded
+    assert {e.id for e in DUE} == yielded.keys()
+    one, two = stored([here]), stored([there])
+    for key, record in one.items():
+        assert torch.allclose(record.tensor(), two[key].tensor(), atol=1.5, equal_nan=True)
+        assert "1 threads" in two[key].device
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_cannot_run_is_refused_and_the_rest_is_kept(tmp_path, workers):
+    with pytest.raises(InputError, match="10 classes cannot be shared out equally over 4 tasks"):
+        list(sweep([*DUE[:2], replace(DUE[2], tasks=4)], tmp_path, workers=workers))
+    if workers == 1:
+        assert stored([tmp_path]).keys() == {e.id for e in DUE[:2]}
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_no_worker_is_refused(tmp_path):
+    with pytest.raises(InputError, match="workers is 0: ask for 1 or more"):
+        next(sweep(DUE, tmp_path, workers=0))
+
+
+def test_data_are_loaded_once_for_all_seeds_and_methods(monkeypatch):
+    e = experiment("split-glyphs", "class", "none", front_end="frozen", clutter=0.5)
+    load = loader("cpu")
+    data = load(e)
+    assert load(replace(e, seed=1, method="joint", front_end=None, encoder=None)) is data
+    assert load(replace(e, clutter=0.0)) is not data
+    assert load(e) is data
+    monkeypatch.setattr("replaylib.sweeps.KEPT_BYTES", 0)
+    assert load(replace(e, tasks=2)).train.images.shape[0] < data.train.images.shape[0]
+    assert load(e) is not data  # what there was no room for was let go
+
+
+def test_a_stopped_sweep_says_one_line_and_keeps_what_ended(tmp_path):
+    command = [sys.executable, "-m", "replaylib", "reproduce", "fig3", "--protocol", "split-digits", "--seeds", "40"]
+    command += ["--methods", "none", "--workers", "2", "--save", str(tmp_path / "runs")]
+    command += ["--out", str(tmp_path / "x.svg")]
+    started = {
+        "cwd": Path(__file__).resolve().parents[1], "env": {**os.environ, "OMP_NUM_THREADS": "1"}, "text": True,
+        "stderr": subprocess.PIPE, "start_new_session": True,
+    }  # fmt: skip
+    with subprocess.Popen(command, **started) as run:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "runs").glob("*.json")) and time.monotonic() < deadline and run.poll() is None:
+            time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGINT)
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
+    assert "Traceback" not in said
+    assert "replaylib: stopped; runs that had finished are kept" in said
+    assert 1 <= len(stored([tmp_path / "runs"])) < 80
