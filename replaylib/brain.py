@@ -204,18 +204,21 @@ class ContextGates(Gates):
 
 # 4. Internal replay ---------------------------------------------------------------------------------------------------
 #
-# x are the features of a frozen front end: the generator reconstructs these, half the squared error, and never a pixel.
+# x are the features of a frozen front end: the generator reconstructs these, half the
+# squared error, and never a pixel.
 
 
 @torch.no_grad()
 def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
-    """The dataset as a frozen front end sees it, computed once: float32 features in the place of images.
+    """The dataset as a frozen front end sees it, computed once: float32 features.
 
-    How many units an image had is kept, for the variational loss is divided by it: see `BrainNet`.
+    How many units an image had is kept, for the variational loss is divided by it: see
+    `BrainNet`.
 
     Parameters
     ----------
-    front : (n, channels, height, width) -> (n, d) or anything that can be flattened to it; put into eval mode.
+    front : (n, channels, height, width) -> (n, d) or anything that can be flattened to
+        it; put into eval mode.
     chunk : images at a time.
 
     Raises
@@ -223,12 +226,15 @@ def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
     InputError : the data are features already.
     """
     if split.train.images.dim() != 4:
-        raise InputError(f"{split.train.name} holds features already: internal replay needs no front end for it")
+        problem = f"{split.train.name} holds features already"
+        raise InputError(f"{problem}: internal replay needs no front end for it")
     front.eval()
 
     def seen_by_front(data: Dataset) -> Dataset:
-        features = torch.cat([front(data.inputs(part)).flatten(1) for part in data.images.split(chunk)])
-        return Dataset(data.name, features, data.labels, data.classes, image_units=data.pixels)
+        parts = data.images.split(chunk)
+        seen = torch.cat([front(data.inputs(part)).flatten(1) for part in parts])
+        pixels = data.pixels
+        return Dataset(data.name, seen, data.labels, data.classes, image_units=pixels)
 
     return Split(*map(seen_by_front, split))
 
