@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from matplotlib.axes import Axes
 
 from replaylib import figures, runs
 from replaylib.errors import InputError, unknown
@@ -102,29 +101,18 @@ def so_far(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def _dial(frame: pd.DataFrame) -> None:
+    turned = "tasks" if frame["tasks"].nunique() > 1 else "clutter"
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as (left, right):
-        _pixels_and_features(left, right, frame, "clutter")
-
-
-def _dial_of_tasks(frame: pd.DataFrame) -> None:
-    levels = sorted(frame["clutter"].unique())
-    shared = {"sharex": True, "sharey": True}
-    with figures.figure(len(levels), 2, height=3.0 * len(levels), alt=in_words(frame), **shared) as axes:
-        for level, (left, right) in zip(levels, zip(axes[::2], axes[1::2], strict=True), strict=True):
-            _pixels_and_features(left, right, frame[frame["clutter"] == level], "tasks", f", clutter {level:g}")
-
-
-def _pixels_and_features(left: Axes, right: Axes, frame: pd.DataFrame, x: str, more: str = "") -> None:
-    for ax, title, features in ((left, "pixels", False), (right, "frozen features", True)):
-        for name, some in frame[frame["front_end"].notna() == features].groupby("method", sort=False):
-            acc = some.groupby(x)["acc"]
-            ax.errorbar(
-                acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
-                color=figures.COLOURS[str(name)],
-            )  # fmt: skip
-        ax.set(xlabel=x, ylim=(0, 103), title=title + more)
-        ax.legend(fontsize=8)
-    left.set_ylabel("accuracy after the last task (%)")
+        for ax, title, features in ((left, "pixels", False), (right, "features of a frozen encoder", True)):
+            for name, some in frame[frame["front_end"].notna() == features].groupby("method", sort=False):
+                acc = some.groupby(turned)["acc"]
+                ax.errorbar(
+                    acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
+                    color=figures.COLOURS[str(name)],
+                )  # fmt: skip
+            ax.set(xlabel=turned, ylim=(0, 103), title=title)
+            ax.legend(fontsize=8)
+        left.set_ylabel("accuracy after the last task (%)")
 
 
 def in_words(frame: pd.DataFrame) -> str:
@@ -164,10 +152,10 @@ FIGURES = {
         ),
         Figure(
             "dial-tasks", "glyphs in more and more tasks, with as many steps in all (this course's own)",
-            "split-glyphs", ("class",), ("none", "joint", "exact", "gr", "bi-r"), _dial_of_tasks,
+            "split-glyphs", ("class",), ("none", "joint", "exact", "gr", "bi-r"), _dial,
             tuple(
-                {"tasks": tasks, "iterations": STEPS // tasks, "clutter": level, "front_end": end}
-                for tasks in (2, 5, 10) for level in (0.0, 1.0) for end in ("pixels", "frozen")
+                {"tasks": tasks, "iterations": STEPS // tasks, "front_end": end}
+                for tasks in (2, 5, 10) for end in ("pixels", "frozen")
             ),
         ),
     )
