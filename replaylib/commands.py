@@ -123,7 +123,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     out = options.out or Path(f"{chosen.name}.svg")
     check_writable(out)
     experiments = chosen.experiments(options.protocol, options.seeds, options.methods)
-    kept = stored([data.shipped("runs"), data.shipped("dial")]) | runs.done(options.save)
+    kept = stored(data.shipped(name) for name in ("runs", "dial", "glyphs")) | runs.done(options.save)
     due = [e for e in experiments if e.id not in kept]
     check_workers(options.workers)
     print(f"{chosen.name}: {len(experiments)} runs, {len(experiments) - len(due)} of them stored, {len(due)} to do")

@@ -42,6 +42,12 @@ def test_the_dial_has_bounds_on_pixels_and_on_features():
     assert len(made) == 5 * len(kinds)
 
 
+def test_the_dial_of_tasks_takes_as_many_steps_however_many_tasks():
+    made = figure("dial-tasks").experiments(seeds=1)
+    assert {e.tasks: e.tasks * e.iterations for e in made} == {2: 1500, 5: 1500, 10: 1500}
+    assert {e.id for e in made if e.tasks == 5} <= {e.id for e in figure("dial").experiments(seeds=1)}
+
+
 def test_an_unknown_figure_names_the_nearest():
     with pytest.raises(InputError, match="Did you mean fig6"):
         figure("fig66")
@@ -89,7 +95,7 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
 
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_every_figure_can_be_drawn(name, capsys, tmp_path, monkeypatch):
-    stand_in = {"fig5": "permuted-digits", "dial": "split-glyphs"}.get(name, "split-digits")
+    stand_in = {"fig5": "permuted-digits", "dial": "split-glyphs", "dial-tasks": "split-glyphs"}.get(name, "split-digits")
     frame = []
     for e in FIGURES[name].experiments(stand_in, 2):
         matrix = tuple(tuple(50.0 for _ in range(e.tasks)) for _ in range(e.tasks))
@@ -123,8 +129,10 @@ def test_times_are_said_as_one_reads_them():
 
 def test_the_stored_dial_is_whole_and_shows_what_it_is_for():
     frame = runs.published("dial")
-    assert sorted(frame["id"]) == sorted(e.id for e in figure("dial").experiments(seeds=3))
+    asked = {e.id for name in ("dial", "dial-tasks") for e in figure(name).experiments(seeds=3)}
+    assert sorted(frame["id"]) == sorted(asked)
     assert not frame["commit"].str.endswith("+").any()
+    frame = frame[frame["tasks"] == 5]
     frame["front_end"] = frame["front_end"].fillna("pixels")
     acc = frame.groupby(["front_end", "method", "clutter"])["acc"].mean()
 
