@@ -296,8 +296,8 @@ def published(folder: str = "runs") -> pd.DataFrame:
     """The runs that the book shows for published protocols, which come with the library; columns as in `load`.
 
     ``folder`` is one of ``"runs"``, in float32, ``"bfloat16"``, the same with products of layers in bfloat16, and two
-    of a quick protocol: ``"dial"``, glyphs over more and more clutter and in more and more tasks (``python -m
-    replaylib reproduce dial`` and ``dial-tasks``), and ``"glyphs"``, all methods at full clutter.
+    of a quick protocol: ``"dial"``, glyphs over more and more clutter (``python -m replaylib reproduce dial``), and
+    ``"glyphs"``, all methods at full clutter.
     """
     return load(shipped(folder))
 
