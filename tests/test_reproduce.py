@@ -95,7 +95,8 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
 
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_every_figure_can_be_drawn(name, capsys, tmp_path, monkeypatch):
-    stand_in = {"fig5": "permuted-digits", "dial": "split-glyphs", "dial-tasks": "split-glyphs"}.get(name, "split-digits")
+    others = {"fig5": "permuted-digits", "dial": "split-glyphs", "dial-tasks": "split-glyphs"}
+    stand_in = others.get(name, "split-digits")
     frame = []
     for e in FIGURES[name].experiments(stand_in, 2):
         matrix = tuple(tuple(50.0 for _ in range(e.tasks)) for _ in range(e.tasks))
