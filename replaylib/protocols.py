@@ -115,9 +115,9 @@ PROTOCOLS = {
             "permuted-mnist", "mnist", "permuted", 100, (2000, 2000), 1e-4, 256, 5000, "domain", 5, BI_R,
             padding=2, quick="permuted-digits",
         ),
-        Protocol("split-digits", "digits", "split", 5, (100, 100), 1e-3, 64, 200, "class", 5, "quick Split MNIST"),
+        Protocol("split-digits", "digits", "split", 5, (100, 100), 2e-3, 64, 100, "class", 5, "quick Split MNIST"),
         Protocol(
-            "permuted-digits", "digits", "permuted", 10, (100, 100), 1e-3, 64, 200, "domain", 3,
+            "permuted-digits", "digits", "permuted", 10, (100, 100), 2e-3, 64, 100, "domain", 3,
             "quick Permuted MNIST",
         ),
         Protocol(
