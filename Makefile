@@ -41,8 +41,8 @@ assignments: setup ## Make the graded assignments: students' notebooks, and solu
 grade: assignments ## Grade a folder: make grade ASSIGNMENT=1_forgetting SUBMISSIONS=folder (ARGS="--workers 4")
 	@$(BIN)/python -m grading $(ASSIGNMENT) "$(SUBMISSIONS)" $(ARGS)
 
-test: setup-colab ## Run all tests (some of them: ARGS="-k metrics")
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-colab ## Run all tests, several at once (some of them: ARGS="-k metrics")
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(ARGS)
 
 bench: setup ## Time training steps beside their matrix products alone (ARGS="--seeds 1,5 --scaling")
 	@$(BIN)/python -m replaylib bench $(ARGS)

@@ -109,17 +109,37 @@ def stored(protocol_name: str, switch: str) -> pd.DataFrame:
 
     Only runs at the protocol's and the method's own values count: of what differs in more, no seed is compared.
     """
-    frame = runs.published()
+    frame = _at_own_values(protocol_name)
+    found = [
+        of_switch(frame[frame["scenario"] == scenario], switch).assign(scenario=scenario) for scenario in SCENARIOS
+    ]
+    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
+
+
+def with_stored(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """A frame of runs, and below them the book's runs of those methods that are not in it, with the same seeds.
+
+    Only runs at the protocol's and the method's own values count; a method of which none is stored has no row.
+
+    Parameters
+    ----------
+    frame : as `replaylib.runs.frame` gives, at least one run, all of one protocol and scenario.
+    """
+    first = frame.iloc[0]
+    kept = _at_own_values(first["protocol"])
+    missing = set(methods) - set(frame["method"])
+    wanted = kept["method"].isin(missing) & kept["seed"].isin(frame["seed"]) & (kept["scenario"] == first["scenario"])
+    return pd.concat([frame, kept[wanted]], ignore_index=True) if wanted.any() else frame
+
+
+def _at_own_values(protocol_name: str) -> pd.DataFrame:
+    frame = pd.concat([runs.published(), runs.published("digits")], ignore_index=True)
     frame = frame[frame["protocol"] == protocol_name]
     own = [
         run["id"] == experiment(protocol_name, run["scenario"], run["method"], run["seed"]).id
         for _, run in frame.iterrows()
     ]
-    frame = frame.loc[own]
-    found = [
-        of_switch(frame[frame["scenario"] == scenario], switch).assign(scenario=scenario) for scenario in SCENARIOS
-    ]
-    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
+    return frame.loc[own]
 
 
 def in_words(table: pd.DataFrame) -> str:
@@ -139,7 +159,7 @@ def in_words(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def costs(descriptions: Sequence[Experiment], data: Split, *, steps: int = 6, repeats: int = 5) -> pd.DataFrame:
+def costs(descriptions: Sequence[Experiment], data: Split, *, steps: int = 6, repeats: int = 3) -> pd.DataFrame:
     """What methods cost, a row each: parameters, bytes and time, the last as a ratio to the first method's.
 
     The columns are ``parameters`` (numbers that are learned), ``bytes`` (of all that a trained network consists of, its

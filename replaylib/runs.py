@@ -295,11 +295,18 @@ def frame(records: Iterable[Record]) -> pd.DataFrame:
 def published(folder: str = "runs") -> pd.DataFrame:
     """The runs that the book shows for published protocols, which come with the library; columns as in `load`.
 
-    ``folder`` is one of ``"runs"``, in float32, ``"bfloat16"``, the same with products of layers in bfloat16, and two
-    of a quick protocol: ``"dial"``, glyphs over more and more clutter (``python -m replaylib reproduce dial``), and
-    ``"glyphs"``, all methods at full clutter.
+    ``folder`` is one of ``"runs"``, in float32, ``"bfloat16"``, the same with products of layers in bfloat16, and three
+    of quick protocols: ``"dial"``, glyphs over more and more clutter (``python -m replaylib reproduce dial``),
+    ``"glyphs"``, all methods at full clutter, and ``"digits"``, what chapters compare their own runs with.
     """
     return load(shipped(folder))
+
+
+def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
+    """The book's runs of these experiments, in their order; None unless every one is stored. Columns as in `load`."""
+    stored = pd.concat([published(), published("digits")]).set_index("id", drop=False)
+    ids = [description.id for description in descriptions]
+    return stored.loc[ids].reset_index(drop=True) if set(ids) <= set(stored.index) else None
 
 
 def no_nan(value: Any) -> Any:

@@ -22,6 +22,8 @@ from tests.test_notebooks import COLAB, colab, wheel
 
 __all__ = ["colab", "wheel"]  # fixtures
 
+# What is made of the masters takes a while: in one process, where it is made once.
+pytestmark = pytest.mark.xdist_group("assignments")
 ROOT = course.ROOT
 MASTERS = assignments.masters(ROOT)
 NAMES = [path.stem for path in MASTERS]

@@ -14,6 +14,8 @@ import pytest
 from execute import execute
 from pybtex.database import parse_file
 
+# The small book takes a while to build: all that look at it run in one process.
+pytestmark = pytest.mark.xdist_group("book")
 ROOT = course.ROOT
 COLUMNS = 88  # of code that a page shows without a scroll bar, see custom.css
 PAGES = [*course.chapters(ROOT), *sorted(ROOT.glob("book/*.md"))]

@@ -133,4 +133,16 @@ def test_of_stored_runs_those_at_the_methods_own_values_are_compared():
     assert row["with"] == "rtf"
     assert row["acc_with"] == pytest.approx(published.query("seed < @row.seeds")["acc"].mean())
     assert f"| class | gr-distill | rtf | {row['acc_without']:.1f} |" in effects.in_words(table)
-    assert effects.stored("split-digits", "feedback").empty
+    assert effects.stored("split-digits", "distill").empty
+
+
+def test_stored_runs_join_those_of_ones_own_where_these_are_missing():
+    one = runs.published("digits").query("protocol == 'split-digits' and method == 'gr' and lr == 0.002 and seed < 2")
+    own = one.assign(acc=[1.0, 2.0])
+    joined = effects.with_stored(own, ["gr", "bi-r", "bi-r-no-gating", "xdg"])
+    assert joined.groupby("method")["seed"].apply(list).to_dict() == {
+        "gr": [0, 1], "bi-r": [0, 1], "bi-r-no-gating": [0, 1],
+    }  # fmt: skip
+    assert joined.query("method == 'gr'")["acc"].tolist() == [1.0, 2.0]
+    assert (joined["lr"] == 0.002).all()
+    assert effects.with_stored(own, ["gr"]) is own

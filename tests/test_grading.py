@@ -22,6 +22,8 @@ from grading.wire import BrokenBorder, decoded, encoded, value_of
 from replaylib.checks import Missing
 from replaylib.scenarios import Batch
 
+# Built assignments and a nursery serve all tests of this module: they run in one process.
+pytestmark = pytest.mark.xdist_group("grading")
 ROOT = assignments.ROOT
 NAME = "1_forgetting"
 # So short that a hang costs a test little; long enough for a cell on a busy machine.

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from plain_markdown import Converter
 
 ROOT = course.ROOT
 CHAPTERS = course.chapters(ROOT)
-COLAB = ROOT / ".venv-colab" / "bin" / "python"
+COLAB = ROOT / ".venv-colab"
 FRONT = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n  display_name: Python 3\n---\n"
 
 
@@ -53,14 +55,29 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A kernel named `colab` in the bare environment, as after the start of a runtime; its empty working folder."""
+def runtime(tmp_path: Path) -> Iterator[Path]:
+    """The interpreter of a bare environment of its own: a copy of `.venv-colab`, as when a runtime starts."""
     if not COLAB.exists():
         pytest.fail(".venv-colab is missing: run `make setup-colab`, or `make test`")
-    uv = [sys.executable, "-m", "uv", "pip", "uninstall", "--quiet", "--python", str(COLAB), "replaylib"]
-    subprocess.run(uv, check=True, capture_output=True)
+    copy = tmp_path / "runtime"
+    # Links, for PyTorch is large: what is installed or removed in a copy replaces links, and never writes through one.
+    shutil.copytree(COLAB, copy, symlinks=True, copy_function=linked)
+    yield copy / "bin" / "python"
+    shutil.rmtree(copy)
+
+
+def linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+@pytest.fixture
+def colab(runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kernel named `colab` in the bare environment; its empty working folder."""
     spec = {
-        "argv": [str(COLAB), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [str(runtime), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": "Colab",
         "language": "python",
         "env": {"COLAB_RELEASE_TAG": "release-colab_test", "OMP_NUM_THREADS": "1"},
@@ -76,29 +93,29 @@ def colab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return empty
 
 
-def installed(*names: str) -> dict[str, str]:
+def installed(runtime: Path, *names: str) -> dict[str, str]:
     """The versions of packages in the bare environment."""
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
-    found = subprocess.run([str(COLAB), "-c", code], capture_output=True, text=True, check=True)
+    found = subprocess.run([str(runtime), "-c", code], capture_output=True, text=True, check=True)
     versions: dict[str, str] = json.loads(found.stdout)
     return versions
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
-def test_notebook_runs_in_colab(chapter: Path, colab: Path, wheel: Path) -> None:
-    before = installed("torch", "torchvision", "numpy")
+def test_notebook_runs_in_colab(chapter: Path, runtime: Path, colab: Path, wheel: Path) -> None:
+    before = installed(runtime, "torch", "torchvision", "numpy")
     text = chapter.with_suffix(".ipynb").read_text(encoding="utf-8")
     settings = course.settings()["repository"]
     address = course.archive(settings["url"], settings["branch"])
     assert text.count(address) == 1
     notebook = nbformat.reads(text.replace(address, str(wheel)), as_version=4)
     NotebookClient(notebook, kernel_name="colab", timeout=600, resources={"metadata": {"path": str(colab)}}).execute()
-    assert installed("torch", "torchvision", "numpy") == before
-    assert installed("replaylib")
+    assert installed(runtime, "torch", "torchvision", "numpy") == before
+    assert installed(runtime, "replaylib")
     where = subprocess.run(
-        [str(COLAB), "-c", "import replaylib; print(replaylib.__file__)"], cwd=colab, capture_output=True, text=True
+        [str(runtime), "-c", "import replaylib; print(replaylib.__file__)"], cwd=colab, capture_output=True, text=True
     )
-    assert ".venv-colab" in where.stdout, "the notebook used the project's folder, not what was installed"
+    assert str(runtime.parents[1]) in where.stdout, "the notebook used the project's folder, not what was installed"
 
 
 def install_cell() -> str:

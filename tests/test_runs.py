@@ -177,3 +177,13 @@ def test_the_published_protocol_gives_the_published_accuracies(scenario, method,
     frame = frame[(frame["budget"].fillna(100) == 100) & (frame["policy"].fillna("balanced") == "balanced")]
     assert sorted(frame["seed"])[:3] == [0, 1, 2]
     assert low <= frame["acc"].mean() <= high
+
+
+def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
+    # If this fails because the quick protocol changed, its runs have to be stored again: see book/results/README.md.
+    asked = [experiment("split-digits", "class", "bi-r", seed) for seed in (2, 0, 1)]
+    found = runs.of_book(asked)
+    assert found is not None
+    assert found["seed"].tolist() == [2, 0, 1]
+    assert found["id"].tolist() == [one.id for one in asked]
+    assert runs.of_book([*asked, experiment("split-digits", "class", "bi-r", 999)]) is None
