@@ -108,6 +108,12 @@ def add_reproduce(commands: Any) -> None:
     sub.add_argument("--protocol", help="another protocol in the place of the figure's own")
     sub.add_argument("--methods", type=names, default=(), metavar="A,B", help="these alone")
     sub.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: as many as the protocol has)")
+    sub.add_argument(
+        "--iterations",
+        type=int,
+        metavar="N",
+        help="steps a task, for a smaller figure (default: the protocol's)",
+    )
     sub.add_argument("--save", type=Path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=Path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
     sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
@@ -122,7 +128,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     device, chosen = device_named(options.device), figure(options.figure)
     out = options.out or Path(f"{chosen.name}.svg")
     check_writable(out)
-    experiments = chosen.experiments(options.protocol, options.seeds, options.methods)
+    experiments = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
     kept = stored(data.shipped(name) for name in ("runs", "dial", "glyphs")) | runs.done(options.save)
     due = [e for e in experiments if e.id not in kept]
     check_workers(options.workers)

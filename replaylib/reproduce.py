@@ -4,7 +4,7 @@ The figures are those of van de Ven, Siegelmann & Tolias (2020, Nature Communica
 ``dial``. What is drawn is what was run here, on the machine and data that the records name; nothing is the paper's own.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,32 +41,46 @@ class Figure:
     scenarios: tuple[str, ...]
     methods: tuple[str, ...]
     draw: Callable[[pd.DataFrame], None]
-    variants: tuple[dict[str, float | str], ...] = ({},)
+    variants: tuple[Mapping[str, float | str], ...] = ({},)
 
     def experiments(
-        self, protocol_name: str | None = None, seeds: int | None = None, methods: Sequence[str] = ()
+        self,
+        protocol_name: str | None = None,
+        seeds: int | None = None,
+        methods: Sequence[str] = (),
+        iterations: int | None = None,
     ) -> list[Experiment]:
         """All runs of the figure: seed by seed, so that a figure of fewer seeds is there before one of all.
 
         Parameters
         ----------
         protocol_name, seeds, methods : in the place of the figure's own; seeds 0 to ``seeds`` - 1.
+        iterations : steps a task, in the place of the protocol's; a smaller figure where there is no GPU.
+
+        Raises
+        ------
+        InputError : too few or too many seeds, or other iterations for a figure that varies them itself.
         """
         p = protocol(protocol_name or self.protocol)
         count = p.seeds if seeds is None else seeds
         if not 1 <= count <= 1000:
             raise InputError(f"seeds is {count}: expected a whole number from 1 to 1000")
-        return [
-            experiment(p.name, scenario, name, seed, **variant)  # type: ignore[arg-type]
+        if iterations is not None and any("iterations" in variant for variant in self.variants):
+            raise InputError(f"{self.name} shares out its steps over tasks itself: leave iterations out")
+        fixed = {} if iterations is None else {"iterations": iterations}
+        every = (
+            experiment(p.name, scenario, name, seed, **variant, **fixed)  # type: ignore[arg-type]
             for seed in range(count)
             for variant in self.variants
             for scenario in self.scenarios
             for name in methods or self.methods
             if scenario in method(name).scenarios and fits(name, variant)
-        ]
+        )
+        # To replay as many samples as a step has of its own is what happens where nothing is said.
+        return list(dict.fromkeys(every))
 
 
-def fits(name: str, variant: dict[str, float | str]) -> bool:
+def fits(name: str, variant: Mapping[str, float | str]) -> bool:
     """Whether a method can have the variant's front end: replayed features are of a frozen one, pixels of none."""
     replays, front_end = method(name).replays, variant.get("front_end")
     return not (replays == "features" and front_end == "pixels") and not (replays == "pixels" and front_end == "frozen")
@@ -93,6 +107,26 @@ def _over_tasks(frame: pd.DataFrame) -> None:
                 ax.fill_between(tasks, mean - spread, mean + spread, alpha=0.25, color=figures.COLOURS[str(name)])
         ax.set(xlabel="tasks so far", ylabel="accuracy on them (%)", ylim=(0, 103), title=frame["protocol"].iloc[0])
         ax.legend(ncols=2)
+
+
+def _amount_and_quality(frame: pd.DataFrame) -> None:
+    everything, richest = frame["replayed"].isna(), frame["latent"] == frame["latent"].max()
+    amounts = frame[richest].assign(turned=frame["replayed"].fillna(frame["batch"]))
+    codes = frame[everything].assign(turned=frame["latent"])
+    names = ("replayed samples a step", "numbers in a code")
+    with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as axes:
+        for ax, some, name in zip(axes, (amounts, codes), names, strict=True):
+            for scenario, marker in zip(dict.fromkeys(some["scenario"]), "os^", strict=False):
+                acc = some[some["scenario"] == scenario].groupby("turned")["acc"]
+                ax.errorbar(
+                    acc.mean().index, acc.mean(), acc.sem().fillna(0), marker=marker,
+                    label=f"{scenario}-incremental",
+                )  # fmt: skip
+            turned = sorted(some["turned"].unique())
+            ax.set(xscale="log", xlabel=name, ylim=(0, 103), xticks=turned, xticklabels=[f"{n:g}" for n in turned])
+            ax.minorticks_off()
+        axes[0].set_ylabel("accuracy after the last task (%)")
+        axes[0].legend(loc="lower right")
 
 
 def so_far(matrix: torch.Tensor) -> torch.Tensor:
@@ -134,6 +168,10 @@ FIGURES = {
     figure.name: figure
     for figure in (
         Figure("fig3", "methods on Split MNIST", "split-mnist", ("task", "class"), BASELINES, _bars),
+        Figure(
+            "fig4", "how much replay, and how good", "split-mnist", ("task", "class"), ("gr",), _amount_and_quality,
+            (*({"replayed": n} for n in (1, 4, 16, 64)), *({"latent": n} for n in (1, 2, 5, 10, 30)), {}),
+        ),
         Figure(
             "fig5", "Permuted MNIST with 100 tasks", "permuted-mnist", ("domain",),
             ("none", "joint", "ewc", "si", "lwf", "gr", "bi-r", "bi-r-si"), _over_tasks,

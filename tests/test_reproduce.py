@@ -114,6 +114,8 @@ def test_every_figure_can_be_drawn(name, capsys, tmp_path, monkeypatch):
         (["fig3", "--out", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
         (["fig3", "--protocol", "split-mnits"], "Did you mean split-mnist"),
         (["fig3", "--methods", "gr,jiont"], "Did you mean joint"),
+        (["fig3", "--iterations", "0"], "iterations is 0"),
+        (["dial-tasks", "--iterations", "9"], "dial-tasks shares out its steps over tasks itself"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_reproduced_is_refused_in_one_line(arguments, says, capsys, tmp_path, monkeypatch):
@@ -122,6 +124,15 @@ def test_what_cannot_be_reproduced_is_refused_in_one_line(arguments, says, capsy
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_fig4_turns_one_thing_at_a_time_and_takes_fewer_steps_where_asked():
+    runs_of = figure("fig4").experiments("split-digits", 1, iterations=7)
+    assert {e.iterations for e in runs_of} == {7}
+    assert len(runs_of) == len({e.id for e in runs_of})  # 64 are as many as there are of the current task
+    assert {(e.replayed, e.latent) for e in runs_of if e.scenario == "class"} == {
+        (1, 100), (4, 100), (16, 100), (None, 1), (None, 2), (None, 5), (None, 10), (None, 30), (None, 100),
+    }  # fmt: skip
 
 
 def test_times_are_said_as_one_reads_them():
