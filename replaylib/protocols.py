@@ -117,7 +117,7 @@ PROTOCOLS = {
         ),
         Protocol("split-digits", "digits", "split", 5, (100, 100), 2e-3, 64, 100, "class", 5, "quick Split MNIST"),
         Protocol(
-            "permuted-digits", "digits", "permuted", 10, (100, 100), 2e-3, 64, 100, "domain", 3,
+            "permuted-digits", "digits", "permuted", 10, (100, 100), 3e-3, 64, 100, "domain", 3,
             "quick Permuted MNIST",
         ),
         Protocol(
