@@ -220,6 +220,7 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert "Executing notebook" not in built.stdout + built.stderr, "Sphinx executed again what was in the cache"
     assert "took" not in built.stderr
+    assert "WARNING" not in built.stdout + built.stderr
     return folder
 
 

@@ -55,6 +55,17 @@ def failure(report: Path) -> str:
     return "\n".join(lines)
 
 
+def set_up_ipython() -> None:
+    """Kernels that start as on any other machine, whatever the reader's own IPython runs first, and that do not warn.
+
+    They talk to this process alone, on this machine, so that it does not matter that they do not encrypt.
+    """
+    folder = BUILD / "ipython" / "profile_default"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "ipython_kernel_config.py").write_text('get_config().IPKernelApp.log_level = "ERROR"\n')
+    os.environ["IPYTHONDIR"] = str(folder.parent)
+
+
 def execute_pages(profile: str) -> list[str]:
     """Execute what is not in the cache, and return a warning for each page that took long."""
     settings = course.settings(ROOT)
@@ -80,6 +91,7 @@ def main() -> None:
     if profile == "quick":
         # Networks this small gain nothing from more threads, and their results then depend less on the machine.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    set_up_ipython()
     # The notebook cache looks at a chapter's own cells, and Sphinx at its text: what the cells use is looked at here.
     used = content(ROOT / "replaylib", ROOT / "book" / "results", ROOT / "requirements.txt")
     forget_if_changed("cells", used + profile, BUILD / ".jupyter_cache", BUILD / ".doctrees", SITE)
