@@ -18,9 +18,9 @@ from nbclient import NotebookClient
 from grading.judge import NOT_GRADED, Assignment
 from grading.points import grouped
 from replaylib.checks import read
-from tests.test_notebooks import COLAB, colab, wheel
+from tests.test_notebooks import colab, runtime, wheel
 
-__all__ = ["colab", "wheel"]  # fixtures
+__all__ = ["colab", "runtime", "wheel"]  # fixtures
 
 # What is made of the masters takes a while: in one process, where it is made once.
 pytestmark = pytest.mark.xdist_group("assignments")
@@ -143,7 +143,7 @@ def test_link_to_colab_names_owner_branch_and_path() -> None:
 
 @pytest.mark.parametrize("solved", [False, True])
 def test_notebook_checks_and_exports_where_only_colabs_packages_are(
-    solved: bool, made: Path, colab: Path, wheel: Path
+    solved: bool, made: Path, runtime: Path, colab: Path, wheel: Path
 ) -> None:
     """As in Colab: the library from its wheel, no otter-grader; experiments left out."""
     name = "1_forgetting"
@@ -158,7 +158,7 @@ def test_notebook_checks_and_exports_where_only_colabs_packages_are(
     assert len(said) == 6
     assert all(("all visible checks passed" if solved else "not yet") in output for output in said)
     assert len(nbformat.read(colab / f"{name}_submission.ipynb", as_version=4).cells) == len(notebook.cells)
-    without = [str(COLAB), "-c", "import otter"]
+    without = [str(runtime), "-c", "import otter"]
     assert subprocess.run(without, capture_output=True).returncode, "otter-grader is there, so this shows nothing"
 
 
