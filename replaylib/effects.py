@@ -133,8 +133,8 @@ def with_stored(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
 
 def _at_own_values(protocol_name: str) -> pd.DataFrame:
-    frame = pd.concat([runs.published(), runs.published("digits")], ignore_index=True)
-    frame = frame[frame["protocol"] == protocol_name]
+    frame = runs.book()
+    frame = frame[frame["protocol"] == protocol_name].reset_index(drop=True)
     own = [
         run["id"] == experiment(protocol_name, run["scenario"], run["method"], run["seed"]).id
         for _, run in frame.iterrows()

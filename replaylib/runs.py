@@ -302,9 +302,18 @@ def published(folder: str = "runs") -> pd.DataFrame:
     return load(shipped(folder))
 
 
+@cache
+def book() -> pd.DataFrame:
+    """The folders ``"runs"`` and ``"digits"`` of `published` as one frame, indexed by ``id``; columns as in `load`.
+
+    Read once, for a chapter asks again and again: take parts of it, and never change it.
+    """
+    return pd.concat([published(), published("digits")]).set_index("id", drop=False)
+
+
 def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
     """The book's runs of these experiments, in their order; None unless every one is stored. Columns as in `load`."""
-    stored = pd.concat([published(), published("digits")]).set_index("id", drop=False)
+    stored = book()
     ids = [description.id for description in descriptions]
     return stored.loc[ids].reset_index(drop=True) if set(ids) <= set(stored.index) else None
 
