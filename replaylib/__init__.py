@@ -17,8 +17,9 @@ from replaylib.metrics import backward_transfer, final_accuracy, forgetting, for
 from replaylib.nets import Classifier, NearestMean, Network
 from replaylib.penalties import EWC, SI, Penalty
 from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
+from replaylib.records import Record
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Replay
-from replaylib.runs import Record, execute, trained
+from replaylib.runs import execute, trained
 from replaylib.scenarios import SCENARIOS, Batch, Stream, permuted_stream, split_stream
 from replaylib.train import Diverged, Result, evaluate
 from replaylib.vae import VAE

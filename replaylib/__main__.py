@@ -18,8 +18,8 @@ from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
 from replaylib.methods import METHODS, SETTINGS
 from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
+from replaylib.records import Record, commit, device_name, done, no_nan, versions, writable, write
 from replaylib.replay import Buffer
-from replaylib.runs import Record
 from replaylib.scenarios import SCENARIOS
 from replaylib.train import PRECISIONS, Diverged
 
@@ -138,7 +138,7 @@ def _run(options: argparse.Namespace) -> None:
         )
         for seed in range(options.seeds)
     ]
-    kept: dict[str, Record] = runs.done(options.save) if options.save else {}
+    kept: dict[str, Record] = done(options.save) if options.save else {}
     first, due = experiments[0], [e for e in experiments if e.id not in kept]
     groups = [[e] for e in due]
     # A terminal wants a bar that moves; a log wants few lines.
@@ -167,7 +167,7 @@ def _run(options: argparse.Namespace) -> None:
                 if options.weights:
                     checkpoints.save(net, record.experiment, options.save / f"{record.experiment.id}.safetensors")
                 if options.save:
-                    runs.save(record, options.save)
+                    write(record, options.save)
     records = [kept[e.id] for e in experiments]
     print(json.dumps(summary(records)) if options.json else _table(records))
 
@@ -194,7 +194,7 @@ def _bench(options: argparse.Namespace) -> None:
         for variant in [described, *(bench.scaling(described) if options.scaling and seeds == options.seeds[0] else [])]
     ]
     if options.save:
-        runs.writable(options.save)
+        writable(options.save)
     speeds = []
     for described, seeds in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
         data = Split(*(part.to(device) for part in bench.stand_in(described)))
@@ -229,7 +229,7 @@ def summary(records: list[Record]) -> dict[str, Any]:
         "device": records[0].device,
         "ids": [record.experiment.id for record in records],
     }
-    return {name: runs.no_nan(value) for name, value in {**described, **measured}.items()}
+    return {name: no_nan(value) for name, value in {**described, **measured}.items()}
 
 
 def _table(records: list[Record]) -> str:
@@ -276,9 +276,9 @@ def _list(options: argparse.Namespace) -> None:
 
 def _info(options: argparse.Namespace) -> None:
     found = {
-        **runs.versions(),
-        "commit": runs.commit() or "not a checkout",
-        "device": runs.device_name(torch.device(device_named("auto"))),
+        **versions(),
+        "commit": commit() or "not a checkout",
+        "device": device_name(torch.device(device_named("auto"))),
         "data": f"{data.data_directory()} (set REPLAYLIB_DATA to change it)",
         "profile": f"{profile()} (set REPLAYLIB_PROFILE to quick or paper)",
     }

@@ -20,6 +20,7 @@ from replaylib.errors import InputError
 from replaylib.experiments import Experiment, experiment
 from replaylib.fast import train_seeds
 from replaylib.protocols import protocol
+from replaylib.records import commit, device_name, no_nan, versions, write_new
 from replaylib.scenarios import Batch, Stream
 
 #: Steps that are taken and not timed, so that memory is there and caches are warm.
@@ -83,7 +84,7 @@ def measure(description: Experiment, data: Split, *, seeds: int = 1, steps: int 
     dtype = description.precision or "float32"
     return Speed(
         protocol=description.protocol, scenario=description.scenario, method=description.method,
-        device=runs.device_name(device), dtype=dtype, tasks=description.tasks, batch=description.batch,
+        device=device_name(device), dtype=dtype, tasks=description.tasks, batch=description.batch,
         hidden=description.hidden, seeds=seeds, iterations_per_s=1 / seconds,
         loader_iterations_per_s=1 / _seconds_a_step(description, data, 1, steps, per_sample=True) if loader else None,
         gflops=sum(_operations(a, b) for a, b in products) / seconds / 1e9,
@@ -159,14 +160,14 @@ def table(speeds: Sequence[Speed]) -> str:
 def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
     """Write measurements to a new JSON file in an existing folder, with the command, versions, commit and date."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    made = {"command": command, "versions": runs.versions(), "commit": runs.commit(), "date": now}
+    made = {"command": command, "versions": versions(), "commit": commit(), "date": now}
     name = f"{now[:19].replace(':', '-')}.json"
-    return runs.write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
+    return write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
 
 
 def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
     """Measurements as plain data, for JSON."""
-    return [runs.no_nan(asdict(speed)) for speed in speeds]
+    return [no_nan(asdict(speed)) for speed in speeds]
 
 
 def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int, per_sample: bool = False) -> float:

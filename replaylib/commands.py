@@ -14,6 +14,7 @@ from tqdm import tqdm
 from replaylib import data, encoders, runs
 from replaylib.errors import InputError
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
+from replaylib.records import device_name, writable
 from replaylib.reproduce import FIGURES, check_writable, draw, figure
 from replaylib.sweeps import check_workers, loader, seconds_of, stored, sweep
 
@@ -129,7 +130,9 @@ def _reproduce(options: argparse.Namespace) -> None:
     out = options.out or Path(f"{chosen.name}.svg")
     check_writable(out)
     experiments = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
-    kept = stored(data.shipped(name) for name in ("runs", "dial", "glyphs")) | runs.done(options.save)
+    writable(options.save)
+    folders = [*map(data.shipped, runs.FOLDERS), options.save]
+    kept = stored(folders, chosen.measured)
     due = [e for e in experiments if e.id not in kept]
     check_workers(options.workers)
     print(f"{chosen.name}: {len(experiments)} runs, {len(experiments) - len(due)} of them stored, {len(due)} to do")
@@ -138,13 +141,15 @@ def _reproduce(options: argparse.Namespace) -> None:
     kind = {e: replace(e, seed=0, clutter=None if e.clutter is None else 0.0) for e in due}
     pace = {of_kind: seconds_of(of_kind, data_for(of_kind), device) for of_kind in dict.fromkeys(kind.values())}
     if due:
-        where = runs.device_name(torch.device(device))
+        where = device_name(torch.device(device))
         computing = in_time(sum(pace[kind[e]] for e in due))
         several = f", shared by {options.workers} processes" if options.workers > 1 else ""
-        print(f"about {computing} of computing on {where}, testing not counted{several}", flush=True)
+        measuring = " and measuring" if chosen.measured else ""
+        print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
     if options.plan:
         return
-    for record in tqdm(sweep(due, options.save, device, options.workers), total=len(due), unit="run", disable=not due):
+    running = sweep(due, options.save, device, options.workers, chosen.measured)
+    for record in tqdm(running, total=len(due), unit="run", disable=not due):
         kept[record.experiment.id] = record
     print(draw(chosen, [kept[e.id] for e in experiments], out))
 

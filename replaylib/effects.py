@@ -104,6 +104,30 @@ def _differ_in(a: Brain, b: Brain) -> set[str]:
     return {field.name for field in fields(Brain) if getattr(a, field.name) != getattr(b, field.name)}
 
 
+def share_of_gap(frame: pd.DataFrame, method_name: str) -> pd.Series:
+    """How much of what can be kept a method keeps: percent of the way from *none* to *joint*, by seed.
+
+    Bounds and method differ in the method alone, so that the share says nothing of how hard the problem is.
+
+    Parameters
+    ----------
+    frame : as `replaylib.runs.frame` gives, runs of one protocol, scenario, dial and front end; of other methods, none
+        is looked at. Seeds that the three do not share are left out.
+
+    Raises
+    ------
+    InputError : one of the three has no run, two with one seed, or no seed in common with the others.
+    """
+    three = (method_name, "none", "joint")
+    some = frame[frame["method"].isin(three)]
+    if some.duplicated(["method", "seed"]).any():
+        raise InputError("a method has two runs with one seed: leave those with other options out")
+    wide = some.pivot(index="seed", columns="method", values="acc").reindex(columns=list(dict.fromkeys(three))).dropna()
+    if wide.empty:
+        raise InputError(f"{', '.join(three)} have no seed in common: a share of the gap needs runs of all three")
+    return 100 * (wide[method_name] - wide["none"]) / (wide["joint"] - wide["none"])
+
+
 def stored(protocol_name: str, switch: str) -> pd.DataFrame:
     """`of_switch` for the runs that the book shows, one scenario after the other, which the column ``scenario`` names.
 

@@ -41,7 +41,7 @@ class Origin:
     mean, std : per channel, what images in [0, 1] are normalised with before they enter.
     epochs, lr, batch, seed, hidden, crop, flip, precision : see `replaylib.pretrain.pretrain`.
     accuracy : in percent, on the dataset's test part, of the classifier whose first layers the encoder was.
-    seconds, device, versions, commit, date : as in `replaylib.runs.Record`.
+    seconds, device, versions, commit, date : as in `replaylib.records.Record`.
     """
 
     dataset: str

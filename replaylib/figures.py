@@ -143,6 +143,21 @@ def accuracy_curves(ax: Axes, steps: Sequence[int], curves: Tensor, names: Seque
     ax.set(xlabel="training step", ylabel="accuracy (%)", ylim=(-3, 103), xlim=(0, max(steps)))
 
 
+def by_method(ax: Axes, frame: pd.DataFrame, column: str) -> None:
+    """Draw any column of a frame of runs: for each method a dot a seed, and a diamond and a bar for mean and SEM.
+
+    The axis need not begin at zero: places are compared, and not the lengths of bars.
+    """
+    table = frame.groupby("method", sort=False)[column].agg(["mean", "sem"])
+    for place, (name, row) in enumerate(table.iterrows()):
+        each = frame[frame["method"] == name][column]
+        colour = COLOURS.get(str(name), "0.3")
+        ax.plot(each, [place] * len(each), "o", color="0.15", markersize=2.5, alpha=0.6)
+        ax.errorbar(row["mean"], place, xerr=row["sem"], fmt="D", color=colour, markersize=4.5, capsize=2)
+    ax.set_yticks(range(len(table)), list(table.index))
+    ax.set(ylim=(len(table) - 0.5, -0.5))
+
+
 def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = None, lying: bool = False) -> None:
     """Draw final accuracy, a bar a method (mean, SEM) and a dot a seed, from a frame as `replaylib.runs.load` gives.
 

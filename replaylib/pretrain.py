@@ -21,7 +21,7 @@ from replaylib.dataset import Dataset, Split, channel_statistics
 from replaylib.encoders import Origin
 from replaylib.errors import InputError
 from replaylib.nets import Hidden, linear
-from replaylib.runs import commit, device_name, versions
+from replaylib.records import commit, device_name, versions
 from replaylib.train import PRECISIONS, products_in
 
 #: Datasets in which a mirror image is not one of its class: a mirrored R is no R.

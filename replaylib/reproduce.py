@@ -11,13 +11,13 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from replaylib import figures, runs
+from replaylib import figures, imagined, runs
 from replaylib.errors import InputError, unknown
 from replaylib.experiments import Experiment, experiment
 from replaylib.glyphs import LEVELS
 from replaylib.methods import method
 from replaylib.protocols import protocol
-from replaylib.runs import Record
+from replaylib.records import Record
 
 #: Steps of all tasks together, where the number of tasks varies: fixed computing, shared out over more and more tasks.
 STEPS = 1500
@@ -33,6 +33,7 @@ class Figure:
     protocol : another of the same kind may be put in its place.
     draw : draws a frame of runs, see `replaylib.runs.frame`, and shows the figure.
     variants : what else varies, as fields of an experiment; those that a method cannot have are left out.
+    measured : whether what the networks imagine is measured, see `replaylib.imagined`: methods then are generative.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Figure:
     methods: tuple[str, ...]
     draw: Callable[[pd.DataFrame], None]
     variants: tuple[Mapping[str, float | str], ...] = ({},)
+    measured: bool = False
 
     def experiments(
         self,
@@ -59,7 +61,8 @@ class Figure:
 
         Raises
         ------
-        InputError : too few or too many seeds, or other iterations for a figure that varies them itself.
+        InputError : too few or too many seeds, other iterations for a figure that varies them itself, or a method or
+            protocol that does not allow what is measured.
         """
         p = protocol(protocol_name or self.protocol)
         count = p.seeds if seeds is None else seeds
@@ -77,7 +80,11 @@ class Figure:
             if scenario in method(name).scenarios and fits(name, variant)
         )
         # To replay as many samples as a step has of its own is what happens where nothing is said.
-        return list(dict.fromkeys(every))
+        made = list(dict.fromkeys(every))
+        if self.measured:
+            for description in made:
+                imagined.check(description)
+        return made
 
 
 def fits(name: str, variant: Mapping[str, float | str]) -> bool:
@@ -149,6 +156,38 @@ def _dial(frame: pd.DataFrame) -> None:
         left.set_ylabel("accuracy after the last task (%)")
 
 
+def _quality(frame: pd.DataFrame) -> None:
+    frame = frame.assign(of=frame["front_end"].eq("frozen").map({True: "features", False: "pixels"}))
+    frame = frame.assign(**pd.DataFrame(frame["measures"].tolist(), index=frame.index))
+    panels = [
+        # What is asked of a network's own inputs can be compared where these are of one kind.
+        *((name, kind) for name in ("log_likelihood", "reconstruction_error") for kind in dict.fromkeys(frame["of"])),
+        *((name, "") for name in imagined.MEASURES if name not in ("log_likelihood", "reconstruction_error")),
+    ]
+    rows = -(-len(panels) // 2)
+    words = "; ".join(
+        f"{_titled(name, kind)}: "
+        + ", ".join(f"{m} {v:.4g}" for m, v in some.groupby("method", sort=False)[name].mean().items())
+        for name, kind in panels
+        for some in [frame[frame["of"] == kind] if kind else frame]
+    )
+    height = rows * (0.75 + 0.17 * frame["method"].nunique())
+    with figures.figure(rows, 2, height=height, alt=f"Quality of replay after the last task. {words}.") as axes:
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
+        for ax, (name, kind) in zip(axes, panels, strict=False):
+            some = frame[frame["of"] == kind] if kind else frame
+            figures.by_method(ax, some, name)
+            better = "higher" if imagined.MEASURES[name] else "lower"
+            ax.set(title=_titled(name, kind), xlabel=f"{better} is better")
+
+
+def _titled(name: str, kind: str) -> str:
+    units = {"log_likelihood": " (nats)", "precision": " (F 1/8)", "recall": " (F 8)", "frechet_distance": ""}
+    words = name.replace("_", " ").replace("frechet", "Fréchet").replace("inception", "Inception")
+    return f"{words}{f' of {kind}' if kind else ''}{units.get(name, '')}"
+
+
 def in_words(frame: pd.DataFrame) -> str:
     """What a figure of these runs shows, for who cannot see it: every mean final accuracy."""
     varying = ("scenario", "tasks", "replayed", "latent", "clutter", "front_end", "method")
@@ -184,6 +223,10 @@ FIGURES = {
             "split-cifar100", ("task", "class"), (*ADDED, *TAKEN), _bars,
         ),
         Figure(
+            "fig9", "quality of what each of them imagines after all tasks", "split-cifar100", ("class",),
+            (*ADDED, *TAKEN), _quality, measured=True,
+        ),
+        Figure(
             "dial", "glyphs over more and more clutter (this course's own)", "split-glyphs", ("class",),
             ("none", "joint", "exact", "gr", "bi-r"), _dial,
             tuple({"clutter": level, "front_end": end} for level in LEVELS for end in ("pixels", "frozen")),
@@ -203,8 +246,7 @@ FIGURES = {
 def figure(name: str) -> Figure:
     """The figure of that name; raises `InputError`, with the nearest names, if there is none."""
     if name not in FIGURES:
-        hint = f"Known: {', '.join(FIGURES)}. Fig. 9 needs trained networks, not records: see replaylib.quality."
-        raise unknown("figure", name, FIGURES, hint)
+        raise unknown("figure", name, FIGURES)
     return FIGURES[name]
 
 

@@ -1,76 +1,43 @@
-"""Running an experiment gives a record: one JSON file, written once, whole, and never overwritten."""
+"""Running an experiment gives a record, and the records of many are one table.
 
-import json
-import math
-import os
-import platform
-import subprocess
-import tempfile
+The runs that the book shows come with the library: `published` reads them.
+"""
+
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from replaylib import encoders, metrics
-from replaylib._version import __version__
+from replaylib import encoders, records
 from replaylib.data import Split, shipped
-from replaylib.errors import InputError
+from replaylib.errors import InputError, unknown
 from replaylib.experiments import Experiment
 from replaylib.fast import train_seeds
 from replaylib.glyphs import dataset_name
 from replaylib.methods import Parts, Plan, method
 from replaylib.nets import Network
 from replaylib.protocols import default_device, protocol
+from replaylib.records import Record
 from replaylib.scenarios import Stream
 from replaylib.train import Diverged, Watch
 
-HERE = Path(__file__).resolve().parent
-
-
-@dataclass(frozen=True)
-class Record:
-    """One finished run. Accuracies are in percent; matrix orientation as in `replaylib.metrics`; nan is null in JSON.
-
-    Attributes
-    ----------
-    matrix, untrained : (tasks, tasks) and (tasks,), as nested tuples.
-    memory_bytes : training data kept for replay at the end.
-    seconds : wall time of training and testing, loading the data apart.
-    device : the processor's name; versions : of Python and the packages that compute.
-    commit : of the library's checkout, with "+" where files differed from it; None outside a checkout.
-    date : when it ended, UTC, ISO 8601.
-    """
-
-    experiment: Experiment
-    matrix: tuple[tuple[float, ...], ...]
-    untrained: tuple[float, ...]
-    memory_bytes: int
-    seconds: float
-    device: str
-    versions: dict[str, str]
-    commit: str | None
-    date: str
-
-    def tensor(self) -> torch.Tensor:
-        """The accuracy matrix as a (tasks, tasks) float64 tensor."""
-        return torch.tensor(self.matrix, dtype=torch.float64)
-
-    def summary(self) -> dict[str, float]:
-        """``acc``, ``bwt``, ``fwt``, ``forgetting``: see `replaylib.metrics`."""
-        matrix, untrained = self.tensor(), torch.tensor(self.untrained, dtype=torch.float64)
-        return {
-            "acc": metrics.final_accuracy(matrix).item(),
-            "bwt": metrics.backward_transfer(matrix).item(),
-            "fwt": metrics.forward_transfer(matrix, untrained).item(),
-            "forgetting": metrics.forgetting(matrix).item(),
-        }
+#: The folders of runs that come with the library, those at the published scale first. One file in them is one run.
+FOLDERS = {
+    "runs": "published protocols, or shorter than published where their page says so",
+    "quality": "Split MNIST again, with measures of what the networks imagine (Fig. 9)",
+    "fig4": "how much replay, and how good, on Split MNIST in fewer steps",
+    "bfloat16": "some of the first, with products of layers in bfloat16",
+    "dial": "glyphs over more and more clutter",
+    "dial-tasks": "glyphs in more and more tasks",
+    "glyphs": "glyphs at full clutter, all methods",
+    "digits": "quick protocols of digits: what chapters compare their own runs with",
+}
 
 
 def data_of(description: Experiment, device: str = "cpu") -> Split:
@@ -180,10 +147,10 @@ def trained_together(
                     untrained=tuple(result.untrained.tolist()),
                     memory_bytes=part.replay.nbytes,
                     seconds=seconds,
-                    device=device_name(stream.device)
+                    device=records.device_name(stream.device)
                     + (f", {len(results)} seeds together" if len(results) > 1 else ""),
-                    versions=versions() | encoder_version(description),
-                    commit=commit(),
+                    versions=records.versions() | encoder_version(description),
+                    commit=records.commit(),
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
             )
@@ -198,74 +165,10 @@ def execute(
     return trained(description, data, device, watch)[1]
 
 
-def save(record: Record, folder: str | Path) -> Path:
-    """Write a record to an existing folder as one JSON file, whole or not at all; an earlier file is never touched.
-
-    Raises
-    ------
-    InputError : the folder cannot be written, or holds this experiment's record already.
-    """
-    return write_new(Path(folder) / f"{record.experiment.id}.json", asdict(record))
-
-
-def write_new(target: Path, content: Any) -> Path:
-    """Write JSON to a file that is not there yet, whole or not at all; nan becomes null.
-
-    Raises
-    ------
-    InputError : the folder cannot be written, or there is such a file already.
-    """
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".part", delete=False) as part:
-            try:
-                json.dump(no_nan(content), part, indent=1)
-                part.flush()
-                os.link(part.name, target)  # unlike a rename, fails where there is a file already
-            finally:
-                os.unlink(part.name)
-    except FileExistsError as error:
-        raise InputError(f"{target} exists: what is there is never overwritten; choose another folder") from error
-    except OSError as error:
-        raise InputError(f"cannot write to {target.parent} ({error.strerror}): choose another folder") from error
-    return target
-
-
-def done(folder: str | Path) -> dict[str, Record]:
-    """The records below a folder by their experiments' ids; see `writable`."""
-    writable(folder)
-    return {record.experiment.id: record for record in map(read, sorted(Path(folder).rglob("*.json")))}
-
-
-def writable(folder: str | Path) -> None:
-    """Make a folder, and raise `InputError` if it cannot be written.
-
-    To be called before computing starts, so that hours of it are not lost for want of a place to put them.
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
-
-
-def read(path: str | Path) -> Record:
-    """The record in one file; raises `InputError` where the file is damaged or no record."""
-    try:
-        raw = json.loads(Path(path).read_text())
-        described = {**raw["experiment"], "hidden": tuple(raw["experiment"]["hidden"])}
-        nan = float("nan")
-        return Record(
-            **{
-                **{field.name: raw[field.name] for field in fields(Record)},
-                "experiment": Experiment(**described),
-                "matrix": tuple(tuple(nan if x is None else x for x in row) for row in raw["matrix"]),
-                "untrained": tuple(nan if x is None else x for x in raw["untrained"]),
-            }
-        )
-    except OSError as error:
-        raise InputError(f"cannot read {path} ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is damaged or no record of a run ({error!r}): remove it or restore it") from error
+def encoder_version(description: Experiment) -> dict[str, str]:
+    """Which file an experiment's encoder came from: the beginning of its SHA-256; nothing where it has none."""
+    name = description.encoder
+    return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:12]}
 
 
 def load(folder: str | Path) -> pd.DataFrame:
@@ -276,39 +179,46 @@ def load(folder: str | Path) -> pd.DataFrame:
     """
     if not Path(folder).is_dir():
         raise InputError(f"{folder} is not a folder: give one that holds records of runs")
-    return frame(read(path) for path in sorted(Path(folder).rglob("*.json")))
+    return frame(records.read(path) for path in sorted(Path(folder).rglob("*.json")))
 
 
-def frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Records as a frame, a row each; see `load` for its columns."""
-    return pd.DataFrame(
+def frame(several: Iterable[Record]) -> pd.DataFrame:
+    """Records as a frame, a row each; see `load` for its columns, which an empty one has as well."""
+    own = [field.name for field in fields(Record) if field.name != "experiment"]
+    rows = [
         {
             **asdict(record.experiment),
             "id": record.experiment.id,
             **record.summary(),
-            **{field.name: getattr(record, field.name) for field in fields(Record) if field.name != "experiment"},
+            **{name: getattr(record, name) for name in own},
         }
-        for record in records
-    )
+        for record in several
+    ]
+    described = [field.name for field in fields(Experiment)]
+    return pd.DataFrame(rows, columns=[*described, "id", "acc", "bwt", "fwt", "forgetting", *own])
 
 
 def published(folder: str = "runs") -> pd.DataFrame:
-    """The runs that the book shows for published protocols, which come with the library; columns as in `load`.
+    """The runs in one of `FOLDERS`; columns as in `load`, and no row where none is stored yet.
 
-    ``folder`` is one of ``"runs"``, in float32, ``"bfloat16"``, the same with products of layers in bfloat16, and three
-    of quick protocols: ``"dial"``, glyphs over more and more clutter (``python -m replaylib reproduce dial``),
-    ``"glyphs"``, all methods at full clutter, and ``"digits"``, what chapters compare their own runs with.
+    Raises
+    ------
+    InputError : another folder, or a damaged record.
     """
-    return load(shipped(folder))
+    if folder not in FOLDERS:
+        raise unknown("folder of runs", folder, FOLDERS)
+    path = shipped(folder)
+    return load(path) if path.is_dir() else frame([])
 
 
 @cache
 def book() -> pd.DataFrame:
-    """The folders ``"runs"`` and ``"digits"`` of `published` as one frame, indexed by ``id``; columns as in `load`.
+    """All `FOLDERS` as one frame, indexed by ``id``, each experiment once; columns as in `load`.
 
     Read once, for a chapter asks again and again: take parts of it, and never change it.
     """
-    return pd.concat([published(), published("digits")]).set_index("id", drop=False)
+    paths = (path for folder in FOLDERS for path in sorted(shipped(folder).rglob("*.json")))
+    return frame(map(records.read, paths)).drop_duplicates("id").set_index("id", drop=False)
 
 
 def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
@@ -318,46 +228,10 @@ def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
     return stored.loc[ids].reset_index(drop=True) if set(ids) <= set(stored.index) else None
 
 
-def no_nan(value: Any) -> Any:
-    """JSON has no nan: null in its place."""
-    if isinstance(value, dict):
-        return {key: no_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [no_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def stored_or_trained(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:
+    """`of_book` where every one is stored; otherwise all of them trained now, together. Columns as in `load`.
 
-
-def device_name(device: torch.device) -> str:
-    """What computes, e.g. ``"cpu (x86_64, 2 threads)"`` or a GPU's product name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a run computes."""
-    packages = ("torch", "numpy", "scikit-learn")
-    installed = {name: metadata.version(name) for name in packages}
-    return {"replaylib": __version__, "python": platform.python_version(), **installed}
-
-
-def encoder_version(description: Experiment) -> dict[str, str]:
-    """Which file an experiment's encoder came from: the beginning of its SHA-256; nothing where it has none."""
-    name = description.encoder
-    return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:12]}
-
-
-@cache
-def commit() -> str | None:
-    """The library's git commit, with "+" appended where tracked files differ from it; None outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(HERE), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")) != HERE.parent:
-            return None
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    Takes and raises what `trained_together` does.
+    """
+    found = of_book(descriptions)
+    return frame(record for _, record in trained_together(descriptions, data)) if found is None else found

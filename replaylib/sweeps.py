@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from replaylib import runs
+from replaylib import imagined, records, runs
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
 from replaylib.nets import Network
-from replaylib.runs import Record
+from replaylib.records import Record
 
 #: Steps that are timed to say how long runs will take.
 TIMED = 3
@@ -25,13 +25,19 @@ TIMED = 3
 KEPT_BYTES = 500e6
 
 
-def stored(folders: Iterable[Path]) -> dict[str, Record]:
-    """The records below several folders, by the ids of their experiments; a folder that is not there holds none."""
+def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]:
+    """The records below several folders, by the ids of their experiments; a folder that is not there holds none.
+
+    With ``measured``, those that `replaylib.imagined` made alone.
+    """
     paths = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
-    return {record.experiment.id: record for record in map(runs.read, paths)}
+    found = map(records.read, paths)
+    return {record.experiment.id: record for record in found if record.measures is not None or not measured}
 
 
-def sweep(due: Sequence[Experiment], folder: Path, device: str = "cpu", workers: int = 1) -> Iterator[Record]:
+def sweep(
+    due: Sequence[Experiment], folder: Path, device: str = "cpu", workers: int = 1, measured: bool = False
+) -> Iterator[Record]:
     """Run experiments, save each record as soon as its run ends, and yield it; with several workers in any order.
 
     What was yielded is kept, whatever stops the rest: the sweep of those still due goes on from there.
@@ -41,6 +47,7 @@ def sweep(due: Sequence[Experiment], folder: Path, device: str = "cpu", workers:
     due : experiments without a record in ``folder``, which exists.
     workers : processes at once, each with a copy of its data. One is this process, with all its threads; several
         compute in one thread each, which suits small networks on a CPU.
+    measured : whether each run ends with `replaylib.imagined.measured`; a worker trains a judge of its own, the same.
 
     Raises
     ------
@@ -51,11 +58,11 @@ def sweep(due: Sequence[Experiment], folder: Path, device: str = "cpu", workers:
     if workers <= 1:
         load = loader(device)
         for description in due:
-            yield _run(description, load(description), device, folder)
+            yield _run(description, load(description), device, folder, measured)
         return
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawned, _begin, (device,)) as pool:
-        futures = [pool.submit(_run_in_worker, description, device, folder) for description in due]
+        futures = [pool.submit(_run_in_worker, description, device, folder, measured) for description in due]
         try:
             for ended in as_completed(futures):
                 record, refused = ended.result()
@@ -109,9 +116,9 @@ def seconds_of(description: Experiment, data: Split, device: str) -> float:
     return (marks[-1] - marks[0]) / (len(marks) - 1) * description.iterations * description.tasks
 
 
-def _run(description: Experiment, data: Split, device: str, folder: Path) -> Record:
-    record = runs.execute(description, data, device)
-    runs.save(record, folder)
+def _run(description: Experiment, data: Split, device: str, folder: Path, measured: bool) -> Record:
+    record = (imagined.measured if measured else runs.execute)(description, data, device)
+    records.write(record, folder)
     return record
 
 
@@ -126,8 +133,8 @@ def _begin(device: str) -> None:
     _load = loader(device)
 
 
-def _run_in_worker(description: Experiment, device: str, folder: Path) -> tuple[Record | None, str]:
+def _run_in_worker(description: Experiment, device: str, folder: Path, measured: bool) -> tuple[Record | None, str]:
     try:
-        return _run(description, _load(description), device, folder), ""
+        return _run(description, _load(description), device, folder, measured), ""
     except InputError as error:  # as text: the error may hold a network
         return None, str(error)

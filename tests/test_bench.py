@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from replaylib import bench, runs
+from replaylib import bench, records
 from replaylib.__main__ import main
 from replaylib.data import load
 from replaylib.errors import InputError
@@ -99,7 +99,7 @@ def test_measurements_are_kept_with_the_command_that_made_them(tmp_path, capsys)
     assert kept["rows"] == json.loads(capsys.readouterr().out)
     assert kept["command"].startswith("python -m replaylib bench split-digits --methods none")
     assert kept["date"][:10] == file.name[:10]
-    assert kept["versions"] == runs.versions()
+    assert kept["versions"] == records.versions()
     (tmp_path / "file").touch()
     assert main([*command, "--save", str(tmp_path / "file")]) == 2
     assert "cannot write to" in capsys.readouterr().err

@@ -66,6 +66,16 @@ def test_what_cannot_be_compared_is_refused():
         effects.of_switch(pd.concat([both, both]), "gating")
 
 
+def test_the_share_of_the_gap_is_that_of_each_seed():
+    some = frame(none=[20.0, 10.0, 0.0], joint=[70.0, 90.0, 90.0], gr=[45.0, 90.0], exact=[99.0])
+    assert effects.share_of_gap(some, "gr").to_dict() == {0: 50.0, 1: 100.0}
+    assert effects.share_of_gap(some, "joint").tolist() == [100.0, 100.0, 100.0]
+    with pytest.raises(InputError, match="bi-r, none, joint have no seed in common"):
+        effects.share_of_gap(some, "bi-r")
+    with pytest.raises(InputError, match="two runs with one seed"):
+        effects.share_of_gap(pd.concat([some, some]), "gr")
+
+
 def test_a_method_knows_its_modifications():
     assert str(METHODS["rtf"].brain) == "feedback+distill"
     assert str(METHODS["gr"].brain) == ""

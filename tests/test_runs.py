@@ -1,13 +1,10 @@
-"""Runs and their records: repeatable, whole files or none, nothing overwritten."""
-
-import dataclasses
-import os
+"""Runs: repeatable, and many of them one table."""
 
 import pytest
 import torch
 
-from replaylib import runs
-from replaylib.data import load
+from replaylib import records, runs
+from replaylib.data import load, shipped
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.protocols import protocol
@@ -64,47 +61,10 @@ def test_a_record_says_where_it_comes_from(record):
     assert record.summary()["acc"] == pytest.approx(sum(record.matrix[-1]) / 5)
 
 
-def test_save_and_read_give_back_the_same_record(record, tmp_path):
-    assert runs.done(tmp_path / "new" / "folder") == {}
-    path = runs.save(record, tmp_path / "new" / "folder")
-    assert list(runs.done(path.parent)) == [record.experiment.id]
-    assert [p.name for p in path.parent.iterdir()] == [f"{record.experiment.id}.json"]
-    back = runs.read(path)
-    assert back.experiment == record.experiment
-    assert str(back) == str(record)  # text, since nan is not equal to itself
-    assert "NaN" not in path.read_text()
-
-
-def test_nothing_is_overwritten(record, tmp_path):
-    path = runs.save(record, tmp_path)
-    before = path.read_bytes()
-    with pytest.raises(InputError, match="never overwritten"):
-        runs.save(dataclasses.replace(record, seconds=0.0), tmp_path)
-    assert path.read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_write_that_fails_leaves_nothing(record, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "link", full)
-    with pytest.raises(InputError, match="No space left on device"):
-        runs.save(record, tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_place_that_is_no_folder_is_refused(record, tmp_path):
-    (tmp_path / "file").write_text("")
-    for write in (runs.done, lambda folder: runs.save(record, folder)):
-        with pytest.raises(InputError, match="choose another"):
-            write(tmp_path / "file")
-
-
 def test_a_folder_of_records_is_one_frame_whatever_the_files_are_called(record, tmp_path):
     for r, name in ((record, "a"), (runs.execute(quick(seed=1)), "b")):
         (tmp_path / name).mkdir()
-        runs.save(r, tmp_path / name)
+        records.write(r, tmp_path / name)
     (tmp_path / "a" / f"{record.experiment.id}.json").rename(tmp_path / "a" / "renamed.json")
     frame = runs.load(tmp_path)
     assert sorted(frame["seed"]) == [0, 1]
@@ -116,25 +76,6 @@ def test_a_folder_of_records_is_one_frame_whatever_the_files_are_called(record, 
     assert row["commit"] == record.commit
     with pytest.raises(InputError, match="not a folder"):
         runs.load(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[: len(text) // 2],
-        lambda text: "[]",
-        lambda text: "",
-        lambda text: text.replace('"seed": 0', '"seed": -4'),
-        lambda text: text.replace('"matrix"', '"matrices"'),
-        lambda text: text.replace('"batch"', '"betch"'),
-        lambda text: "\x00\xff",
-    ],
-)
-def test_a_damaged_record_is_named(record, tmp_path, damage):
-    path = runs.save(record, tmp_path)
-    path.write_text(damage(path.read_text()))
-    with pytest.raises(InputError, match=path.name):
-        runs.load(tmp_path)
 
 
 def test_the_published_runs_are_what_they_say():
@@ -187,3 +128,39 @@ def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
     assert found["seed"].tolist() == [2, 0, 1]
     assert found["id"].tolist() == [one.id for one in asked]
     assert runs.of_book([*asked, experiment("split-digits", "class", "bi-r", 999)]) is None
+
+
+def test_runs_that_are_not_all_stored_are_trained_now(monkeypatch):
+    asked = [experiment("split-digits", "class", "bi-r", seed) for seed in (1, 0)]
+    trained = []
+    real = runs.trained_together
+
+    def counted(descriptions, data=None):
+        trained.extend(descriptions)
+        return real(descriptions, data)
+
+    monkeypatch.setattr(runs, "trained_together", counted)
+    assert runs.stored_or_trained(asked)["id"].tolist() == [one.id for one in asked]
+    assert not trained
+    new = [quick(), quick(seed=1)]
+    assert (
+        runs.stored_or_trained(new, load("digits"))["id"].tolist() == [one.id for one in new] == [e.id for e in trained]
+    )
+
+
+def test_the_folders_of_runs_are_those_that_come_with_the_library_and_are_explained():
+    folder = shipped("")
+    there = {path.name for path in folder.iterdir() if path.is_dir()} - {"bench", "encoders"}
+    assert there <= set(runs.FOLDERS)
+    explained = (folder / "README.md").read_text()
+    assert all(f"`{name}`" in explained for name in runs.FOLDERS)
+    assert runs.published("digits")["protocol"].str.contains("digits").all()
+    with pytest.raises(InputError, match="Did you mean digits"):
+        runs.published("digit")
+
+
+def test_a_folder_in_which_no_run_is_stored_yet_has_columns_and_no_row(monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "shipped", lambda folder: tmp_path / folder)
+    empty = runs.published("fig4")
+    assert len(empty) == 0
+    assert list(empty.columns) == list(runs.frame([runs.execute(quick())]).columns)

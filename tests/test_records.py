@@ -1,0 +1,92 @@
+"""Records of runs: whole files or none, nothing overwritten, and what is damaged has a name."""
+
+import dataclasses
+import os
+
+import pytest
+
+from replaylib import records
+from replaylib.errors import InputError
+from replaylib.experiments import experiment
+from replaylib.records import Record
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def record():
+    described = experiment("split-digits", "class", "gr", tasks=2, iterations=3)
+    matrix = ((90.0, NAN), (40.0, 80.0))
+    return Record(described, matrix, (50.0, NAN), 0, 1.5, "cpu", {"torch": "2"}, None, "2026-01-01T00:00:00+00:00")
+
+
+def test_save_and_read_give_back_the_same_record(record, tmp_path):
+    assert records.done(tmp_path / "new" / "folder") == {}
+    path = records.write(record, tmp_path / "new" / "folder")
+    assert list(records.done(path.parent)) == [record.experiment.id]
+    assert [p.name for p in path.parent.iterdir()] == [f"{record.experiment.id}.json"]
+    back = records.read(path)
+    assert back.experiment == record.experiment
+    assert str(back) == str(record)  # text, since nan is not equal to itself
+    assert "NaN" not in path.read_text()
+
+
+def test_nothing_is_overwritten(record, tmp_path):
+    path = records.write(record, tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="never overwritten"):
+        records.write(dataclasses.replace(record, seconds=0.0), tmp_path)
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_write_that_fails_leaves_nothing(record, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        records.write(record, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_is_no_folder_is_refused(record, tmp_path):
+    (tmp_path / "file").write_text("")
+    for write in (records.done, lambda folder: records.write(record, folder)):
+        with pytest.raises(InputError, match="choose another"):
+            write(tmp_path / "file")
+
+
+def test_a_record_with_measures_is_a_file_beside_the_one_without(record, tmp_path):
+    records.write(record, tmp_path)
+    measured = dataclasses.replace(record, measures={"recall": 0.5, "images": 360})
+    path = records.write(measured, tmp_path)
+    assert records.read(path).measures == {"recall": 0.5, "images": 360.0}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_record_from_before_there_were_measures_has_none(record, tmp_path):
+    path = records.write(record, tmp_path)
+    path.write_text(path.read_text().replace(',\n "measures": null', ""))
+    assert "measures" not in path.read_text()
+    assert records.read(path).measures is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: "[]",
+        lambda text: "",
+        lambda text: text.replace('"seed": 0', '"seed": -4'),
+        lambda text: text.replace('"matrix"', '"matrices"'),
+        lambda text: text.replace('"batch"', '"betch"'),
+        lambda text: text.replace('"measures": null', '"measures": {"recall": "high"}'),
+        lambda text: "\x00\xff",
+    ],
+)
+def test_a_damaged_record_is_named(record, tmp_path, damage):
+    path = records.write(record, tmp_path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(InputError, match=path.name):
+        records.read(path)
