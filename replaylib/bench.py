@@ -25,6 +25,8 @@ from replaylib.scenarios import Batch, Stream
 
 #: Steps that are taken and not timed, so that memory is there and caches are warm.
 WARM_UP = 5
+#: Parts that the timed steps come in.
+REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Speed:
     ----------
     scenario, tasks, batch, hidden : what was varied, see `replaylib.experiments.Experiment`.
     seeds : how many runs were trained together; a step is one step of all of them.
+    compiled : whether its loss was compiled, see `replaylib.fast.compiled_objective`; what that takes is not timed.
     iterations_per_s : steps a second, of each seed.
     loader_iterations_per_s : the same where current samples come one by one from a ``DataLoader``; None: not measured.
     gflops : 10^9 floating-point operations a second in the step's matrix products, all seeds together.
@@ -58,15 +61,28 @@ class Speed:
     gflops: float
     matmul_ratio: float
     peak_mb: float
+    compiled: bool = False
 
 
-def measure(description: Experiment, data: Split, *, seeds: int = 1, steps: int = 50, loader: bool = False) -> Speed:
-    """Time ``steps`` steps of the last task of an experiment, the tasks before it being given a step each.
+def measure(
+    description: Experiment,
+    data: Split,
+    *,
+    seeds: int = 1,
+    steps: int = 50,
+    loader: bool = False,
+    compiled: bool = False,
+) -> Speed:
+    """Time ``steps`` steps of the last task of an experiment, after as many of each task before it.
+
+    They are timed in `REPEATS` parts, each in turn with its matrix products alone, and the fastest of each counts: what
+    else the machine does is not to be measured.
 
     Parameters
     ----------
     data : the protocol's, on the device that is measured.
     seeds : trained together if more than one.
+    compiled : see `Speed`; for one seed.
     loader : also measure the step with a ``DataLoader`` in the place of `Stream.draw`.
 
     Raises
@@ -78,9 +94,13 @@ def measure(description: Experiment, data: Split, *, seeds: int = 1, steps: int 
     device = data.train.images.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    seconds = _seconds_a_step(description, data, seeds, steps)
     products = _products_of_a_step(description, data, seeds)
-    alone = _seconds_of(products, steps, device)
+    few = -(-steps // REPEATS)
+    timed = [
+        (_seconds_a_step(description, data, seeds, few, compiled=compiled), _seconds_of(products, few, device))
+        for _ in range(REPEATS)
+    ]
+    seconds, alone = (min(times) for times in zip(*timed, strict=True))
     dtype = description.precision or "float32"
     return Speed(
         protocol=description.protocol, scenario=description.scenario, method=description.method,
@@ -88,7 +108,7 @@ def measure(description: Experiment, data: Split, *, seeds: int = 1, steps: int 
         hidden=description.hidden, seeds=seeds, iterations_per_s=1 / seconds,
         loader_iterations_per_s=1 / _seconds_a_step(description, data, 1, steps, per_sample=True) if loader else None,
         gflops=sum(_operations(a, b) for a, b in products) / seconds / 1e9,
-        matmul_ratio=alone / seconds, peak_mb=_peak_mb(device),
+        matmul_ratio=alone / seconds, peak_mb=_peak_mb(device), compiled=compiled,
     )  # fmt: skip
 
 
@@ -146,7 +166,8 @@ def table(speeds: Sequence[Speed]) -> str:
     columns = {
         "method": lambda s: s.method, "scenario": lambda s: s.scenario, "dtype": lambda s: s.dtype,
         "tasks": lambda s: str(s.tasks), "batch": lambda s: str(s.batch), "hidden": lambda s: str(s.hidden[0]),
-        "seeds": lambda s: str(s.seeds), "it/s": lambda s: f"{s.iterations_per_s:.1f}",
+        "seeds": lambda s: str(s.seeds), "compiled": lambda s: "yes" if s.compiled else "",
+        "it/s": lambda s: f"{s.iterations_per_s:.1f}",
         "seed-it/s": lambda s: f"{s.iterations_per_s * s.seeds:.1f}",
         "loader it/s": lambda s: "" if s.loader_iterations_per_s is None else f"{s.loader_iterations_per_s:.1f}",
         "GFLOP/s": lambda s: f"{s.gflops:.1f}", "matmul ratio": lambda s: f"{s.matmul_ratio:.2f}",
@@ -170,8 +191,8 @@ def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
     return [no_nan(asdict(speed)) for speed in speeds]
 
 
-def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int, per_sample: bool = False) -> float:
-    """Seconds of one step of the last task; the tasks before it get as few steps as make replay possible."""
+def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int, **how: bool) -> float:
+    """Seconds of one step of the last task, the tasks before it being given as many; ``how``: see `_run`."""
     stamps: list[float] = []
     device = data.train.images.device
 
@@ -181,7 +202,7 @@ def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int
                 torch.cuda.synchronize()
             stamps.append(time.perf_counter())
 
-    _run(description, data, seeds, WARM_UP + steps, watch, per_sample)
+    _run(description, data, seeds, WARM_UP + steps, watch, **how)
     return (stamps[1] - stamps[0]) / steps
 
 
@@ -248,7 +269,15 @@ def _peak_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def _run(description: Experiment, data: Split, seeds: int, steps: int, watch: Any, per_sample: bool = False) -> None:
+def _run(
+    description: Experiment,
+    data: Split,
+    seeds: int,
+    steps: int,
+    watch: Any,
+    per_sample: bool = False,
+    compiled: bool = False,
+) -> None:
     described = [replace(description, seed=seed) for seed in range(seeds)]
     streams, parts, generators = (list(one) for one in zip(*(runs.assemble(d, data) for d in described), strict=True))
     settings: dict[str, Any] = {
@@ -257,7 +286,7 @@ def _run(description: Experiment, data: Split, seeds: int, steps: int, watch: An
     }  # fmt: skip
     if per_sample:
         streams = [_PerSample(stream, description.batch) for stream in streams]
-    train_seeds(streams, parts, generators, **settings)
+    train_seeds(streams, parts, generators, compiled=compiled, **settings)
 
 
 class _PerSample:

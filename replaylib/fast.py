@@ -1,10 +1,14 @@
-"""Many seeds as one tensor program: S runs that differ in their seed alone, with their parameters stacked.
+"""Many seeds as one tensor program, and a step that is compiled.
+
+S runs that differ in their seed alone are trained together, with their parameters stacked.
 
 A step costs one set of kernels, however many seeds there are. Each run sees the random numbers that it would see by
 itself, and ends with the same network, up to the rounding of float32 (products of stacked matrices add up in another
 order). What a run is made of is `replaylib.train`'s: the objective, the test, the order of events.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +21,10 @@ from replaylib.methods import Parts
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
-from replaylib.train import Guard, Result, Watch, evaluate, objective, products_in, train
+from replaylib.train import Guard, Result, StepLoss, Watch, evaluate, objective, products_in, train
+
+#: Steps in all from which on compiling is worth its time on a CPU: see `pays_to_compile`.
+LONG = 20_000
 
 
 class Stack:
@@ -101,13 +108,60 @@ class Replays:
 
 
 def train_seeds(
-    streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator], **settings: Any
+    streams: Sequence[Stream],
+    parts: Sequence[Parts],
+    generators: Sequence[torch.Generator],
+    *,
+    compiled: bool = False,
+    **settings: Any,
 ) -> list[Result]:
-    """`train_together` for several seeds, `replaylib.train.train` for one, which has no need to be stacked."""
+    """`train_together` for several seeds, `replaylib.train.train` for one, which has no need to be stacked.
+
+    ``compiled``: with `compiled_objective`. Raises `InputError` where that cannot be had: see there.
+    """
+    if compiled:
+        check_compilable([part.net for part in parts], streams[0].device)
     if len(parts) == 1:
         net, replay, penalty = parts[0]
-        return [train(streams[0], net, replay, generators[0], penalty=penalty, **settings)]
+        step_loss = compiled_objective() if compiled else None
+        return [train(streams[0], net, replay, generators[0], penalty=penalty, step_loss=step_loss, **settings)]
     return train_together(streams, parts, generators, **settings)
+
+
+def compiled_objective() -> StepLoss:
+    """`replaylib.train.objective`, compiled: the same loss and gradients up to rounding, in fewer, larger kernels.
+
+    What surrounds it stays as it is: samples, the previous network's part in replay, penalties, the optimizer. The
+    first step with replay, and the first one without, wait for the compiler.
+    """
+    compiled = torch.compile(objective, dynamic=False)
+
+    def step_loss(stream: Stream, net: Network, task: int, *batches_and_noise: Any) -> Tensor:
+        # As a tensor, it does not become part of what is compiled, which then serves all tasks.
+        return compiled(stream, net, torch.tensor(task, device=stream.device), *batches_and_noise)  # type: ignore[arg-type]
+
+    return step_loss
+
+
+def check_compilable(nets: Sequence[Network], device: torch.device) -> None:
+    """Raise `InputError` unless the objective of these networks, one for each seed, can be compiled."""
+    if len(nets) > 1:
+        raise InputError(f"{len(nets)} seeds as one program are not compiled: compile, or train together")
+    if not nets[0].pure:
+        kind = type(nets[0]).__name__
+        raise InputError(f"the loss of this {kind} waits for the labels or writes batch statistics: do not compile it")
+    if device.type == "cpu" and compiler() is None:
+        raise InputError("there is no C++ compiler, which compiling for a CPU needs: install g++, or set CXX to one")
+
+
+def compiler() -> str | None:
+    """The C++ compiler that PyTorch would use for a CPU; None where there is none."""
+    return shutil.which(os.environ.get("CXX") or "g++") or shutil.which("clang++")
+
+
+def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
+    """Whether a run of so many steps, on a CPU, is long enough for compiling to save more time than it takes."""
+    return device.type == "cpu" and net.pure and compiler() is not None and steps >= LONG
 
 
 def train_together(

@@ -14,6 +14,7 @@ from replaylib.scenarios import Batch, Part, Stream
 
 PRECISIONS = ("float32", "bfloat16")
 Watch = Callable[[int, int, Network], None]
+StepLoss = Callable[[Stream, Network, int, Batch, Batch | None, Tensor], Tensor]
 
 
 class Diverged(InputError):
@@ -51,6 +52,7 @@ def train(
     replayed: int | None = None,
     penalty: Penalty | None = None,
     precision: str = "float32",
+    step_loss: StepLoss | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Train a network on one task after another, and test it on all tasks after each.
@@ -67,6 +69,8 @@ def train(
         does not depend on how many they are.
     penalty : added to the loss, see `replaylib.penalties`.
     precision : ``"float32"``, or ``"bfloat16"`` for the layers' products alone.
+    step_loss : computes what `objective` does, in its place; see
+        `replaylib.fast.compiled_objective`.
     watch : called as ``watch(task, step, net)`` after every step, to look only;
         steps count from 1 within a task.
 
@@ -78,6 +82,7 @@ def train(
     # Its state is carried over from task to task (van de Ven et al. 2020, Methods).
     optimizer = torch.optim.Adam(net.parameters(), lr, betas=(0.9, 0.999), fused=True)
     guard = Guard(optimizer, [net], iterations)
+    loss_of = step_loss or objective
     untrained = evaluate(stream, net, seen=0)
     rows = []
     for task in range(stream.tasks):
@@ -90,7 +95,7 @@ def train(
                 samples = batch if old is None else batch + len(old.y)
                 size = (samples, net.latent)
                 noise = torch.randn(size, generator=generator, device=stream.device)
-                loss = objective(stream, net, task, current, old, noise)
+                loss = loss_of(stream, net, task, current, old, noise)
             if penalty:
                 loss = loss + penalty()
             optimizer.zero_grad()

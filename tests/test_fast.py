@@ -9,7 +9,7 @@ from replaylib import runs
 from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
-from replaylib.fast import Stack, train_together
+from replaylib.fast import LONG, Stack, check_compilable, compiler, pays_to_compile, train_seeds, train_together
 from replaylib.train import Diverged, train
 
 SETTINGS = {"iterations": 12, "batch": 16, "lr": 1e-3}
@@ -148,3 +148,46 @@ def test_records_of_seeds_together_are_those_of_each(digits):
         alone, own = runs.trained(one, digits)
         assert torch.allclose(record.tensor(), own.tensor(), atol=1.5, equal_nan=True)
         assert all(torch.allclose(a, b, atol=2e-4) for a, b in zip(net.parameters(), alone.parameters(), strict=True))
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
+@pytest.mark.parametrize(("method", "scenario"), [("bi-r", "class"), ("si", "task")])
+def test_a_compiled_loss_trains_the_same_network_up_to_rounding(digits, method, scenario):
+    plain, compiled = (
+        train_seeds(*made, compiled=compiled, **SETTINGS) and list(made[1][0].net.parameters())
+        for compiled in (False, True)
+        for made in [assembled(digits, method, scenario, 1)]
+    )
+    for one, other in zip(plain, compiled, strict=True):
+        assert torch.allclose(one, other, atol=2e-4)
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
+def test_one_compilation_with_replay_and_one_without_serve_all_tasks_and_seeds(digits):
+    from torch._dynamo.utils import counters
+
+    torch.compiler.reset()
+    counters.clear()
+    for seed in range(2):
+        streams, parts, generators = assembled(digits, "rtf", "class", seed + 1)
+        train_seeds(streams[-1:], parts[-1:], generators[-1:], compiled=True, iterations=2, batch=16, lr=1e-3)
+    assert counters["stats"]["unique_graphs"] == 2
+    assert not counters["graph_break"]
+
+
+def test_what_cannot_be_compiled_is_refused(digits, monkeypatch):
+    cpu = torch.device("cpu")
+    net = assembled(digits, "bi-r", "class", 1)[1][0].net
+    unfit = assembled(digits, "generative-classifier", "class", 1)[1][0].net
+    with pytest.raises(InputError, match="2 seeds as one program"):
+        check_compilable([net, net], cpu)
+    with pytest.raises(InputError, match="waits for the labels"):
+        check_compilable([unfit], cpu)
+    assert not pays_to_compile(unfit, LONG, cpu)
+    assert not pays_to_compile(net, LONG - 1, cpu)
+    assert pays_to_compile(net, LONG, cpu) == (compiler() is not None)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="no C\\+\\+ compiler"):
+        check_compilable([net], cpu)
+    assert not pays_to_compile(net, LONG, cpu)
