@@ -13,6 +13,7 @@ import pytest
 
 from replaylib import checkpoints, data, runs
 from replaylib.__main__ import main
+from replaylib.fast import compiler
 
 QUICK = ["run", "split-digits", "--iterations", "3"]
 
@@ -200,3 +201,19 @@ def test_a_combination_of_modifications_is_a_method(capsys):
     assert main([*QUICK, "--method", "gr+conditional+distill", "--latent", "7", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["method"], found["latent"], found["gate_prop"]) == ("gr+conditional+distill", 7, None)
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
+def test_a_long_run_is_compiled_and_says_so(capsys, monkeypatch):
+    short = ["run", "split-digits", "--iterations", "2", "--hidden", "20,16", "--json"]
+    monkeypatch.setattr("replaylib.fast.LONG", 10)
+    assert main(short) == 0
+    printed = capsys.readouterr()
+    assert "10 steps: compiling the loss first (--no-compile: leave it)" in printed.err
+    assert json.loads(printed.out)["device"].endswith(", compiled")
+    assert main([*short, "--no-compile"]) == 0
+    printed = capsys.readouterr()
+    assert "compiling" not in printed.err
+    assert "compiled" not in json.loads(printed.out)["device"]
+    assert main([*short, "--compile", "--seeds", "2", "--together"]) == 2
+    assert "2 seeds as one program are not compiled" in capsys.readouterr().err
