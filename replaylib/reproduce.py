@@ -113,6 +113,7 @@ def _over_tasks(frame: pd.DataFrame) -> None:
                 spread = each.std(0) / len(each) ** 0.5
                 ax.fill_between(tasks, mean - spread, mean + spread, alpha=0.25, color=figures.COLOURS[str(name)])
         ax.set(xlabel="tasks so far", ylabel="accuracy on them (%)", ylim=(0, 103), title=frame["protocol"].iloc[0])
+        ax.locator_params(axis="x", integer=True)
         ax.legend(ncols=2)
 
 
@@ -151,7 +152,7 @@ def _dial(frame: pd.DataFrame) -> None:
                     acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
                     color=figures.COLOURS[str(name)],
                 )  # fmt: skip
-            ax.set(xlabel=turned, ylim=(0, 103), title=title)
+            ax.set(xlabel=turned, ylim=(0, 103), title=title, xticks=sorted(frame[turned].unique()))
             ax.legend(fontsize=8)
         left.set_ylabel("accuracy after the last task (%)")
 
@@ -171,7 +172,7 @@ def _quality(frame: pd.DataFrame) -> None:
         for name, kind in panels
         for some in [frame[frame["of"] == kind] if kind else frame]
     )
-    height = rows * (0.75 + 0.17 * frame["method"].nunique())
+    height = rows * (0.85 + 0.17 * frame["method"].nunique())
     with figures.figure(rows, 2, height=height, alt=f"Quality of replay after the last task. {words}.") as axes:
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
@@ -184,19 +185,32 @@ def _quality(frame: pd.DataFrame) -> None:
 
 def _titled(name: str, kind: str) -> str:
     units = {"log_likelihood": " (nats)", "precision": " (F 1/8)", "recall": " (F 8)", "frechet_distance": ""}
-    words = name.replace("_", " ").replace("frechet", "Fréchet").replace("inception", "Inception")
+    words = name.replace("_likelihood", "-likelihood").replace("_", " ")
+    words = words.replace("frechet", "Fréchet").replace("inception", "Inception")
     return f"{words}{f' of {kind}' if kind else ''}{units.get(name, '')}"
 
 
 def in_words(frame: pd.DataFrame) -> str:
     """What a figure of these runs shows, for who cannot see it: every mean final accuracy."""
     varying = ("scenario", "tasks", "replayed", "latent", "clutter", "front_end", "method")
-    columns = [name for name in varying if frame[name].notna().any() and (name != "tasks" or frame[name].nunique() > 1)]
-    means = frame.groupby(columns, sort=False, dropna=False)["acc"].mean()
+    means_something = ("replayed", "front_end")  # where nothing was said: all of them, and pixels
+    columns = [
+        name
+        for name in varying
+        if name in ("scenario", "method") or frame[name].nunique(dropna=name not in means_something) > 1
+    ]
+    means = frame.groupby(columns, sort=False, dropna=False)["acc"].mean().reset_index()
     return "Final accuracy: " + "; ".join(
-        f"{', '.join(str(part) for part in (key if isinstance(key, tuple) else (key,)))} {acc:.1f} %"
-        for key, acc in means.items()
+        f"{', '.join(filter(None, (_in_words(name, row[name]) for name in columns)))} {row['acc']:.1f} %"
+        for _, row in means.iterrows()
     )
+
+
+def _in_words(column: str, value: str | float) -> str:
+    """One of the values that runs differ in, e.g. ``"4 replayed"``; ``value`` is nan where nothing was said."""
+    if value != value:
+        return {"front_end": "pixels", "replayed": "all replayed"}.get(column, "")
+    return str(value) if isinstance(value, str) else f"{value:g} {column}"
 
 
 BASELINES = ("none", "joint", "xdg", "ewc", "si", "lwf", "gr", "bi-r")

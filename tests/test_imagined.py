@@ -156,7 +156,7 @@ def test_what_the_figure_shows_is_said_and_inputs_of_two_kinds_are_kept_apart():
     with figures.caught() as drawn:
         figure("fig9").draw(runs.frame(made))
     words = drawn[0]["text/plain"]
-    assert "log likelihood of pixels (nats): gr 1, gr+feedback 1" in words
-    assert "log likelihood of features (nats): gr+internal 1, bi-r 1" in words
+    assert "log-likelihood of pixels (nats): gr 1, gr+feedback 1" in words
+    assert "log-likelihood of features (nats): gr+internal 1, bi-r 1" in words
     assert "Fréchet distance: gr 1" in words
     assert words.count("recall") == 1
