@@ -75,9 +75,9 @@ def test_pixels_and_features_come_before_one_judge():
     assert as_judged(pixels, few.test, None) is pixels
 
 
-@pytest.mark.parametrize("name", ["gr", "gr+internal"])
-def test_glyphs_are_judged_as_features_whatever_is_imagined(name):
-    described = experiment("split-glyphs", "class", name, iterations=2, tasks=2, **FEW)
+@pytest.mark.parametrize(("name", "end"), [("gr", "pixels"), ("gr", "tuned"), ("gr+internal", "frozen")])
+def test_glyphs_are_judged_as_features_whatever_is_imagined(name, end):
+    described = experiment("split-glyphs", "class", name, iterations=2, tasks=2, front_end=end, **FEW)
     found = measured(described).measures
     assert found["images"] == 100
     assert found["frechet_distance"] > 0
