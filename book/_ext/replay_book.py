@@ -33,6 +33,8 @@ REPAIRS = {
     '<th class="head"><p></p></th>': '<td class="head"></td>',
     '<summary aria-label="Toggle hidden content">': "<summary>",
 }
+# A number stays on one line with its unit and its error; code, where a space is a space, is left alone.
+SPACES = re.compile(r"<(pre|code|script)\b.*?</\1>|(?<=\d) (?=%)|(?<=\d) ± (?=\d)", re.DOTALL)
 
 
 def round_brackets() -> BracketStyle:
@@ -123,9 +125,11 @@ def number_by_file_name(app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def repair_body(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
-    """Mend what is wrong for screen readers in the HTML that docutils, pandas and myst-nb write."""
+    """Mend what is wrong for screen readers, and at the ends of lines, in the HTML of docutils, pandas and myst-nb."""
+    body = context.get("body", "")
     for fault, repair in REPAIRS.items():
-        context["body"] = context.get("body", "").replace(fault, repair)
+        body = body.replace(fault, repair)
+    context["body"] = SPACES.sub(lambda found: found[0] if found[1] else found[0].replace(" ", "\u00a0"), body)
 
 
 def launch_chapters_only(

@@ -30,12 +30,20 @@
     // What changes when they are moved is read out.
     document.querySelectorAll(".widget-stack:not([aria-live])").forEach((stack) => stack.setAttribute("aria-live", "polite"));
   };
+  // What scrolls sideways can be scrolled with the keyboard.
+  const scrollers = () =>
+    document.querySelectorAll(".bd-article .cell_output, .bd-article .widget-stack").forEach((box) => {
+      if (box.scrollWidth > box.clientWidth && box.querySelector("img")) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    });
+  addEventListener("load", scrollers);
+  addEventListener("resize", scrollers);
   const sidebar = document.getElementById("pst-primary-sidebar");
   if (sidebar && !sidebar.hasAttribute("role")) {
     sidebar.setAttribute("role", "region");
     sidebar.setAttribute("aria-label", "Book");
   }
-  const all = () => (repair(), widgets());
+  const all = () => (repair(), widgets(), scrollers());
   all();
   new MutationObserver(all).observe(document.body, { childList: true, subtree: true, characterData: true });
 })();
