@@ -135,7 +135,7 @@ CHAPTER = (
 ```{chapter-times}
 ```
 
-It was found early {cite:p}`Doe2001`, and shown by {cite:t}`Doe2001`.
+It was found early {cite:p}`Doe2001`, and shown by {cite:t}`Doe2001`. It is 90 ± 1 % of 2 %, in code `90 ± 1 %`.
 
 ```{math}
 :label: eq-a
@@ -295,6 +295,13 @@ def test_markup_suits_screen_readers(small_book: Path) -> None:
     assert "<th>accuracy</th>" in chapter
     assert "<th></th>" not in chapter
     assert 'aria-label="Toggle hidden content"' not in chapter
+
+
+def test_numbers_stay_on_one_line_with_their_units_but_not_in_code(small_book: Path) -> None:
+    chapter = page(small_book, "chapters/04_exact")
+    assert "It is 90\u00a0±\u00a01\u00a0% of 2\u00a0%, in code" in chapter
+    [code] = re.findall(r"<code.*?</code>", chapter[chapter.index("in code") :], re.DOTALL)[:1]
+    assert "\u00a0" not in code
 
 
 def test_widgets_need_no_kernel_and_no_other_server(small_book: Path) -> None:
