@@ -28,11 +28,11 @@
       group.querySelectorAll("input").forEach((input) => (input.name = `choice-${number}`));
     });
     // What changes when they are moved is read out.
-    document.querySelectorAll(".widget-stack:not([aria-live])").forEach((stack) => stack.setAttribute("aria-live", "polite"));
+    document.querySelectorAll(".widget-vbox > .widget-box:not([aria-live])").forEach((stack) => stack.setAttribute("aria-live", "polite"));
   };
   // What scrolls sideways can be scrolled with the keyboard.
   const scrollers = () =>
-    document.querySelectorAll(".bd-article .cell_output, .bd-article .widget-stack").forEach((box) => {
+    document.querySelectorAll(".bd-article .cell_output, .bd-article .widget-vbox > .widget-box").forEach((box) => {
       if (box.scrollWidth > box.clientWidth && box.querySelector("img")) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     });
