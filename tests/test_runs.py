@@ -80,12 +80,19 @@ def test_a_folder_of_records_is_one_frame_whatever_the_files_are_called(record, 
 
 def test_the_published_runs_are_what_they_say():
     frame = runs.published()
-    assert not frame.duplicated("id").any()
     paper = frame[frame["protocol"] == "split-mnist"]
     assert set(paper["dataset"]) == {"mnist"}
     assert set(paper["iterations"]) == {2000}
-    assert paper["commit"].notna().all()
-    assert not paper["commit"].str.endswith("+").any(), "a published run must come from a clean checkout"
+
+
+@pytest.mark.parametrize("folder", list(runs.FOLDERS))
+def test_stored_runs_come_from_a_clean_checkout_and_stand_once(folder):
+    frame = runs.published(folder)
+    assert not frame.duplicated("id").any()
+    assert frame["commit"].notna().all()
+    assert not frame["commit"].astype(str).str.endswith("+").any()
+    assert set(frame["measures"].notna()) <= {folder == "quality"}
+    assert set(frame["precision"].dropna()) <= ({"bfloat16"} if folder in ("bfloat16", "runs") else set())
 
 
 @pytest.mark.parametrize(
