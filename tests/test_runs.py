@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from replaylib import records, runs
+from replaylib import effects, records, runs
 from replaylib.data import load, shipped
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
@@ -125,6 +125,15 @@ def test_the_published_protocol_gives_the_published_accuracies(scenario, method,
     frame = frame[(frame["budget"].fillna(100) == 100) & (frame["policy"].fillna("balanced") == "balanced")]
     assert sorted(frame["seed"])[:3] == [0, 1, 2]
     assert low <= frame["acc"].mean() <= high
+
+
+def test_over_twenty_permutations_generative_replay_falls_behind_and_brain_inspired_replay_does_not():
+    frame = runs.published().query("protocol == 'permuted-mnist' and scenario == 'domain' and tasks == 20")
+    acc = frame.groupby("method")["acc"]
+    assert acc.count()[["none", "gr", "bi-r", "joint"]].min() >= 3
+    kept = {name: effects.share_of_gap(frame, name).mean() for name in ("gr", "bi-r")}
+    assert kept["gr"] < 65
+    assert kept["bi-r"] > 80
 
 
 def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
