@@ -123,7 +123,8 @@ def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
         images = images * _by_channel(by.std, x) + _by_channel(by.mean, x)
     found = encoders.load(encoder)
     images = (images - _by_channel(found.origin.mean, x)) / _by_channel(found.origin.std, x)
-    return torch.cat([copy.deepcopy(found.net).to(x.device)(part) for part in images.split(CHUNK)])
+    front = copy.deepcopy(found.net).to(x.device)
+    return torch.cat([front(part) for part in images.split(CHUNK)])
 
 
 def _by_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
