@@ -95,6 +95,9 @@ def measure(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     products = _products_of_a_step(description, data, seeds)
+    if compiled:
+        # PyTorch compiles a function a few times only, and no more when other methods have used that up.
+        torch.compiler.reset()
     few = -(-steps // REPEATS)
     timed = [
         (_seconds_a_step(description, data, seeds, few, compiled=compiled), _seconds_of(products, few, device))

@@ -24,7 +24,7 @@ from replaylib.scenarios import Batch, Stream
 from replaylib.train import Guard, Result, StepLoss, Watch, evaluate, objective, products_in, train
 
 #: Steps in all from which on compiling is worth its time on a CPU: see `pays_to_compile`.
-LONG = 20_000
+LONG = 50_000
 
 
 class Stack:
