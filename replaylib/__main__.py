@@ -89,8 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument(
         "--compile", action=argparse.BooleanOptionalAction,
-        help="compile the loss first, which takes half a minute or more and makes steps at most some 15 %% shorter, see "
-        f"bench (default: on a CPU with a C++ compiler, from {LONG:,} steps on)",
+        help="compile the loss first, which takes half a minute or more and makes steps at most some 15 %% shorter, "
+        f"see bench (default: on a CPU with a C++ compiler, from {LONG:,} steps on)",
     )  # fmt: skip
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
