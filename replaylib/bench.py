@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ def measure(
 ) -> Speed:
     """Time ``steps`` steps of the last task of an experiment, after as many of each task before it.
 
-    They are timed in `REPEATS` parts, each in turn with its matrix products alone, and the fastest of each counts: what
-    else the machine does is not to be measured.
+    They are timed in `REPEATS` parts, each in turn with its matrix products alone and with the loader, and the fastest
+    of each counts: what else the machine does is not to be measured.
 
     Parameters
     ----------
@@ -100,16 +101,17 @@ def measure(
         torch.compiler.reset()
     few = -(-steps // REPEATS)
     timed = [
-        (_seconds_a_step(description, data, seeds, few, compiled=compiled), _seconds_of(products, few, device))
-        for _ in range(REPEATS)
+        partial(_seconds_a_step, description, data, seeds, few, compiled=compiled),
+        partial(_seconds_of, products, few, device),
+        *([partial(_seconds_a_step, description, data, 1, few, per_sample=True)] if loader else []),
     ]
-    seconds, alone = (min(times) for times in zip(*timed, strict=True))
+    seconds, alone, *loading = _fastest(timed, REPEATS)
     dtype = description.precision or "float32"
     return Speed(
         protocol=description.protocol, scenario=description.scenario, method=description.method,
         device=device_name(device), dtype=dtype, tasks=description.tasks, batch=description.batch,
         hidden=description.hidden, seeds=seeds, iterations_per_s=1 / seconds,
-        loader_iterations_per_s=1 / _seconds_a_step(description, data, 1, steps, per_sample=True) if loader else None,
+        loader_iterations_per_s=1 / loading[0] if loading else None,
         gflops=sum(_operations(a, b) for a, b in products) / seconds / 1e9,
         matmul_ratio=alone / seconds, peak_mb=_peak_mb(device), compiled=compiled,
     )  # fmt: skip
@@ -127,8 +129,7 @@ def relative_times(
         raise InputError(f"{repeats} repeats of {steps} steps: time 1 or more, once or more often")
     # Two tasks suffice: a step costs the same in every later one.
     short = [replace(description, tasks=2) for description in descriptions]
-    timed = [[_seconds_a_step(description, data, 1, steps) for description in short] for _ in range(repeats)]
-    fastest = [min(times) for times in zip(*timed, strict=True)]
+    fastest = _fastest([partial(_seconds_a_step, description, data, 1, steps) for description in short], repeats)
     return [seconds / fastest[0] for seconds in fastest]
 
 
@@ -192,6 +193,12 @@ def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
 def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
     """Measurements as plain data, for JSON."""
     return [no_nan(asdict(speed)) for speed in speeds]
+
+
+def _fastest(timed: Sequence[Callable[[], float]], repeats: int) -> list[float]:
+    """The smallest of what each gives, when they are called in turn."""
+    each = [[seconds() for seconds in timed] for _ in range(repeats)]
+    return [min(times) for times in zip(*each, strict=True)]
 
 
 def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int, **how: bool) -> float:

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from replaylib import data, encoders, runs
 from replaylib.errors import InputError
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
-from replaylib.records import device_name, writable
+from replaylib.records import device_name, stored, writable
 from replaylib.reproduce import FIGURES, check_writable, draw, figure
-from replaylib.sweeps import check_workers, loader, seconds_of, stored, sweep
+from replaylib.sweeps import check_workers, loader, seconds_of, sweep
 
 
 def add_pretrain(commands: Any) -> None:

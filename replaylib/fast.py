@@ -161,7 +161,13 @@ def compiler() -> str | None:
 
 def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
     """Whether a run of so many steps, on a CPU, is long enough for compiling to save more time than it takes."""
-    return device.type == "cpu" and net.pure and compiler() is not None and steps >= LONG
+    if device.type != "cpu" or steps < LONG:
+        return False
+    try:
+        check_compilable([net], device)
+    except InputError:
+        return False
+    return True
 
 
 def train_together(

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib import metadata
@@ -101,7 +102,17 @@ def write_new(target: Path, content: Any) -> Path:
 def done(folder: str | Path) -> dict[str, Record]:
     """The records below a folder by their experiments' ids; see `writable`."""
     writable(folder)
-    return {record.experiment.id: record for record in map(read, sorted(Path(folder).rglob("*.json")))}
+    return stored([Path(folder)])
+
+
+def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]:
+    """The records below several folders, by the ids of their experiments; a folder that is not there holds none.
+
+    With ``measured``, those that `replaylib.imagined` made alone.
+    """
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
+    found = map(read, paths)
+    return {record.experiment.id: record for record in found if record.measures is not None or not measured}
 
 
 def writable(folder: str | Path) -> None:

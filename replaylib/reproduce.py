@@ -167,7 +167,7 @@ def _quality(frame: pd.DataFrame) -> None:
     ]
     rows = -(-len(panels) // 2)
     words = "; ".join(
-        f"{_titled(name, kind)}: "
+        f"{titled(name, kind)}: "
         + ", ".join(f"{m} {v:.4g}" for m, v in some.groupby("method", sort=False)[name].mean().items())
         for name, kind in panels
         for some in [frame[frame["of"] == kind] if kind else frame]
@@ -180,11 +180,12 @@ def _quality(frame: pd.DataFrame) -> None:
             some = frame[frame["of"] == kind] if kind else frame
             figures.by_method(ax, some, name)
             better = "higher" if imagined.MEASURES[name] else "lower"
-            ax.set(title=_titled(name, kind), xlabel=f"{better} is better")
+            ax.set(title=titled(name, kind), xlabel=f"{better} is better")
 
 
-def _titled(name: str, kind: str) -> str:
-    units = {"log_likelihood": " (nats)", "precision": " (F 1/8)", "recall": " (F 8)", "frechet_distance": ""}
+def titled(name: str, kind: str = "") -> str:
+    """One of `replaylib.imagined.MEASURES` as it is written, e.g. ``"log-likelihood of pixels (nats)"``."""
+    units = {"log_likelihood": " (nats)", "precision": " (F 1/8)", "recall": " (F 8)"}
     words = name.replace("_likelihood", "-likelihood").replace("_", " ")
     words = words.replace("frechet", "Fréchet").replace("inception", "Inception")
     return f"{words}{f' of {kind}' if kind else ''}{units.get(name, '')}"

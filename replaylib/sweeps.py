@@ -3,7 +3,7 @@
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -23,16 +23,6 @@ from replaylib.records import Record
 TIMED = 3
 #: More data than this are not kept in memory when others are loaded.
 KEPT_BYTES = 500e6
-
-
-def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]:
-    """The records below several folders, by the ids of their experiments; a folder that is not there holds none.
-
-    With ``measured``, those that `replaylib.imagined` made alone.
-    """
-    paths = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
-    found = map(records.read, paths)
-    return {record.experiment.id: record for record in found if record.measures is not None or not measured}
 
 
 def sweep(

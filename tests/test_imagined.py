@@ -12,8 +12,8 @@ from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.imagined import as_judged, measured
+from replaylib.records import stored
 from replaylib.reproduce import figure
-from replaylib.sweeps import stored
 
 FEW = {"hidden": (20, 20), "latent": 4, "batch": 16}
 

@@ -13,7 +13,8 @@ import torch
 
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
-from replaylib.sweeps import loader, stored, sweep
+from replaylib.records import stored
+from replaylib.sweeps import loader, sweep
 
 DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
 
