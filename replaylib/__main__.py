@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.add_argument(
         "--compile", action=argparse.BooleanOptionalAction,
-        help="compile the loss first, which takes half a minute or more and makes steps at most some 15 %% shorter, "
+        help="compile the loss first, which takes half a minute or more and makes steps at most some 20 %% shorter, "
         f"see bench (default: on a CPU with a C++ compiler, from {LONG:,} steps on)",
     )  # fmt: skip
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
