@@ -16,7 +16,7 @@ from replaylib.commands import add_pretrain, add_reproduce, device_named, names,
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
-from replaylib.fast import LONG, pays_to_compile
+from replaylib.fast import LONG, check_capturable, pays_to_compile
 from replaylib.methods import METHODS, SETTINGS
 from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
 from replaylib.records import Record, commit, device_name, done, no_nan, versions, writable, write
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         help="compile the loss first, which takes half a minute or more and makes steps at most some 20 %% shorter, "
         f"see bench (default: on a CPU with a C++ compiler, from {LONG:,} steps on)",
     )  # fmt: skip
+    run.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     timing.add_argument("--steps", type=int, default=50, metavar="N", help="steps that are timed (default: 50)")
     timing.add_argument("--no-loader", action="store_true", help="leave out the data loader, which is slow")
     timing.add_argument("--compile", action="store_true", help="also time each step with its loss compiled")
+    timing.add_argument("--capture", action="store_true", help="on a GPU, also time each step as a CUDA graph")
     timing.add_argument("--scaling", action="store_true", help="also vary batch, width and number of tasks")
     timing.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
     timing.add_argument("--save", type=Path, metavar="FOLDER", help="keep the measurements in a new file here")
@@ -156,6 +158,8 @@ def _run(options: argparse.Namespace) -> None:
         # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
         if options.together or (options.together is None and device == "cuda" and start.pure):
             groups = [due]
+        if options.capture:
+            check_capturable([start], torch.device(device))
         compiled = options.compile
         if compiled is None and max(map(len, groups)) == 1:
             steps = sum(e.tasks * e.iterations for e in due)
@@ -171,7 +175,9 @@ def _run(options: argparse.Namespace) -> None:
                 bar.update(len(some))
 
             try:
-                made = runs.trained_together(some, split, device, watch, bool(compiled))
+                made = runs.trained_together(
+                    some, split, device, watch, compiled=bool(compiled), captured=options.capture
+                )
             except Diverged as stopped:
                 raise _with_last_good_state(stopped, some[stopped.place], options.save) from stopped
             for net, record in made:
@@ -198,21 +204,22 @@ def _bench(options: argparse.Namespace) -> None:
         if not 1 <= seeds <= 1000:
             raise InputError(f"seeds is {seeds}: expected whole numbers from 1 to 1000")
     asked = [
-        (variant, seeds, compiled)
+        (variant, seeds, compiled, captured)
         for name in options.methods
         for precision in options.precision
         for seeds in options.seeds
         for described in [experiment(options.protocol, options.scenario, name, precision=precision)]
         for variant in [described, *(bench.scaling(described) if options.scaling and seeds == options.seeds[0] else [])]
         for compiled in ([False, True] if options.compile and seeds == 1 else [False])
+        for captured in ([False, True] if options.capture else [False])
     ]
     if options.save:
         writable(options.save)
     speeds = []
-    for described, seeds, compiled in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
+    for described, seeds, compiled, captured in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
         data = Split(*(part.to(device) for part in bench.stand_in(described)))
-        loader = seeds == 1 and not options.no_loader and not compiled
-        made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled}
+        loader = seeds == 1 and not options.no_loader and not compiled and not captured
+        made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled, "captured": captured}
         speeds.append(bench.measure(described, data, **made))
     if options.save:
         bench.save(speeds, shlex.join(["python", "-m", "replaylib", *options.arguments]), options.save)

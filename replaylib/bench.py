@@ -39,6 +39,7 @@ class Speed:
     scenario, tasks, batch, hidden : what was varied, see `replaylib.experiments.Experiment`.
     seeds : how many runs were trained together; a step is one step of all of them.
     compiled : whether its loss was compiled, see `replaylib.fast.compiled_objective`; what that takes is not timed.
+    captured : whether steps were replayed as a CUDA graph, see `replaylib.fast.Captured`.
     iterations_per_s : steps a second, of each seed.
     loader_iterations_per_s : the same where current samples come one by one from a ``DataLoader``; None: not measured.
     gflops : 10^9 floating-point operations a second in the step's matrix products, all seeds together.
@@ -63,6 +64,7 @@ class Speed:
     matmul_ratio: float
     peak_mb: float
     compiled: bool = False
+    captured: bool = False
 
 
 def measure(
@@ -73,6 +75,7 @@ def measure(
     steps: int = 50,
     loader: bool = False,
     compiled: bool = False,
+    captured: bool = False,
 ) -> Speed:
     """Time ``steps`` steps of the last task of an experiment, after as many of each task before it.
 
@@ -83,7 +86,7 @@ def measure(
     ----------
     data : the protocol's, on the device that is measured.
     seeds : trained together if more than one.
-    compiled : see `Speed`; for one seed.
+    compiled, captured : see `Speed`; the first for one seed, the second on a GPU.
     loader : also measure the step with a ``DataLoader`` in the place of `Stream.draw`.
 
     Raises
@@ -101,7 +104,7 @@ def measure(
         torch.compiler.reset()
     few = -(-steps // REPEATS)
     timed = [
-        partial(_seconds_a_step, description, data, seeds, few, compiled=compiled),
+        partial(_seconds_a_step, description, data, seeds, few, compiled=compiled, captured=captured),
         partial(_seconds_of, products, few, device),
         *([partial(_seconds_a_step, description, data, 1, few, per_sample=True)] if loader else []),
     ]
@@ -114,6 +117,7 @@ def measure(
         loader_iterations_per_s=1 / loading[0] if loading else None,
         gflops=sum(_operations(a, b) for a, b in products) / seconds / 1e9,
         matmul_ratio=alone / seconds, peak_mb=_peak_mb(device), compiled=compiled,
+        captured=captured,
     )  # fmt: skip
 
 
@@ -171,6 +175,7 @@ def table(speeds: Sequence[Speed]) -> str:
         "method": lambda s: s.method, "scenario": lambda s: s.scenario, "dtype": lambda s: s.dtype,
         "tasks": lambda s: str(s.tasks), "batch": lambda s: str(s.batch), "hidden": lambda s: str(s.hidden[0]),
         "seeds": lambda s: str(s.seeds), "compiled": lambda s: "yes" if s.compiled else "",
+        "captured": lambda s: "yes" if s.captured else "",
         "it/s": lambda s: f"{s.iterations_per_s:.1f}",
         "seed-it/s": lambda s: f"{s.iterations_per_s * s.seeds:.1f}",
         "loader it/s": lambda s: "" if s.loader_iterations_per_s is None else f"{s.loader_iterations_per_s:.1f}",
@@ -287,6 +292,7 @@ def _run(
     watch: Any,
     per_sample: bool = False,
     compiled: bool = False,
+    captured: bool = False,
 ) -> None:
     described = [replace(description, seed=seed) for seed in range(seeds)]
     streams, parts, generators = (list(one) for one in zip(*(runs.assemble(d, data) for d in described), strict=True))
@@ -296,7 +302,7 @@ def _run(
     }  # fmt: skip
     if per_sample:
         streams = [_PerSample(stream, description.batch) for stream in streams]
-    train_seeds(streams, parts, generators, compiled=compiled, **settings)
+    train_seeds(streams, parts, generators, compiled=compiled, captured=captured, **settings)
 
 
 class _PerSample:

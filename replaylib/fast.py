@@ -1,4 +1,4 @@
-"""Many seeds as one tensor program, and a step that is compiled.
+"""Many seeds as one tensor program, a step that is compiled, and one that is captured as a CUDA graph.
 
 S runs that differ in their seed alone are trained together, with their parameters stacked.
 
@@ -9,22 +9,27 @@ order). What a run is made of is `replaylib.train`'s: the objective, the test, t
 
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from replaylib.errors import InputError
 from replaylib.methods import Parts
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
-from replaylib.train import Guard, Result, StepLoss, Watch, evaluate, objective, products_in, train
+from replaylib.train import Guard, Result, Step, StepLoss, Watch, adam, evaluate, objective, products_in, train
 
 #: Steps in all from which on compiling is worth its time on a CPU: see `pays_to_compile`.
 LONG = 50_000
+#: Steps of a task that are taken as they are before one is captured: what is made once only is made in them.
+WARM_UP = 3
 
 
 class Stack:
@@ -113,19 +118,95 @@ def train_seeds(
     generators: Sequence[torch.Generator],
     *,
     compiled: bool = False,
+    captured: bool = False,
     **settings: Any,
 ) -> list[Result]:
     """`train_together` for several seeds, `replaylib.train.train` for one, which has no need to be stacked.
 
-    ``compiled``: with `compiled_objective`. Raises `InputError` where that cannot be had: see there.
+    ``compiled``: with `compiled_objective`; ``captured``: with `Captured` steps. Raises `InputError` where that cannot
+    be had: see `check_compilable` and `check_capturable`.
     """
+    nets = [part.net for part in parts]
     if compiled:
-        check_compilable([part.net for part in parts], streams[0].device)
+        check_compilable(nets, streams[0].device)
+    if captured:
+        check_capturable(nets, streams[0].device)
+        settings["capture"] = Captured
     if len(parts) == 1:
         net, replay, penalty = parts[0]
         step_loss = compiled_objective() if compiled else None
         return [train(streams[0], net, replay, generators[0], penalty=penalty, step_loss=step_loss, **settings)]
     return train_together(streams, parts, generators, **settings)
+
+
+class Captured:
+    """A training step as a CUDA graph: hundreds of kernels in one launch, where each by itself would wait for Python.
+
+    It is taken as it is `WARM_UP` times, then captured, and from then on replayed, with the same random numbers that it
+    would have drawn. What it reads and writes must stay in place until the task has ended.
+
+    Parameters
+    ----------
+    step : one of a task, all on one GPU; nothing in it may wait for the device or depend on how often it was taken.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.step, self.taken = step, 0
+        self.drawing = _Generators()
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self) -> None:
+        if self.taken < WARM_UP:
+            self._take()
+        else:
+            if self.graph is None:
+                self.graph = self._capture()
+            self.graph.replay()
+        self.taken += 1
+
+    def _take(self) -> None:
+        # Not on the stream of everything else, which cannot be captured: backward passes remember where they were made.
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside), self.drawing, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*capturable=True")  # the optimizer's: it will be captured
+            self.step()
+        torch.cuda.current_stream().wait_stream(aside)
+
+    def _capture(self) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        # Newer versions of PyTorch find the generators of a step by themselves.
+        if hasattr(graph, "register_generator_state"):
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*register_generator_state")
+                for generator in self.drawing.seen:
+                    graph.register_generator_state(generator)
+        with torch.cuda.graph(graph):
+            self.step()
+        return graph
+
+
+class _Generators(TorchDispatchMode):
+    """Notes the generators that random numbers are drawn from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Generator] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        generator = (kwargs or {}).get("generator")
+        if generator is not None and not any(generator is one for one in self.seen):
+            self.seen.append(generator)
+        return function(*args, **(kwargs or {}))
+
+
+def check_capturable(nets: Sequence[Network], device: torch.device) -> None:
+    """Raise `InputError` unless the step of these networks can be captured as a CUDA graph."""
+    if device.type != "cuda":
+        raise InputError(f"steps on a {device.type} cannot be captured as a CUDA graph: ask for that on a GPU only")
+    if not nets[0].pure:
+        kind = type(nets[0]).__name__
+        raise InputError(f"the loss of this {kind} waits for the labels or writes batch statistics: do not capture it")
 
 
 def compiled_objective() -> StepLoss:
@@ -138,7 +219,7 @@ def compiled_objective() -> StepLoss:
 
     def step_loss(stream: Stream, net: Network, task: int, *batches_and_noise: Any) -> Tensor:
         # As a tensor, it does not become part of what is compiled, which then serves all tasks.
-        return compiled(stream, net, torch.tensor(task, device=stream.device), *batches_and_noise)  # type: ignore[arg-type]
+        return compiled(stream, net, torch.full((), task, device=stream.device), *batches_and_noise)  # type: ignore[arg-type]
 
     return step_loss
 
@@ -180,6 +261,7 @@ def train_together(
     lr: float,
     replayed: int | None = None,
     precision: str = "float32",
+    capture: Callable[[Step], Step] | None = None,
     watch: Watch | None = None,
 ) -> list[Result]:
     """As `replaylib.train.train`, for S seeds of one experiment at once; a result for each, in their order.
@@ -187,7 +269,7 @@ def train_together(
     Parameters
     ----------
     streams, parts, generators : of each seed, what `replaylib.train.train` takes for it.
-    iterations, batch, lr, replayed, precision : as there, the same for all.
+    iterations, batch, lr, replayed, precision, capture : as there, the same for all.
     watch : called as there after every step, with the first seed's network.
 
     Raises
@@ -198,9 +280,33 @@ def train_together(
     _check(streams, parts, generators)
     nets, replays = Stack([part.net for part in parts]), Replays([part.replay for part in parts])
     penalties = [part.penalty for part in parts if part.penalty]
-    optimizer = torch.optim.Adam(nets.parameters.values(), lr, betas=(0.9, 0.999), fused=True)
+    optimizer = adam(nets.parameters.values(), lr, capture is not None)
     guard = Guard(optimizer, nets.nets, iterations)
     stream, results = streams[0], []
+
+    def step(task: int) -> None:
+        current = _stacked([_tensors(s.draw(task, batch, g)) for s, g in zip(streams, generators, strict=True)])
+        with products_in(precision, stream.device):
+            old = replays.sample(replayed or batch)
+        samples = batch + (old[0].shape[1] if old else 0)
+        size = (samples, parts[0].net.latent)
+        noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
+
+        def losses(net: Network, noise: Tensor, *batches: Tensor) -> Tensor:
+            past = Batch(*batches[3:]) if batches[3:] else None
+            return objective(stream, net, task, Batch(*batches[:3]), past, noise)
+
+        with products_in(precision, stream.device):
+            loss = nets(losses, noise, *current, *old).sum()
+        for penalty in penalties:
+            loss = loss + penalty()
+        # Gradients stay where they are: the networks' own are views of them.
+        optimizer.zero_grad(set_to_none=False)
+        loss.backward()
+        guard.before_step([p.grad for p in nets.parameters.values() if p.grad is not None], loss)
+        optimizer.step()
+        for penalty in penalties:
+            penalty.step()
 
     def tested(seen: int) -> Tensor:
         return torch.stack([evaluate(s, net, seen) for s, net in zip(streams, nets.nets, strict=True)])
@@ -209,31 +315,12 @@ def train_together(
     for task in range(stream.tasks):
         for penalty in penalties:
             penalty.begin(task)
-        for step in range(iterations):
-            current = _stacked([_tensors(s.draw(task, batch, g)) for s, g in zip(streams, generators, strict=True)])
-            with products_in(precision, stream.device):
-                old = replays.sample(replayed or batch)
-            samples = batch + (old[0].shape[1] if old else 0)
-            size = (samples, parts[0].net.latent)
-            noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
-
-            def losses(net: Network, noise: Tensor, *batches: Tensor, task: int = task) -> Tensor:
-                past = Batch(*batches[3:]) if batches[3:] else None
-                return objective(stream, net, task, Batch(*batches[:3]), past, noise)
-
-            with products_in(precision, stream.device):
-                loss = nets(losses, noise, *current, *old).sum()
-            for penalty in penalties:
-                loss = loss + penalty()
-            # Gradients stay where they are: the networks' own are views of them.
-            optimizer.zero_grad(set_to_none=False)
-            loss.backward()
-            guard.before_step([p.grad for p in nets.parameters.values() if p.grad is not None], loss)
-            optimizer.step()
-            for penalty in penalties:
-                penalty.step()
+        take_step = capture(partial(step, task)) if capture else partial(step, task)
+        for taken in range(iterations):
+            take_step()
+            guard.after_step()
             if watch:
-                watch(task, step + 1, nets.nets[0])
+                watch(task, taken + 1, nets.nets[0])
         guard.stop_if_spoilt()
         for penalty in penalties:
             penalty.end(task)

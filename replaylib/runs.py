@@ -112,13 +112,15 @@ def trained_together(
     data: Split | None = None,
     device: str | None = None,
     watch: Watch | None = None,
+    *,
     compiled: bool = False,
+    captured: bool = False,
 ) -> list[tuple[Network, Record]]:
     """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `replaylib.fast`.
 
     One by one and together, a seed's accuracies differ by rounding. A record's ``seconds`` are its share of the time.
     With ``compiled``, which is for one seed, its loss is compiled first; accuracies differ by rounding, and the
-    record's ``device`` says it.
+    record's ``device`` says it. With ``captured``, which is for a GPU, steps are replayed as a CUDA graph.
     """
     if len({replace(description, seed=0) for description in descriptions}) != 1:
         raise InputError("these experiments differ in more than their seed, or there is none: run them one by one")
@@ -135,7 +137,7 @@ def trained_together(
         "precision": first.precision or "float32", "watch": watch,
     }  # fmt: skip
     try:
-        results = train_seeds(streams, parts, generators, compiled=compiled, **settings)
+        results = train_seeds(streams, parts, generators, compiled=compiled, captured=captured, **settings)
     except Diverged as stopped:
         raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
     seconds = (time.perf_counter() - began) / len(results)

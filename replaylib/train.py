@@ -1,6 +1,7 @@
 """The loop over tasks and steps, on one screen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from replaylib.scenarios import Batch, Part, Stream
 PRECISIONS = ("float32", "bfloat16")
 Watch = Callable[[int, int, Network], None]
 StepLoss = Callable[[Stream, Network, int, Batch, Batch | None, Tensor], Tensor]
+Step = Callable[[], None]
 
 
 class Diverged(InputError):
@@ -53,6 +55,7 @@ def train(
     penalty: Penalty | None = None,
     precision: str = "float32",
     step_loss: StepLoss | None = None,
+    capture: Callable[[Step], Step] | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Train a network on one task after another, and test it on all tasks after each.
@@ -71,6 +74,8 @@ def train(
     precision : ``"float32"``, or ``"bfloat16"`` for the layers' products alone.
     step_loss : computes what `objective` does, in its place; see
         `replaylib.fast.compiled_objective`.
+    capture : makes, of a task's step, something that repeats it; see
+        `replaylib.fast.Captured`.
     watch : called as ``watch(task, step, net)`` after every step, to look only;
         steps count from 1 within a task.
 
@@ -80,33 +85,39 @@ def train(
         taken: the network is left as the last good step made it.
     """
     # Its state is carried over from task to task (van de Ven et al. 2020, Methods).
-    optimizer = torch.optim.Adam(net.parameters(), lr, betas=(0.9, 0.999), fused=True)
+    optimizer = adam(net.parameters(), lr, capture is not None)
     guard = Guard(optimizer, [net], iterations)
     loss_of = step_loss or objective
+
+    def step(task: int) -> None:
+        current = stream.draw(task, batch, generator)
+        with products_in(precision, stream.device):
+            old = replay.sample(replayed or batch)
+            samples = batch if old is None else batch + len(old.y)
+            size = (samples, net.latent)
+            noise = torch.randn(size, generator=generator, device=stream.device)
+            loss = loss_of(stream, net, task, current, old, noise)
+        if penalty:
+            loss = loss + penalty()
+        optimizer.zero_grad()
+        loss.backward()
+        gradients = [p.grad[None] for p in net.parameters() if p.grad is not None]
+        guard.before_step(gradients, loss)
+        optimizer.step()
+        if penalty:
+            penalty.step()
+
     untrained = evaluate(stream, net, seen=0)
     rows = []
     for task in range(stream.tasks):
         if penalty:
             penalty.begin(task)
-        for step in range(iterations):
-            current = stream.draw(task, batch, generator)
-            with products_in(precision, stream.device):
-                old = replay.sample(replayed or batch)
-                samples = batch if old is None else batch + len(old.y)
-                size = (samples, net.latent)
-                noise = torch.randn(size, generator=generator, device=stream.device)
-                loss = loss_of(stream, net, task, current, old, noise)
-            if penalty:
-                loss = loss + penalty()
-            optimizer.zero_grad()
-            loss.backward()
-            gradients = [p.grad[None] for p in net.parameters() if p.grad is not None]
-            guard.before_step(gradients, loss)
-            optimizer.step()
-            if penalty:
-                penalty.step()
+        take_step = capture(partial(step, task)) if capture else partial(step, task)
+        for taken in range(iterations):
+            take_step()
+            guard.after_step()
             if watch:
-                watch(task, step + 1, net)
+                watch(task, taken + 1, net)
         guard.stop_if_spoilt()
         if penalty:
             penalty.end(task)
@@ -137,6 +148,11 @@ def objective(
         return losses.mean()
     new, old = losses.split([len(current.y), len(replayed.y)])
     return new.mean() / seen + (1 - 1 / seen) * old.mean()
+
+
+def adam(parameters: Iterable[Tensor], lr: float, capturable: bool) -> torch.optim.Adam:
+    """The published optimizer, as one kernel; ``capturable``: all that its step depends on stays on the device."""
+    return torch.optim.Adam(parameters, lr, betas=(0.9, 0.999), fused=True, capturable=capturable)
 
 
 def products_in(precision: str, device: torch.device) -> torch.autocast:
@@ -177,17 +193,17 @@ class Guard:
 
     @torch.no_grad()
     def before_step(self, gradients: Sequence[Tensor], loss: Tensor) -> None:
-        """Look at the loss, a scalar, and at the gradients of the S networks, (S, \\*shape) each.
-
-        Raises `Diverged`, if it is time to ask, as `stop_if_spoilt` does.
-        """
+        """Look at the loss, a scalar, and at the gradients of the S networks, (S, \\*shape) each, on the device."""
         # Squares, as Adam takes them: a gradient whose square overflows would stop learning silently.
         norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         finite = (loss + norms.sum()).isfinite()
         # The first bad step says which network it would have spoilt.
-        self.bad = torch.where(self.spoilt.bool(), self.bad, ~norms.isfinite())
+        self.bad.copy_(torch.where(self.spoilt.bool(), self.bad, ~norms.isfinite()))
         self.spoilt.copy_(torch.maximum(self.spoilt, (~finite).float()))
         self.taken += 1 - self.spoilt
+
+    def after_step(self) -> None:
+        """Count the step, and raise `Diverged`, if it is time to ask, as `stop_if_spoilt` does."""
         self.steps += 1
         if self.steps % self.every == 0:
             self.stop_if_spoilt()

@@ -98,6 +98,8 @@ def test_list_and_info_name_what_there_is(capsys):
         (["run", "split-digits", "--lr", "nan"], "lr is nan"),
         (["run", "split-digits", "--hidden", "400x400"], "400,400"),
         (["run", "split-digits", "--device", "tpu"], "choose cpu, cuda or auto"),
+        (["run", "split-digits", "--device", "cpu", "--capture"], "steps on a cpu cannot be captured"),
+        (["bench", "split-digits", "--device", "cpu", "--capture", "--steps", "1"], "ask for that on a GPU only"),
         (["run", "split-digits", "--dataset", "nowhere/images.zip"], "nowhere/images.zip"),
         (["run", "split-digits", "--itrations", "5"], "--itrations"),
     ],

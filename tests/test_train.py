@@ -179,6 +179,7 @@ def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_networ
             loss.backward()
             guard.before_step([p.grad[None] for p in net.parameters()], loss)
             optimizer.step()
+            guard.after_step()
         guard.stop_if_spoilt()
         return net
 
