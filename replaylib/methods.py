@@ -171,7 +171,7 @@ def _generative_replay(
     # A class of the domain-incremental scenario is in every task: there the internal context is the task.
     tasks = plan.stream.tasks if plan.stream.scenario == "domain" else None
     net = BrainNet(
-        brain, plan.classifier().cpu(), plan.start,
+        brain, plan.classifier(), plan.start,
         latent=latent, gate_prop=gate_prop, tasks=tasks, likelihood=plan.likelihood, pixels=plan.pixels,
     ).to(plan.stream.device)  # fmt: skip
     penalty = None if strength is None else SI(net, strength=strength)
