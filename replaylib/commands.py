@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from replaylib import data, encoders, runs
 from replaylib.errors import InputError
+from replaylib.fast import check_captured_on
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.records import device_name, stored, writable
 from replaylib.reproduce import FIGURES, check_writable, draw, figure
-from replaylib.sweeps import check_workers, loader, seconds_of, sweep
+from replaylib.sweeps import by_seed, check_workers, loader, seconds_of, sweep
 
 
 def add_pretrain(commands: Any) -> None:
@@ -122,6 +123,11 @@ def add_reproduce(commands: Any) -> None:
         "--workers", type=int, default=1, metavar="N",
         help="runs at once, each in a process and a thread of its own (default: 1, in this process)",
     )  # fmt: skip
+    sub.add_argument(
+        "--together", action=argparse.BooleanOptionalAction,
+        help="train the seeds of a run as one tensor program, where its network allows it (default: on a GPU)",
+    )  # fmt: skip
+    sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
     sub.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
 
 
@@ -135,20 +141,27 @@ def _reproduce(options: argparse.Namespace) -> None:
     kept = stored(folders, chosen.measured)
     due = [e for e in experiments if e.id not in kept]
     check_workers(options.workers)
+    if options.capture:
+        check_captured_on(torch.device(device))
+    together = device == "cuda" if options.together is None else options.together
+    groups = by_seed(due) if together else [[e] for e in due]
     print(f"{chosen.name}: {len(experiments)} runs, {len(experiments) - len(due)} of them stored, {len(due)} to do")
     data_for = loader(device)
-    # One run of each kind is timed: seeds, and how much clutter there is, make no difference.
-    kind = {e: replace(e, seed=0, clutter=None if e.clutter is None else 0.0) for e in due}
-    pace = {of_kind: seconds_of(of_kind, data_for(of_kind), device) for of_kind in dict.fromkeys(kind.values())}
+    # One group of each kind is timed: which seeds they are, and how much clutter there is, makes no difference.
+    kinds = [
+        tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
+        for group in groups
+    ]
+    pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
     if due:
         where = device_name(torch.device(device))
-        computing = in_time(sum(pace[kind[e]] for e in due))
+        computing = in_time(sum(pace[kind] for kind in kinds))
         several = f", shared by {options.workers} processes" if options.workers > 1 else ""
         measuring = " and measuring" if chosen.measured else ""
         print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
     if options.plan:
         return
-    running = sweep(due, options.save, device, options.workers, chosen.measured)
+    running = sweep(groups, options.save, device, options.workers, chosen.measured, options.capture)
     for record in tqdm(running, total=len(due), unit="run", disable=not due):
         kept[record.experiment.id] = record
     print(draw(chosen, [kept[e.id] for e in experiments], out))

@@ -202,11 +202,16 @@ class _Generators(TorchDispatchMode):
 
 def check_capturable(nets: Sequence[Network], device: torch.device) -> None:
     """Raise `InputError` unless the step of these networks can be captured as a CUDA graph."""
-    if device.type != "cuda":
-        raise InputError(f"steps on a {device.type} cannot be captured as a CUDA graph: ask for that on a GPU only")
+    check_captured_on(device)
     if not nets[0].pure:
         kind = type(nets[0]).__name__
         raise InputError(f"the loss of this {kind} waits for the labels or writes batch statistics: do not capture it")
+
+
+def check_captured_on(device: torch.device) -> None:
+    """Raise `InputError` unless there are CUDA graphs on this device."""
+    if device.type != "cuda":
+        raise InputError(f"steps on a {device.type} cannot be captured as a CUDA graph: ask for that on a GPU only")
 
 
 def compiled_objective() -> StepLoss:

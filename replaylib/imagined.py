@@ -18,7 +18,7 @@ from replaylib.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
 from replaylib.methods import method
-from replaylib.nets import Classifier
+from replaylib.nets import Classifier, Network
 from replaylib.protocols import default_device, protocol
 from replaylib.records import Record
 from replaylib.train import Watch
@@ -68,8 +68,16 @@ def measured(
     device = default_device() if device is None else device
     data = runs.data_of(description, device) if data is None else data
     net, record = runs.trained(description, data, device, watch)
+    return with_measures(net.to(device), record, data)
+
+
+def with_measures(net: Network, record: Record, data: Split) -> Record:
+    """The record of a run that `check` allows, with ``measures`` as in `measured`.
+
+    ``net`` is the network at its end, and ``data`` are the run's, on the network's device.
+    """
     assert isinstance(net, BrainNet)
-    return replace(record, measures=_measures(net.to(device), description, data))
+    return replace(record, measures=_measures(net, record.experiment, data))
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from replaylib import imagined, records, runs
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
+from replaylib.fast import WARM_UP
 from replaylib.nets import Network
 from replaylib.records import Record
 
@@ -25,8 +26,25 @@ TIMED = 3
 KEPT_BYTES = 500e6
 
 
+#: Experiments that are computed as one: they differ in their seed alone.
+Group = Sequence[Experiment]
+
+
+def by_seed(due: Sequence[Experiment]) -> list[Group]:
+    """Experiments that differ in their seed alone as one group each, in the order of their first ones."""
+    groups: dict[Experiment, list[Experiment]] = {}
+    for description in due:
+        groups.setdefault(replace(description, seed=0), []).append(description)
+    return list(groups.values())
+
+
 def sweep(
-    due: Sequence[Experiment], folder: Path, device: str = "cpu", workers: int = 1, measured: bool = False
+    due: Sequence[Group],
+    folder: Path,
+    device: str = "cpu",
+    workers: int = 1,
+    measured: bool = False,
+    captured: bool = False,
 ) -> Iterator[Record]:
     """Run experiments, save each record as soon as its run ends, and yield it; with several workers in any order.
 
@@ -34,10 +52,13 @@ def sweep(
 
     Parameters
     ----------
-    due : experiments without a record in ``folder``, which exists.
+    due : experiments without a record in ``folder``, which exists. Those of a group are computed as one where their
+        network allows it, see `replaylib.fast`, and otherwise one after another.
     workers : processes at once, each with a copy of its data. One is this process, with all its threads; several
         compute in one thread each, which suits small networks on a CPU.
-    measured : whether each run ends with `replaylib.imagined.measured`; a worker trains a judge of its own, the same.
+    measured : whether each run ends as `replaylib.imagined.measured` does; a worker trains a judge of its own, the
+        same.
+    captured : whether steps are replayed as a CUDA graph, where the network allows it.
 
     Raises
     ------
@@ -47,18 +68,18 @@ def sweep(
     workers = min(workers, len(due))
     if workers <= 1:
         load = loader(device)
-        for description in due:
-            yield _run(description, load(description), device, folder, measured)
+        for group in due:
+            yield from _run(group, load(group[0]), device, folder, measured, captured)
         return
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawned, _begin, (device,)) as pool:
-        futures = [pool.submit(_run_in_worker, description, device, folder, measured) for description in due]
+        futures = [pool.submit(_run_in_worker, group, device, folder, measured, captured) for group in due]
         try:
             for ended in as_completed(futures):
-                record, refused = ended.result()
-                if record is None:
+                made, refused = ended.result()
+                yield from made
+                if refused:
                     raise InputError(refused)
-                yield record
         except BrokenProcessPool as error:
             raise InputError("a worker was ended by the system, perhaps for want of memory: use fewer") from error
         finally:
@@ -86,30 +107,41 @@ def loader(device: str) -> Callable[[Experiment], Split]:
     return load
 
 
-def seconds_of(description: Experiment, data: Split, device: str) -> float:
-    """About how long a run takes: its steps, at the pace of a few steps of its second task; testing comes on top."""
+def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -> float:
+    """About how long a group's runs take: their steps, at the pace of a few of their second task; testing comes on top.
+
+    ``captured`` as in `sweep`.
+    """
+    pure = runs.network(group[0], data).pure
+    if not pure and len(group) > 1:
+        return sum(seconds_of([description], data, device) for description in group)
+    first = WARM_UP + 1 if captured and pure else 1
     marks: list[float] = []
 
     class Enough(Exception):
         pass
 
     def watch(task: int, step: int, net: Network) -> None:
-        if task == 1:
+        if task == 1 and step >= first:
             if device == "cuda":
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())
             if len(marks) > TIMED:
                 raise Enough
 
+    short = [replace(description, iterations=first + TIMED) for description in group]
     with suppress(Enough):
-        runs.execute(replace(description, iterations=TIMED + 1), data, device, watch)
-    return (marks[-1] - marks[0]) / (len(marks) - 1) * description.iterations * description.tasks
+        runs.trained_together(short, data, device, watch, captured=captured and pure)
+    return (marks[-1] - marks[0]) / (len(marks) - 1) * group[0].iterations * group[0].tasks
 
 
-def _run(description: Experiment, data: Split, device: str, folder: Path, measured: bool) -> Record:
-    record = (imagined.measured if measured else runs.execute)(description, data, device)
-    records.write(record, folder)
-    return record
+def _run(group: Group, data: Split, device: str, folder: Path, measured: bool, captured: bool) -> Iterator[Record]:
+    pure = runs.network(group[0], data).pure
+    for some in [group] if pure else [[description] for description in group]:
+        for net, record in runs.trained_together(some, data, device, captured=captured and pure):
+            kept = imagined.with_measures(net.to(device), record, data) if measured else record
+            records.write(kept, folder)
+            yield kept
 
 
 _load: Callable[[Experiment], Split]  # of a worker
@@ -123,8 +155,10 @@ def _begin(device: str) -> None:
     _load = loader(device)
 
 
-def _run_in_worker(description: Experiment, device: str, folder: Path, measured: bool) -> tuple[Record | None, str]:
+def _run_in_worker(group: Group, device: str, folder: Path, measured: bool, captured: bool) -> tuple[list[Record], str]:
+    made: list[Record] = []
     try:
-        return _run(description, _load(description), device, folder, measured), ""
+        made.extend(_run(group, _load(group[0]), device, folder, measured, captured))
     except InputError as error:  # as text: the error may hold a network
-        return None, str(error)
+        return made, str(error)
+    return made, ""

@@ -74,14 +74,14 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
     folder = tmp_path / "runs"
     command = [*SMALL, "--save", str(folder), "--out", str(tmp_path / "x.svg"), "--methods", "none,joint"]
     ran = []
-    real = runs.execute
+    real = runs.trained_together
 
-    def counted(description, data, device, watch=None):
+    def counted(descriptions, data, device, watch=None, **how):
         if watch is None:
-            ran.append(description)
-        return real(description, data, device, watch)
+            ran.extend(descriptions)
+        return real(descriptions, data, device, watch, **how)
 
-    monkeypatch.setattr(runs, "execute", counted)
+    monkeypatch.setattr(runs, "trained_together", counted)
     assert main([*command[:-1], "none"]) == 0
     assert main(command) == 0
     out = capsys.readouterr().out
@@ -91,6 +91,15 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
     assert main(command) == 0
     assert "4 of them stored, 0 to do" in capsys.readouterr().out
     assert len(ran) == 4
+
+
+def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
+    small = ["--seeds", "2", "--iterations", "3", "--methods", "none,generative-classifier", "--together"]
+    kept = ["--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]
+    assert main([*SMALL, *small, *kept]) == 0
+    found = runs.load(tmp_path / "runs")
+    assert len(found) == 8
+    assert (found["device"].str.endswith("2 seeds together") == (found["method"] == "none")).all()
 
 
 @pytest.mark.parametrize("name", list(FIGURES))
@@ -117,6 +126,7 @@ def test_every_figure_can_be_drawn(name, capsys, tmp_path, monkeypatch):
         (["fig3", "--protocol", "split-mnits"], "Did you mean split-mnist"),
         (["fig3", "--methods", "gr,jiont"], "Did you mean joint"),
         (["fig3", "--iterations", "0"], "iterations is 0"),
+        (["fig3", "--device", "cpu", "--capture"], "steps on a cpu cannot be captured as a CUDA graph"),
         (["dial-tasks", "--iterations", "9"], "dial-tasks shares out its steps over tasks itself"),
     ],
 )  # fmt: skip

@@ -14,7 +14,7 @@ import torch
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.records import stored
-from replaylib.sweeps import loader, sweep
+from replaylib.sweeps import by_seed, loader, seconds_of, sweep
 
 DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
 
@@ -23,7 +23,8 @@ def test_several_workers_make_the_records_that_one_makes(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir(), there.mkdir()
     for folder, workers in ((here, 1), (there, 2)):
-        yielded = {record.experiment.id: str(record.matrix) for record in sweep(DUE, folder, workers=workers)}
+        one_by_one = [[e] for e in DUE]
+        yielded = {record.experiment.id: str(record.matrix) for record in sweep(one_by_one, folder, workers=workers)}
         assert {key: str(record.matrix) for key, record in stored([folder]).items()} == yielded
     assert {e.id for e in DUE} == yielded.keys()
     one, two = stored([here]), stored([there])
@@ -35,15 +36,28 @@ def test_several_workers_make_the_records_that_one_makes(tmp_path):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_cannot_run_is_refused_and_the_rest_is_kept(tmp_path, workers):
     with pytest.raises(InputError, match="10 classes cannot be shared out equally over 4 tasks"):
-        list(sweep([*DUE[:2], replace(DUE[2], tasks=4)], tmp_path, workers=workers))
+        list(sweep([[DUE[0]], [DUE[1]], [replace(DUE[2], tasks=4)]], tmp_path, workers=workers))
     if workers == 1:
         assert stored([tmp_path]).keys() == {e.id for e in DUE[:2]}
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_seeds_of_a_group_are_computed_as_one_where_their_network_allows_it(tmp_path):
+    unfit = [replace(e, method="generative-classifier", latent=5) for e in DUE]
+    mixed = [one for pair in zip(DUE, unfit, strict=True) for one in pair]
+    assert by_seed(mixed) == [DUE, unfit]
+    found = {record.experiment: record for record in sweep(by_seed(mixed), tmp_path)}
+    assert found.keys() == set(mixed)
+    assert all("3 seeds together" in found[e].device for e in DUE)
+    assert not any("together" in found[e].device for e in unfit)
+    assert stored([tmp_path]).keys() == {e.id for e in mixed}
+    data = loader("cpu")(DUE[0])
+    assert all(seconds_of(group, data, "cpu") > 0 for group in (DUE, unfit))
+
+
 def test_no_worker_is_refused(tmp_path):
     with pytest.raises(InputError, match="workers is 0: ask for 1 or more"):
-        next(sweep(DUE, tmp_path, workers=0))
+        next(sweep([DUE], tmp_path, workers=0))
 
 
 def test_data_are_loaded_once_for_all_seeds_and_methods(monkeypatch):
