@@ -11,6 +11,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -168,7 +169,9 @@ class Captured:
         # Not on the stream of everything else, which cannot be captured: backward passes remember where they were made.
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside), self.drawing, warnings.catch_warnings():
+        # Only once: nothing is compiled while operations are looked at.
+        looking = self.drawing if self.taken == 0 else nullcontext()
+        with torch.cuda.stream(aside), looking, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*capturable=True")  # the optimizer's: it will be captured
             self.step()
         torch.cuda.current_stream().wait_stream(aside)

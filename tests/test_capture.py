@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
 from replaylib import fast, runs
@@ -182,6 +182,14 @@ def test_the_double_can_fail(digits, tapes):
             step()
         with pytest.raises(AssertionError, match=operation):
             step()
+
+
+def test_a_step_that_compiles_can_do_so_before_it_is_captured(tapes):
+    watched = []
+    step = Captured(lambda: watched.append(_get_current_dispatch_mode() is not None))
+    for _ in range(WARM_UP):
+        step()
+    assert watched == [True, False, False]
 
 
 def test_what_cannot_be_captured_is_refused(digits):
