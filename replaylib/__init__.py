@@ -13,7 +13,15 @@ from replaylib.errors import InputError
 from replaylib.experiments import Experiment, experiment
 from replaylib.generative import GenerativeClassifier
 from replaylib.methods import METHODS, SETTINGS, method
-from replaylib.metrics import backward_transfer, final_accuracy, forgetting, forward_transfer, learning_accuracy, sem
+from replaylib.metrics import (
+    backward_transfer,
+    final_accuracy,
+    forgetting,
+    forward_transfer,
+    learning_accuracy,
+    mean_sem,
+    sem,
+)
 from replaylib.nets import Classifier, NearestMean, Network
 from replaylib.penalties import EWC, SI, Penalty
 from replaylib.protocols import PROTOCOLS, in_profile, profile, protocol
@@ -66,6 +74,7 @@ __all__ = [
     "in_profile",
     "learning_accuracy",
     "load",
+    "mean_sem",
     "method",
     "permuted_stream",
     "profile",

@@ -8,6 +8,8 @@ not exist by then and the entries are nan. Every function takes a square tensor 
 """
 
 import math
+import statistics
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -61,6 +63,18 @@ def forgetting(matrix: Tensor) -> Tensor:
 def sem(values: Tensor) -> float:
     """Standard error of the mean over seeds, (seeds,) -> number; nan for a single seed, whose spread is unknown."""
     return (values.std() / math.sqrt(len(values))).item() if len(values) > 1 else math.nan
+
+
+def mean_sem(values: Iterable[float], digits: int = 2) -> str:
+    """The mean over seeds and its standard error, ``"94.93 ± 1.14"``; of one value the value alone, of none nothing."""
+    numbers = [float(value) for value in values]
+    if not numbers:
+        return ""
+    mean = f"{statistics.fmean(numbers):.{digits}f}"
+    if len(numbers) == 1:
+        return mean
+    # A table's cell or a line never ends between the two.
+    return f"{mean}\u00a0±\u00a0{statistics.stdev(numbers) / math.sqrt(len(numbers)):.{digits}f}"
 
 
 def _square(matrix: Tensor) -> Tensor:

@@ -56,6 +56,12 @@ def test_sem_is_the_sample_standard_deviation_over_root_n_and_unknown_for_one_se
     assert math.isnan(metrics.sem(torch.tensor([5.0])))
 
 
+def test_a_mean_is_written_with_its_spread_where_there_is_one():
+    assert metrics.mean_sem(torch.tensor([1.0, 2.0, 3.0]), 1) == "2.0\u00a0±\u00a00.6"
+    assert metrics.mean_sem([5.0]) == "5.00"
+    assert metrics.mean_sem([]) == ""
+
+
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 1)])
 def test_what_is_no_accuracy_matrix_is_refused(shape):
     with pytest.raises(ValueError, match="accuracy matrix is"):
