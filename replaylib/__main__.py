@@ -12,11 +12,12 @@ import torch
 from tqdm import tqdm
 
 from replaylib import bench, checkpoints, data, encoders, metrics, runs
+from replaylib.capture import check_capturable
 from replaylib.commands import add_pretrain, add_reproduce, device_named, names, units
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import OPTIONS, Experiment, experiment
-from replaylib.fast import LONG, check_capturable, pays_to_compile
+from replaylib.fast import LONG, pays_to_compile
 from replaylib.methods import METHODS, SETTINGS
 from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
 from replaylib.records import Record, commit, device_name, done, no_nan, versions, writable, write

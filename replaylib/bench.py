@@ -39,7 +39,7 @@ class Speed:
     scenario, tasks, batch, hidden : what was varied, see `replaylib.experiments.Experiment`.
     seeds : how many runs were trained together; a step is one step of all of them.
     compiled : whether its loss was compiled, see `replaylib.fast.compiled_objective`; what that takes is not timed.
-    captured : whether steps were replayed as a CUDA graph, see `replaylib.fast.Captured`.
+    captured : whether steps were replayed as a CUDA graph, see `replaylib.capture`.
     iterations_per_s : steps a second, of each seed.
     loader_iterations_per_s : the same where current samples come one by one from a ``DataLoader``; None: not measured.
     gflops : 10^9 floating-point operations a second in the step's matrix products, all seeds together.

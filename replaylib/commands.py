@@ -12,8 +12,8 @@ import torch
 from tqdm import tqdm
 
 from replaylib import data, encoders, runs
+from replaylib.capture import check_captured_on
 from replaylib.errors import InputError
-from replaylib.fast import check_captured_on
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.records import device_name, stored, writable
 from replaylib.reproduce import FIGURES, check_writable, draw, figure

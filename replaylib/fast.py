@@ -1,4 +1,4 @@
-"""Many seeds as one tensor program, a step that is compiled, and one that is captured as a CUDA graph.
+"""Many seeds as one tensor program, and a step that is compiled.
 
 S runs that differ in their seed alone are trained together, with their parameters stacked.
 
@@ -9,17 +9,15 @@ order). What a run is made of is `replaylib.train`'s: the objective, the test, t
 
 import os
 import shutil
-import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from replaylib.capture import Captured, check_capturable
 from replaylib.errors import InputError
 from replaylib.methods import Parts
 from replaylib.nets import Network
@@ -29,8 +27,6 @@ from replaylib.train import Guard, Result, Step, StepLoss, Watch, adam, evaluate
 
 #: Steps in all from which on compiling is worth its time on a CPU: see `pays_to_compile`.
 LONG = 50_000
-#: Steps of a task that are taken as they are before one is captured: what is made once only is made in them.
-WARM_UP = 3
 
 
 class Stack:
@@ -124,8 +120,8 @@ def train_seeds(
 ) -> list[Result]:
     """`train_together` for several seeds, `replaylib.train.train` for one, which has no need to be stacked.
 
-    ``compiled``: with `compiled_objective`; ``captured``: with `Captured` steps. Raises `InputError` where that cannot
-    be had: see `check_compilable` and `check_capturable`.
+    ``compiled``: with `compiled_objective`; ``captured``: with steps as CUDA graphs, see `replaylib.capture`. Raises
+    `InputError` where that cannot be had: see `check_compilable` and `replaylib.capture.check_capturable`.
     """
     nets = [part.net for part in parts]
     if compiled:
@@ -138,83 +134,6 @@ def train_seeds(
         step_loss = compiled_objective() if compiled else None
         return [train(streams[0], net, replay, generators[0], penalty=penalty, step_loss=step_loss, **settings)]
     return train_together(streams, parts, generators, **settings)
-
-
-class Captured:
-    """A training step as a CUDA graph: hundreds of kernels in one launch, where each by itself would wait for Python.
-
-    It is taken as it is `WARM_UP` times, then captured, and from then on replayed, with the same random numbers that it
-    would have drawn. What it reads and writes must stay in place until the task has ended.
-
-    Parameters
-    ----------
-    step : one of a task, all on one GPU; nothing in it may wait for the device or depend on how often it was taken.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self.step, self.taken = step, 0
-        self.drawing = _Generators()
-        self.graph: torch.cuda.CUDAGraph | None = None
-
-    def __call__(self) -> None:
-        if self.taken < WARM_UP:
-            self._take()
-        else:
-            if self.graph is None:
-                self.graph = self._capture()
-            self.graph.replay()
-        self.taken += 1
-
-    def _take(self) -> None:
-        # Not on the stream of everything else, which cannot be captured: backward passes remember where they were made.
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        # Only once: nothing is compiled while operations are looked at.
-        looking = self.drawing if self.taken == 0 else nullcontext()
-        with torch.cuda.stream(aside), looking, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*capturable=True")  # the optimizer's: it will be captured
-            self.step()
-        torch.cuda.current_stream().wait_stream(aside)
-
-    def _capture(self) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        # Newer versions of PyTorch find the generators of a step by themselves.
-        if hasattr(graph, "register_generator_state"):
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*register_generator_state")
-                for generator in self.drawing.seen:
-                    graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
-            self.step()
-        return graph
-
-
-class _Generators(TorchDispatchMode):
-    """Notes the generators that random numbers are drawn from."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[torch.Generator] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        generator = (kwargs or {}).get("generator")
-        if generator is not None and not any(generator is one for one in self.seen):
-            self.seen.append(generator)
-        return function(*args, **(kwargs or {}))
-
-
-def check_capturable(nets: Sequence[Network], device: torch.device) -> None:
-    """Raise `InputError` unless the step of these networks can be captured as a CUDA graph."""
-    check_captured_on(device)
-    if not nets[0].pure:
-        kind = type(nets[0]).__name__
-        raise InputError(f"the loss of this {kind} waits for the labels or writes batch statistics: do not capture it")
-
-
-def check_captured_on(device: torch.device) -> None:
-    """Raise `InputError` unless there are CUDA graphs on this device."""
-    if device.type != "cuda":
-        raise InputError(f"steps on a {device.type} cannot be captured as a CUDA graph: ask for that on a GPU only")
 
 
 def compiled_objective() -> StepLoss:

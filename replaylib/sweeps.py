@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from replaylib import imagined, records, runs
+from replaylib.capture import WARM_UP
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
-from replaylib.fast import WARM_UP
 from replaylib.nets import Network
 from replaylib.records import Record
 

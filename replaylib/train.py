@@ -75,7 +75,7 @@ def train(
     step_loss : computes what `objective` does, in its place; see
         `replaylib.fast.compiled_objective`.
     capture : makes, of a task's step, something that repeats it; see
-        `replaylib.fast.Captured`.
+        `replaylib.capture.Captured`.
     watch : called as ``watch(task, step, net)`` after every step, to look only;
         steps count from 1 within a task.
 

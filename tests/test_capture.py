@@ -13,10 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from torch.utils._pytree import tree_leaves
 
 from replaylib import fast, runs
+from replaylib.capture import WARM_UP, Captured, check_capturable
 from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
-from replaylib.fast import WARM_UP, Captured, check_capturable, train_seeds
+from replaylib.fast import train_seeds
 from replaylib.methods import METHODS, Plan
 from replaylib.protocols import protocol
 from replaylib.scenarios import Stream

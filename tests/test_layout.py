@@ -7,9 +7,9 @@ import replaylib
 
 ORDER = (
     "_version", "errors", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios", "protocols",
-    "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train", "fast",
-    "quality", "experiments", "checkpoints", "metrics", "records", "runs", "imagined", "pretrain", "bench", "effects",
-    "figures", "widgets", "checks", "sweeps", "reproduce", "commands", "__main__",
+    "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train", "capture",
+    "fast", "quality", "experiments", "checkpoints", "metrics", "records", "runs", "imagined", "pretrain", "bench",
+    "effects", "figures", "widgets", "checks", "sweeps", "reproduce", "commands", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 
