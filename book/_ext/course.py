@@ -20,7 +20,8 @@ def settings(root: Path = ROOT) -> dict[str, Any]:
 def listed(root: Path = ROOT) -> list[str]:
     """The pages in the book's `_toc.yml`, in reading order."""
     contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return [contents["root"], *(page["file"] for part in contents["parts"] for page in part["chapters"])]
+    chapters = [page for part in contents["parts"] for page in part["chapters"]]
+    return [contents["root"], *(one["file"] for page in chapters for one in (page, *page.get("sections", ())))]
 
 
 def site(repository: str) -> str:
