@@ -28,6 +28,10 @@ class Captured:
     Parameters
     ----------
     step : one of a task, all on one GPU; nothing in it may wait for the device or depend on how often it was taken.
+
+    Raises
+    ------
+    InputError : when it is called for the first time after the warm-up, a step that cannot be captured.
     """
 
     def __init__(self, step: Step) -> None:
@@ -63,8 +67,12 @@ class Captured:
                 warnings.filterwarnings("ignore", message=".*register_generator_state")
                 for generator in self.drawing.seen:
                     graph.register_generator_state(generator)
-        with torch.cuda.graph(graph):
-            self.step()
+        try:
+            with torch.cuda.graph(graph):
+                self.step()
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"this step cannot be captured as a CUDA graph ({reason}): train without that") from error
         return graph
 
 

@@ -193,6 +193,20 @@ def test_a_step_that_compiles_can_do_so_before_it_is_captured(tapes):
     assert watched == [True, False, False]
 
 
+def test_a_step_that_fails_to_be_captured_is_said_in_one_line(tapes, monkeypatch):
+    @contextlib.contextmanager
+    def refuses(graph):
+        yield
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nand much more")
+
+    monkeypatch.setattr(torch.cuda, "graph", refuses)
+    step = Captured(lambda: None)
+    for _ in range(WARM_UP):
+        step()
+    with pytest.raises(InputError, match=r"\(CUDA error: operation not permitted .* capturing\): train without that$"):
+        step()
+
+
 def test_what_cannot_be_captured_is_refused(digits):
     net = assembled(digits, "bi-r", "class", 1)[1][0].net
     unfit = assembled(digits, "generative-classifier", "class", 1)[1][0].net
