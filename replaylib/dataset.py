@@ -157,7 +157,7 @@ def pad(split: Split, pixels: int) -> Split:
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std per channel of images scaled to [0, 1]; std 1 for a channel that never varies."""
-    total = torch.zeros(images.shape[1], dtype=torch.float64)
+    total = torch.zeros(images.shape[1], dtype=torch.float64, device=images.device)
     squares = torch.zeros_like(total)
     for chunk in images.split(4096):  # all at once as float32 would take four times the images' own memory
         scaled = chunk.to(torch.float32).div_(255)

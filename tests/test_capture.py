@@ -18,9 +18,7 @@ from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.fast import train_seeds
-from replaylib.methods import METHODS, Plan
-from replaylib.protocols import protocol
-from replaylib.scenarios import Stream
+from replaylib.methods import METHODS
 from replaylib.train import Diverged
 
 SETTINGS = {"iterations": WARM_UP + 4, "batch": 16, "lr": 1e-3}
@@ -215,51 +213,6 @@ def test_what_cannot_be_captured_is_refused(digits):
     with pytest.raises(InputError, match="GenerativeClassifier waits for the labels"):
         check_capturable([unfit], torch.device("cuda"))
     check_capturable([net], torch.device("cuda"))
-
-
-@pytest.mark.parametrize("method", PURE)
-def test_training_makes_every_tensor_on_the_device_of_the_data(digits, method):
-    streams, (part,), generators = assembled(digits, method, METHODS[method].scenarios[0], 1)
-    # A tensor whose maker did not say where would have no numbers, and mixing it with others is an error.
-    with torch.device("meta"):
-        train_seeds(streams, [part], generators, **(SETTINGS | {"iterations": 2}))
-
-
-class Elsewhere(Stream):
-    """A stream that says it is on another device, as a GPU is for who has none."""
-
-    device = torch.device("meta")
-
-    def generator(self, seed):
-        return torch.Generator().manual_seed(seed)
-
-
-def tensors(part, path=""):
-    """Every tensor that a part of a method holds, with where it was found."""
-    if isinstance(part, torch.Tensor):
-        yield path, part
-    elif isinstance(part, torch.nn.Module):
-        yield from ((f"{path}.{name}", value) for name, value in part.state_dict().items())
-    elif isinstance(part, list | tuple):
-        for place, one in enumerate(part):
-            yield from tensors(one, f"{path}[{place}]")
-    elif type(part).__module__.startswith("replaylib") and not isinstance(part, Stream):
-        for name, value in vars(part).items():
-            yield from tensors(value, f"{path}.{name}")
-
-
-@pytest.mark.parametrize("method", sorted(METHODS))
-def test_what_a_method_is_made_of_lies_on_the_device_of_the_data(digits, method):
-    scenario = METHODS[method].scenarios[0]
-    real = protocol("split-digits").stream(digits, scenario, 5, 0)
-    stream = Elsewhere(scenario, real.data, real.classes)
-    plan = Plan(stream, (20, 16), torch.Generator().manual_seed(0), stream.generator(0), None)
-    description = experiment("split-digits", scenario, method)
-    m = METHODS[method]
-    made = list(tensors(m.make(plan, **{name: getattr(description, name) for name in m.options})))
-    assert made
-    # An empty store of samples has the images' own device.
-    assert not [path for path, one in made if one.device != stream.device and path != "[1].images"]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
