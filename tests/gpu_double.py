@@ -6,9 +6,9 @@ side fails, and NumPy has to wait for ``cpu()``. How fast anything is, and what 
 """
 
 import contextlib
+import weakref
 
 import torch
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -22,21 +22,21 @@ class There:
     """Which tensors and generators are said to be on the GPU; of tensors, their storages: views are where those are."""
 
     def __init__(self):
-        self.storages, self.generators = set(), set()
+        self.storages, self.generators = weakref.WeakSet(), weakref.WeakSet()
         self.computing = False  # what a function makes by the way is where its tensors are
 
     @staticmethod
-    def key(x):
+    def storage(x):
         while torch._C._functorch.is_functorch_wrapped_tensor(x):
             x = torch._C._functorch.get_unwrapped(x)
-        return StorageWeakRef(x.untyped_storage())
+        return x.untyped_storage()
 
     def has(self, x):
-        return self.key(x) in self.storages
+        return self.storage(x) in self.storages
 
     def take(self, made):
         for x in tensors(made):
-            self.storages.add(self.key(x))
+            self.storages.add(self.storage(x))
 
 
 class Operations(TorchDispatchMode):
@@ -112,7 +112,7 @@ class Calls(TorchFunctionMode):
         if to.type == "cuda":
             self.there.take(x)
         else:
-            self.there.storages.discard(self.there.key(x))
+            self.there.storages.discard(self.there.storage(x))
         return x
 
 
