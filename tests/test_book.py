@@ -18,7 +18,7 @@ from pybtex.database import parse_file
 pytestmark = pytest.mark.xdist_group("book")
 ROOT = course.ROOT
 COLUMNS = 88  # of code that a page shows without a scroll bar, see custom.css
-PAGES = [*course.chapters(ROOT), *sorted(ROOT.glob("book/*.md"))]
+PAGES = [*course.chapters(ROOT), *sorted(ROOT.glob("book/*.md")), *sorted(ROOT.glob("book/api/*.md"))]
 
 
 def test_contents_list_every_chapter_in_order() -> None:
