@@ -3,6 +3,10 @@
   const repair = () => {
     // A button's visible text must be in its name: without aria-label, the text ("Search Ctrl+K") is the name.
     document.querySelectorAll("button.search-button-field[aria-label]").forEach((button) => button.removeAttribute("aria-label"));
+    // What opens the pages below a page in the sidebar shows an arrow, and no word.
+    document.querySelectorAll("li.has-children > details > summary:not([aria-label])").forEach((arrow) => {
+      arrow.setAttribute("aria-label", `Pages below ${arrow.closest("li").querySelector("a")?.textContent.trim()}`);
+    });
     // Icons are drawn late, each with a title that a button with a name of its own does not need.
     document.querySelectorAll("button[aria-label] svg").forEach((icon) => {
       icon.setAttribute("aria-hidden", "true");
