@@ -112,7 +112,7 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 
     ``captured`` as in `sweep`.
     """
-    pure = runs.network(group[0], data).pure
+    pure = _pure(group, data, captured)
     if not pure and len(group) > 1:
         return sum(seconds_of([description], data, device) for description in group)
     first = WARM_UP + 1 if captured and pure else 1
@@ -135,8 +135,13 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
     return (marks[-1] - marks[0]) / (len(marks) - 1) * group[0].iterations * group[0].tasks
 
 
+def _pure(group: Group, data: Split, captured: bool) -> bool:
+    """Whether the network allows what is asked; False where nothing is, for making a network can take a while."""
+    return (len(group) > 1 or captured) and runs.network(group[0], data).pure
+
+
 def _run(group: Group, data: Split, device: str, folder: Path, measured: bool, captured: bool) -> Iterator[Record]:
-    pure = runs.network(group[0], data).pure
+    pure = _pure(group, data, captured)
     for some in [group] if pure else [[description] for description in group]:
         for net, record in runs.trained_together(some, data, device, captured=captured and pure):
             kept = imagined.with_measures(net.to(device), record, data) if measured else record
