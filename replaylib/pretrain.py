@@ -22,7 +22,7 @@ from replaylib.encoders import Origin
 from replaylib.errors import InputError
 from replaylib.nets import Hidden, linear
 from replaylib.records import commit, device_name, versions
-from replaylib.train import PRECISIONS, products_in
+from replaylib.train import PRECISIONS, adam, products_in
 
 #: Datasets in which a mirror image is not one of its class: a mirrored R is no R.
 NOT_MIRRORED = ("digits", "glyphs", "glyphs-pretraining", "mnist")
@@ -138,7 +138,7 @@ def pretrain(
     split = Split(*(Dataset(part.name, part.images, part.labels, part.classes, mean, std) for part in split))
     device = train.images.device
     net = _Classifier(train.shape, settings.hidden, len(train.classes), settings.seed).to(device)
-    optimizer = torch.optim.Adam(net.parameters(), settings.lr, betas=(0.9, 0.999), fused=True)
+    optimizer = adam(net.parameters(), settings.lr)
     generator = torch.Generator(device).manual_seed(settings.seed)
     # As long as nothing depends on how many epochs there will be, one may ask for more, or fewer, when going on.
     about = f"{replace(settings, epochs=1)} {train.name} {tuple(train.images.shape)}"

@@ -150,7 +150,7 @@ def objective(
     return new.mean() / seen + (1 - 1 / seen) * old.mean()
 
 
-def adam(parameters: Iterable[Tensor], lr: float, capturable: bool) -> torch.optim.Adam:
+def adam(parameters: Iterable[Tensor], lr: float, capturable: bool = False) -> torch.optim.Adam:
     """The published optimizer, as one kernel; ``capturable``: all that its step depends on stays on the device."""
     return torch.optim.Adam(parameters, lr, betas=(0.9, 0.999), fused=True, capturable=capturable)
 

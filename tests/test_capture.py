@@ -12,21 +12,20 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
-from replaylib import fast, runs
+from replaylib import fast
 from replaylib.capture import WARM_UP, Captured, check_capturable
 from replaylib.data import load
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
 from replaylib.fast import train_seeds
 from replaylib.methods import METHODS
 from replaylib.train import Diverged
+from tests.test_fast import assembled
+from tests.test_train import Waits
 
 SETTINGS = {"iterations": WARM_UP + 4, "batch": 16, "lr": 1e-3}
 PURE = sorted(METHODS.keys() - {"generative-classifier"})
 #: What a GPU cannot do while a graph is captured: the host would have to wait, or copies a number of its own.
-FORBIDDEN = (
-    "_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "unique_dim", "lift_fresh",
-)  # fmt: skip
+FORBIDDEN = (*Waits.OPERATIONS, "lift_fresh")
 
 
 class Tape(TorchDispatchMode):
@@ -88,14 +87,6 @@ def tapes(monkeypatch):
 @pytest.fixture(scope="module")
 def digits():
     return load("digits")
-
-
-def assembled(digits, method, scenario, seeds, **options):
-    made = [
-        runs.assemble(experiment("split-digits", scenario, method, seed, hidden=(20, 16), **options), digits)
-        for seed in range(seeds)
-    ]
-    return [list(parts) for parts in zip(*made, strict=True)]
 
 
 def both(digits, method, scenario, seeds, **settings):
