@@ -146,9 +146,9 @@ def _nearest_mean(plan: Plan, budget: int, policy: str) -> Parts:
     return Parts(net, Exemplars(plan.stream, net, budget, policy, plan.drawing))
 
 
-def _lwf(plan: Plan) -> Parts:
+def _lwf(plan: Plan, equal: bool = False) -> Parts:
     net = plan.classifier()
-    return Parts(net, CurrentTask(plan.stream, net, plan.drawing))
+    return Parts(net, CurrentTask(plan.stream, net, plan.drawing, equal))
 
 
 def _ewc(plan: Plan, strength: float, online: bool = False) -> Parts:
@@ -212,6 +212,11 @@ def _table() -> tuple[Method, ...]:
             "Rebuffi et al. 2017", _nearest_mean, ("budget", "policy"),
         ),
         Method("lwf", "learning without forgetting: replay the current task's inputs", "Li & Hoiem 2017", _lwf),
+        Method(
+            "lwf-equal", "learning without forgetting, old and new weighing the same in every task",
+            "van de Ven, Tuytelaars & Tolias 2022", partial(_lwf, equal=True), scenarios=("class",),
+            why="where the published loss is that of lwf",
+        ),
         Method("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017", _ewc, ("strength",), replay=False),
         Method(
             "online-ewc", "elastic weight consolidation with one running Fisher diagonal", "Schwarz et al. 2018",

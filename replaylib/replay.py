@@ -234,10 +234,14 @@ class CurrentTask(Taught):
     stream : where the inputs come from.
     net : the network that learns.
     generator : draws the samples, on the stream's device.
+    equal : in task t, targets sum to 1 / (t - 1). Beside the weights 1/t and 1 - 1/t of the objective, what they say
+        then counts as much as the labels do, in every task: class-incremental, the loss of van de Ven, Tuytelaars &
+        Tolias 2022, but for the scale 1/t, which Adam does not see.
     """
 
-    def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, equal: bool = False) -> None:
         super().__init__(stream, net, generator, soft=True)
+        self.equal = equal
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         if self.teacher.seen == self.stream.tasks:
@@ -247,7 +251,10 @@ class CurrentTask(Taught):
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
-        return self.teacher.label(x, task, copy)
+        batch = self.teacher.label(x, task, copy)
+        if self.equal and batch.soft is not None:
+            batch = batch._replace(soft=batch.soft / self.teacher.seen)
+        return batch
 
 
 class Generated(Taught):

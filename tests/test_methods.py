@@ -24,11 +24,12 @@ def parts(name: str, stream: Stream) -> Parts:
 
 
 def test_a_method_makes_its_source_of_replay():
-    stream = split_stream(tiny(), "task", 3)
-    made = {name: parts(name, stream) for name in METHODS}
+    task, by_class = (split_stream(tiny(), scenario, 3) for scenario in ("task", "class"))
+    made = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in METHODS}
     sources = {
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
-        "ewc": Nothing, "online-ewc": Nothing, "si": Nothing, "xdg": Nothing, "generative-classifier": Nothing,
+        "lwf-equal": CurrentTask, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing, "xdg": Nothing,
+        "generative-classifier": Nothing,
     }  # fmt: skip
     assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in METHODS}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
@@ -36,6 +37,7 @@ def test_a_method_makes_its_source_of_replay():
         name: penalties.get(name, type(None)) for name in METHODS
     }
     assert (made["exact"].replay.budget, made["exact"].replay.policy) == (100, "balanced")
+    assert (made["lwf"].replay.equal, made["lwf-equal"].replay.equal) == (False, True)
     assert (made["ewc"].penalty.online, made["online-ewc"].penalty.online) == (False, True)
 
 

@@ -10,6 +10,7 @@ from replaylib.errors import InputError
 from replaylib.nets import Classifier, NearestMean
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Teacher
 from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
+from replaylib.train import objective
 from tests.test_scenarios import tiny
 
 
@@ -243,6 +244,24 @@ def test_the_current_tasks_inputs_stand_for_what_the_previous_network_sees_in_th
         assert all({*row.nonzero()[:, 0].tolist()} == units for row, units in zip(batch.soft, allowed, strict=True))
     assert abs(batch.task.float().mean() - 0.5) < 0.13  # each earlier task as often: 4.5 standard errors
     assert replay.nbytes == 0
+
+
+def test_with_equal_weights_old_and_new_count_the_same_in_every_task():
+    stream = split_stream(tiny(), "class", 3)
+    net = Classifier(4, (8,), stream.outputs, generator())
+    plain, equal = (CurrentTask(stream, net, generator(1), equal) for equal in (False, True))
+    for task in (0, 1):
+        for replay in (plain, equal):
+            replay.end(task)
+        one, other = plain.sample(5), equal.sample(5)
+        torch.testing.assert_close(other.soft, one.soft / (task + 1))
+        seen = task + 2
+        current = stream.draw(task + 1, 5, generator(2))
+        whole, labels, targets = (
+            objective(stream, net, task + 1, current, old, torch.zeros(10, 0)) for old in (other, None, one)
+        )
+        distilled = (targets - labels / seen) / (1 - 1 / seen)  # targets: labels / t + (1 - 1 / t) distilled
+        torch.testing.assert_close(seen * whole, labels + distilled)
 
 
 # Generative replay ----------------------------------------------------------------------------------------------------

@@ -52,24 +52,31 @@ class Free:
         self.logits = torch.zeros(samples, outputs, dtype=torch.float64, requires_grad=True)
 
     def losses(self, batch, active, noise):
-        return target_loss(torch.cat([self.logits, self.logits]), batch, active)  # current samples, and the same replayed
+        return target_loss(
+            torch.cat([self.logits, self.logits]), batch, active
+        )  # current samples, and the same replayed
 
 
 @pytest.mark.parametrize("old", [1, 2, 5])
 @pytest.mark.parametrize("classes", [2, 4])
-def test_learning_without_forgetting_asks_for_a_new_class_only_where_the_previous_network_is_undecided(old, classes):
-    """With t tasks at temperature T, where none of its softened probabilities is above 1 / T(t - 1)."""
+@pytest.mark.parametrize("equal", [False, True])
+def test_learning_without_forgetting_asks_for_a_new_class_only_where_the_previous_network_is_undecided(
+    old, classes, equal
+):
+    """With t tasks at temperature T, where none of its softened probabilities is above 1 / T(t - 1); 1 / T if equal."""
     stream = split_stream(tiny(classes * (old + 1)), "class", old + 1)
-    known = classes * old
-    highest = torch.tensor([0.7, 0.95, 1.05, 1.2], dtype=torch.float64) / (TEMPERATURE * old)
+    known, bound = classes * old, 1 / (TEMPERATURE * (1 if equal else old))
+    highest = torch.tensor([0.7, 0.95, 1.05, 1.2], dtype=torch.float64) * bound
     highest = highest[highest >= 1 / known]  # one of so many probabilities is that high: of two classes a task, always
     soft = ((1 - highest) / (known - 1))[:, None] * (torch.arange(stream.outputs) < known)
     soft[:, 0] = highest
     net = Free(len(highest), stream.outputs)
     x, task = torch.zeros(len(highest), 1), torch.full((len(highest),), old)
     current = Batch(x, torch.full_like(task, known), task)
-    replayed = Batch(x, current.y, task - 1, soft, torch.full_like(highest, TEMPERATURE))
-    optimizer = torch.optim.LBFGS([net.logits], max_iter=500, tolerance_grad=1e-9, tolerance_change=0, line_search_fn="strong_wolfe")
+    replayed = Batch(x, current.y, task - 1, soft / old if equal else soft, torch.full_like(highest, TEMPERATURE))
+    optimizer = torch.optim.LBFGS(
+        [net.logits], max_iter=500, tolerance_grad=1e-9, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
 
     def loss():
         optimizer.zero_grad()
@@ -80,8 +87,8 @@ def test_learning_without_forgetting_asks_for_a_new_class_only_where_the_previou
     optimizer.step(loss)
     assert net.logits.grad.abs().max() < 1e-5
     new_wins = net.logits.argmax(1) == known
-    assert new_wins.tolist() == (highest < 1 / (TEMPERATURE * old)).tolist()
-    assert new_wins.any() == (classes > TEMPERATURE)
+    assert new_wins.tolist() == (highest < bound).tolist()
+    assert new_wins.any() == (classes * bound * old > 1)
 
 
 @pytest.mark.parametrize("scenario", ["task", "domain", "class"])
