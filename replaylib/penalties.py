@@ -210,12 +210,20 @@ def squares(layer: nn.Module, a: Tensor, delta: Tensor, weight: Tensor) -> tuple
     )
 
 
+#: The most that strength * importance of synaptic intelligence can be: squares of gradients are still finite numbers.
+STIFFEST = 1e18
+
+
 class SI:
     """Synaptic intelligence (Zenke, Poole & Ganguli 2017): strength * sum_i Omega_i (theta_i - theta*_i)^2.
 
     Along the way each parameter adds up w = - sum over steps of gradient * change, its share of what the loss lost (Eq.
     3). The gradient is that of all that is minimised, replay and penalty included. When a task ends, Omega += w /
     (total change^2 + epsilon), over all tasks (Eq. 5), around the latest parameters.
+
+    With the penalty in the gradient, a large strength feeds itself: each task multiplies Omega by about
+    strength * lr^2 * iterations / epsilon (thousands, with BI-R's published strength on a hundred classes), beyond all
+    numbers in the end. It is therefore bounded, where a parameter has long ceased to move: see `STIFFEST`.
 
     Parameters
     ----------
@@ -258,7 +266,8 @@ class SI:
             moved = (p.detach() - start) ** 2
             gained.append(w / (moved + self.epsilon))
         omega = self.quadratic.importance
-        self.quadratic.replace([old + new for old, new in zip(omega, gained, strict=True)])
+        most = STIFFEST / self.strength
+        self.quadratic.replace([(old + new).clamp(max=most) for old, new in zip(omega, gained, strict=True)])
 
     def _parts(self) -> list[tuple[nn.Parameter, Tensor, Tensor, Tensor]]:
         return list(zip(self.quadratic.parameters, self.path_integral, self.start, self.before, strict=True))

@@ -9,7 +9,7 @@ from torch import nn
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
 from replaylib.nets import Classifier
-from replaylib.penalties import EWC, SI, Quadratic, fisher_diagonal
+from replaylib.penalties import EWC, SI, STIFFEST, Quadratic, fisher_diagonal
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
 from replaylib.train import objective, train
@@ -252,6 +252,16 @@ def test_training_keeps_synaptic_intelligence_up_to_date():
     for importance, omega in zip(si.quadratic.importance, slow_si(tasks, 0.1), strict=True):
         assert importance.flatten().tolist() == pytest.approx(omega, rel=1e-3, abs=1e-6)
         assert max(map(abs, omega)) > 1e-3
+
+
+def test_a_stiff_penalty_that_feeds_itself_stays_a_number():
+    """Its own gradient counts in the path integral: importances grow by a factor of some 1e5 a task here."""
+    stream = split_stream(tiny(14), "class", 7)
+    net = Classifier(4, (6, 5), stream.outputs, seeded())
+    si = SI(net, strength=1e8)
+    train(stream, net, Nothing(), seeded(), iterations=50, batch=8, lr=1e-3, penalty=si)
+    largest = max(importance.max().item() for importance in si.quadratic.importance)
+    assert 1e8 * largest == pytest.approx(STIFFEST)
 
 
 # Both -----------------------------------------------------------------------------------------------------------------
