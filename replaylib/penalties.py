@@ -266,8 +266,8 @@ class SI:
             moved = (p.detach() - start) ** 2
             gained.append(w / (moved + self.epsilon))
         omega = self.quadratic.importance
-        most = STIFFEST / self.strength
-        self.quadratic.replace([(old + new).clamp(max=most) for old, new in zip(omega, gained, strict=True)])
+        total = [old + new for old, new in zip(omega, gained, strict=True)]
+        self.quadratic.replace([one.clamp(max=STIFFEST / self.strength) for one in total])
 
     def _parts(self) -> list[tuple[nn.Parameter, Tensor, Tensor, Tensor]]:
         return list(zip(self.quadratic.parameters, self.path_integral, self.start, self.before, strict=True))
