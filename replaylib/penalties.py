@@ -221,9 +221,9 @@ class SI:
     3). The gradient is that of all that is minimised, replay and penalty included. When a task ends, Omega += w /
     (total change^2 + epsilon), over all tasks (Eq. 5), around the latest parameters.
 
-    With the penalty in the gradient, a large strength feeds itself: each task multiplies Omega by about
-    strength * lr^2 * iterations / epsilon (thousands, with BI-R's published strength on a hundred classes), beyond all
-    numbers in the end. It is therefore bounded, where a parameter has long ceased to move: see `STIFFEST`.
+    With the penalty in the gradient, a large strength feeds itself: each task can multiply Omega by as much as
+    strength * lr^2 * iterations / epsilon (by thousands, with BI-R's published strength on a hundred classes), beyond
+    all numbers in the end. It is therefore bounded, where a parameter has long ceased to move: see `STIFFEST`.
 
     Parameters
     ----------

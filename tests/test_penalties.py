@@ -255,7 +255,7 @@ def test_training_keeps_synaptic_intelligence_up_to_date():
 
 
 def test_a_stiff_penalty_that_feeds_itself_stays_a_number():
-    """Its own gradient counts in the path integral: importances grow by a factor of some 1e5 a task here."""
+    """Its own gradient counts in the path integral: importances grow by orders of magnitude a task."""
     stream = split_stream(tiny(14), "class", 7)
     net = Classifier(4, (6, 5), stream.outputs, seeded())
     si = SI(net, strength=1e8)
