@@ -71,6 +71,10 @@ def test_published_hyper_parameters_come_with_the_protocol_and_its_stand_in():
     assert settled("ewc", "split-mnist", "class") == {"strength": 1e5}
     assert settled("si", "split-mnist", "task") == settled("si", "split-digits", "task") == {"strength": 10.0}
     assert settled("si", "split-mnist", "class") == {"strength": 0.1}
+    for name, split_mnist, permuted, cifar in (("ewc", 1e10, 100.0, 1000.0), ("si", 5e4, 10.0, 500.0)):
+        assert settled(name, "split-mnist", "domain") == {"strength": split_mnist}
+        assert settled(name, "permuted-mnist", "domain") == {"strength": permuted}
+        assert settled(name, "split-cifar100", "domain") == {"strength": cifar}
     assert settled("xdg", "split-mnist", "task") == {"gate_prop": 0.9}
     assert settled("bi-r", "split-mnist", "class") == {"latent": 100, "gate_prop": 0.8}
     assert settled("bi-r-si", "permuted-mnist", "domain") == {"latent": 100, "gate_prop": 0.8, "strength": 1.0}
