@@ -113,8 +113,20 @@ def gated_decoder(z, W1, b1, W2, b2, gate):
 """,
     ],
     "gating_3": [
-        "def soft_gates(pi, gates):\n    return (pi[:, :, None] * gates[None]).sum(1)",
-        "def soft_gates(pi, gates):\n    return torch.stack([sum(p * gate for p, gate in zip(row, gates)) for row in pi])",
+        """
+def batch_gates(y, pi, gates):
+    known = F.one_hot(y, len(gates)).to(pi.dtype)
+    return (torch.cat([known, pi])[:, :, None] * gates[None]).sum(1)
+""",
+        """
+def batch_gates(y, pi, gates):
+    rows = torch.empty(len(y) + len(pi), gates.shape[1])
+    for place, label in enumerate(y):
+        rows[place] = gates[label]
+    for place, row in enumerate(pi):
+        rows[len(y) + place] = sum(p * gate for p, gate in zip(row, gates))
+    return rows
+""",
     ],
     "internal_1": [
         """
@@ -310,12 +322,17 @@ def gated_decoder(z, W1, b1, W2, b2, gate):
         "has a ReLU": "def gated_decoder(z, W1, b1, W2, b2, gate):\n    return (gate * (z @ W1.T + b1)) @ W2.T + b2",
     },
     "gating_3": {
-        "likeliest class alone": "def soft_gates(pi, gates):\n    return gates[pi.argmax(1)]",
-        "weigh them by their probability": "def soft_gates(pi, gates):\n    return ((pi > 0).float() @ gates).clamp(max=1)",
-        "all classes count alike": """
-def soft_gates(pi, gates):
-    return gates.mean(0).expand(len(pi), -1)
+        "alone: its gates are a mixture": "def batch_gates(y, pi, gates):\n    return gates[torch.cat([y, pi.argmax(1)])]",
+        "weigh them by their probability": """
+def batch_gates(y, pi, gates):
+    return torch.cat([gates[y], ((pi > 0).float() @ gates).clamp(max=1)])
 """,
+        "all classes count alike": """
+def batch_gates(y, pi, gates):
+    return torch.cat([gates[y], gates.mean(0).expand(len(pi), -1)])
+""",
+        "current samples come first": "def batch_gates(y, pi, gates):\n    return torch.cat([pi @ gates, gates[y]])",
+        "current samples are missing": "def batch_gates(y, pi, gates):\n    return pi @ gates",
     },
     "internal_1": {
         "without a gradient": """
