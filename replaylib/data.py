@@ -69,6 +69,12 @@ EMBEDDED: dict[str, tuple[Callable[..., Split], str]] = {
 }
 
 
+#: Image folders that protocols ask for by name, and how one comes by them.
+MADE = {
+    "tiny-imagenet-32": "make it from Tiny ImageNet's archive with tools/tiny_imagenet.py, which is in the repository",
+}
+
+
 def names() -> dict[str, str]:
     """Every name that `load` takes now, with one line that describes it, image folders found included."""
     found = {name: f"image folder {path}" for name, path in folders.find(data_directory()).items()}
@@ -130,6 +136,8 @@ def _image_folder(name: str) -> Path:
         return found[name]
     if path.exists():
         return path
+    if name in MADE:
+        raise InputError(f"dataset {name!r} is not in {data_directory()}: {MADE[name]}")
     known = names()
     hint = f"Known: {', '.join(sorted(known))}, or the path of an image folder or of a zip of one."
     raise unknown("dataset", name, known, hint)

@@ -154,6 +154,8 @@ def _read(path: Path, changed: int) -> Pretrained:
 def normalised(split: Split, encoder: str) -> Split:
     """The data as an encoder takes them: normalised as those were that it was trained on.
 
+    (The reference code normalises by the statistics of the data themselves, which the encoder has never seen.)
+
     Raises
     ------
     InputError : the data are not images of the shape that it was trained on.

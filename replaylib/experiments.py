@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any
 
 from replaylib.errors import InputError, unknown
@@ -15,6 +17,8 @@ from replaylib.scenarios import SCENARIOS
 
 #: The fields of an experiment that methods take as options.
 OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent")
+#: Those of its fields that are no whole numbers.
+NUMBERS = ("lr", "strength", "gate_prop", "clutter")
 #: What an experiment can do with an encoder; without one, both fields are None.
 WITH_ENCODER = ("frozen", "tuned")
 
@@ -56,19 +60,24 @@ class Experiment:
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
+        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
+            raise InputError(f"hidden is {self.hidden!r}: give the units of each hidden layer, e.g. (400, 400)")
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        # 1 and 1.0 are one description, with one id.
+        for name in NUMBERS:
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _number(name, value))
         if self.scenario not in SCENARIOS:
             raise unknown("scenario", self.scenario, SCENARIOS)
         for name, low, high in (
             ("seed", 0, 2**31 - 1), ("tasks", 2, 1000), ("batch", 1, 65_536), ("iterations", 1, 10_000_000),
         ):  # fmt: skip
-            _within(name, getattr(self, name), low, high)
+            self._whole(name, low, high)
         if not 0 < self.lr <= 1:
             raise InputError(f"lr is {self.lr:g}: a learning rate lies above 0 and is at most 1, e.g. 0.001")
         if not self.hidden:
             raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
-        for units in self.hidden:
-            _within("hidden", units, 1, 10_000)
+        object.__setattr__(self, "hidden", tuple(_within("hidden", units, 1, 10_000) for units in self.hidden))
         if self.precision not in (None, "bfloat16"):
             raise InputError(f"unknown precision {self.precision!r}: choose bfloat16, or leave it out for float32")
         m = method(self.method)
@@ -77,20 +86,23 @@ class Experiment:
         if missing:
             raise InputError(f"method {self.method} needs {', '.join(missing)}: use experiment(), which fills them in")
         if self.budget is not None and self.policy is not None:
+            self._whole("budget", 1, 1_000_000)
             Buffer.check(self.budget, self.policy)
-            _within("budget", self.budget, 1, 1_000_000)
         if self.strength is not None:
             check_strength(self.strength)
         if self.gate_prop is not None:
             Gates.check(self.gate_prop)
         if self.latent is not None:
-            _within("latent", self.latent, 1, 10_000)
+            self._whole("latent", 1, 10_000)
         if self.replayed is not None:
-            _within("replayed", self.replayed, 1, 65_536)
+            self._whole("replayed", 1, 65_536)
             if not m.replay:
                 raise InputError(f"method {self.method} replays nothing: leave replayed out")
 
         self._check_data()
+
+    def _whole(self, name: str, low: int, high: int) -> None:
+        object.__setattr__(self, name, _within(name, getattr(self, name), low, high))
 
     def _check_data(self) -> None:
         if self.clutter is not None:
@@ -125,9 +137,16 @@ class Experiment:
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{name} is {value}: expected a whole number from {low} to {high}")
+def _within(name: str, value: int, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+        raise InputError(f"{name} is {value!r}: expected a whole number from {low} to {high}")
+    return int(value)
+
+
+def _number(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{name} is {value!r}: expected a number")
+    return float(value)
 
 
 def experiment(

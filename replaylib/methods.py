@@ -80,6 +80,8 @@ class Method:
     make : makes its parts from a plan and the options named in ``options``.
     options : the names of the options that it takes; `SETTINGS` has their values.
     replays : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
+        Where pixels are replayed the encoder is tuned, also in ``bi-r-no-internal``, for which the reference code keeps
+        it frozen: what is taken away there is the replay of features alone.
     scenarios : those that it can serve; ``why`` it cannot serve the others.
     brain : generative replay's modifications; None for a method that replays otherwise, or not by replay alone.
     replay : whether it interleaves samples of earlier tasks with those of the current one.
@@ -261,15 +263,17 @@ def method(name: str) -> Method:
 
     Raises
     ------
-    InputError : there is none, with the nearest names; or a combination's names are not in the order of `Brain`'s.
+    InputError : there is none, with the nearest names; or the combination has another name: in `METHODS`, or with its
+        parts in the order of `Brain`'s.
     """
     if name in METHODS:
         return METHODS[name]
     if not name.startswith("gr+"):
         raise unknown("method", name, METHODS)
     brain = Brain.of(name.removeprefix("gr+"))
-    if name != f"gr+{brain}":
-        raise InputError(f"write method {name} as gr+{brain}: one name for one combination")
+    own = next((m.name for m in METHODS.values() if m.brain == brain), f"gr+{brain}")
+    if name != own:
+        raise InputError(f"write method {name} as {own}: one name for one combination")
     return _brain(name, f"generative replay with {brain}", brain)
 
 

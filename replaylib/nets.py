@@ -71,7 +71,8 @@ class Hidden(nn.ModuleList):
 class Gates(nn.Module):
     """A fixed random choice, for each context, of the units that are off in it; part of the model's state.
 
-    In every layer exactly the fraction ``off`` of the units (rounded down) is off.
+    In every layer exactly the fraction ``off`` of the units (rounded down) is off. (The reference code of van de Ven et
+    al. 2020 decides unit by unit, with that probability.)
 
     Parameters
     ----------

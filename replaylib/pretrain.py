@@ -74,6 +74,8 @@ class Settings:
 def augment(images: Tensor, crop: int, flip: bool, generator: torch.Generator) -> Tensor:
     """Each image moved by up to ``crop`` pixels in both directions, zeros moving in, and mirrored with probability 1/2.
 
+    (In the reference code the image's own border is mirrored into what is left free, in the place of zeros.)
+
     Parameters
     ----------
     images : (n, channels, h, w), any type; the result has the same shape and type, and its memory channel by channel.

@@ -126,7 +126,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
-            f"{BI_R}, with an encoder pre-trained on CIFAR-10 (JPEG)",
+            f"{BI_R}, with an encoder pre-trained on CIFAR-10 (JPEG) for fewer epochs",
             encoder="cifar10-jpeg", front_end="tuned", quick="split-glyphs",
         ),
         Protocol(

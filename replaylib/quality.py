@@ -81,9 +81,10 @@ def log_likelihood(
 def reconstruction_error(
     model: LatentModel, x: Tensor, generator: torch.Generator, *, y: Tensor | None = None, chunk: int = CHUNK
 ) -> Tensor:
-    """Mean squared error a pixel of each image's reconstruction from one z of q(z|x) (van de Ven et al. 2020, Fig. 9).
+    """Mean squared error a pixel of each image's reconstruction from one z of q(z|x).
 
-    Takes and raises what `log_likelihood` does. Returns (n,), in the squared units of x.
+    Takes and raises what `log_likelihood` does. Returns (n,), in the squared units of x. (The reference code of van de
+    Ven et al. 2020, Fig. 9, decodes the mean of q(z|x) instead, and reports half of the square.)
     """
     _check(x, y, chunk=chunk)
     noise = _noise(model, x, generator)

@@ -190,7 +190,7 @@ class VAE(nn.Module):
 
 
 class Posterior(nn.Module):
-    """h (n, hidden) -> mu and logvar, both (n, latent), of q(z|x)."""
+    """h (n, hidden) -> mu and logvar, both (n, latent), of q(z|x). (In the reference code logvar has no bias.)"""
 
     def __init__(self, hidden: int, latent: int, generator: torch.Generator) -> None:
         super().__init__()

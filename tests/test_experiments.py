@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,31 @@ def test_ids_are_stable_across_versions_of_the_library():
     # Written down once: records that exist must keep their ids. A change here orphans every stored run.
     assert experiment("split-mnist", "class", "none").id == "0607484d7efb"
     assert experiment("split-mnist", "class", "exact", 2, budget=10, policy="reservoir").id == "51fc95dd870a"
+
+
+def test_equal_descriptions_have_one_id_whatever_type_their_numbers_have():
+    for option in ({"gate_prop": 0}, {"strength": 1}):
+        (name, value), *_ = option.items()
+        made = experiment("split-digits", "class", "bi-r-si", **{name: value})
+        assert made.id == experiment("split-digits", "class", "bi-r-si", **{name: float(value)}).id
+    numpy = experiment("split-digits", "class", "exact", np.int64(3), hidden=(np.int64(50),), budget=np.int64(7))
+    assert numpy.id == experiment("split-digits", "class", "exact", 3, hidden=(50,), budget=7).id
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"hidden": 100}, r"hidden is 100: give the units of each hidden layer, e.g. \(400, 400\)"),
+        ({"hidden": "400"}, "hidden is '400': give the units"),
+        ({"hidden": (50.5,)}, "hidden is 50.5: expected a whole number from 1"),
+        ({"iterations": 2.5}, "iterations is 2.5: expected a whole number"),
+        ({"batch": True}, "batch is True: expected a whole number"),
+        ({"lr": "0.1"}, "lr is '0.1': expected a number"),
+    ],
+)
+def test_values_of_another_type_are_refused(changes, says):
+    with pytest.raises(InputError, match=says):
+        experiment("split-digits", "class", "none", **changes)
 
 
 def test_every_field_counts_for_the_id_and_none_does_not():

@@ -63,6 +63,12 @@ def test_any_other_combination_has_one_name():
         method("gr+gating+feedback")
     with pytest.raises(InputError, match="Did you mean gating"):
         method("gr+gatting")
+    for other, known in (("gr+", "gr"), ("gr+distill", "gr-distill"), ("gr+feedback+distill", "rtf")):
+        with pytest.raises(InputError, match=f"as {known}: one name"):
+            method(other)
+    # Under the other name the ablation would run without its published fraction of gated units.
+    with pytest.raises(InputError, match="as bi-r-no-distill: one name"):
+        method("gr+feedback+conditional+gating+internal")
 
 
 def test_published_hyper_parameters_come_with_the_protocol_and_its_stand_in():
