@@ -323,15 +323,16 @@ class _PerSample:
 
     def _forever(self, task: int) -> Iterator[tuple[Tensor, Tensor]]:
         shuffled = torch.Generator().manual_seed(0)
+        rows = self._stream.rows(task)
+        # Of a task with fewer samples than a batch, each comes several times: an epoch has at least one whole batch.
+        samples = _Samples(self._stream, task, rows.repeat(-(-self._batch // len(rows))))
         while True:
-            yield from DataLoader(
-                _Samples(self._stream, task), self._batch, shuffle=True, drop_last=True, generator=shuffled
-            )
+            yield from DataLoader(samples, self._batch, shuffle=True, drop_last=True, generator=shuffled)
 
 
 class _Samples(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, stream: Stream, task: int) -> None:
-        self.stream, self.task, self.rows = stream, task, stream.rows(task)
+    def __init__(self, stream: Stream, task: int, rows: Tensor) -> None:
+        self.stream, self.task, self.rows = stream, task, rows
 
     def __len__(self) -> int:
         return len(self.rows)

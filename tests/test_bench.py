@@ -11,6 +11,8 @@ from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.protocols import protocol
+from replaylib.scenarios import split_stream
+from tests.test_scenarios import tiny
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,15 @@ def test_the_data_loader_way_gives_samples_of_the_same_kind(digits):
     assert batch.task.tolist() == [3] * 7
     images = stream.batch(stream.rows(3), torch.full_like(stream.rows(3), 3)).x
     assert all((images == x).flatten(1).all(1).any() for x in batch.x)
+
+
+def test_the_data_loader_fills_a_batch_that_is_larger_than_a_task():
+    stream = split_stream(tiny(), "class", 3)
+    samples = bench._PerSample(stream, 23)
+    for _ in range(2):
+        batch = samples.draw(1, 23, torch.Generator())
+        assert len(batch.y) == 23
+        assert set(batch.y.tolist()) == {2, 3}
 
 
 def test_noise_stands_in_for_data_that_would_have_to_be_downloaded():
