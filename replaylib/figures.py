@@ -43,6 +43,8 @@ COLOURS = {
     **{f"gr+{name}": PALETTE[2] for name in ("feedback", "conditional", "gating", "internal")},
     **{f"bi-r-no-{name}": PALETTE[3] for name in ("feedback", "conditional", "gating", "internal", "distill")},
 }
+#: Of methods that have none of their own, combinations of modifications for example.
+NEUTRAL = (0.3, 0.3, 0.3)
 #: From dark (0) to light (100): evenly spaced for the eye, in grey too.
 ACCURACY_COLOURS = "cividis"
 
@@ -59,6 +61,11 @@ _STYLE = {
 }
 
 _caught: ContextVar[list[dict[str, str]] | None] = ContextVar("caught", default=None)
+
+
+def colour(method: str) -> tuple[float, float, float]:
+    """A method's colour, red, green and blue in [0, 1]; a neutral grey for one that has none of its own."""
+    return COLOURS.get(method, NEUTRAL)
 
 
 @contextmanager
@@ -152,9 +159,8 @@ def by_method(ax: Axes, frame: pd.DataFrame, column: str) -> None:
     table = frame.groupby("method", sort=False)[column].agg(["mean", "sem"])
     for place, (name, row) in enumerate(table.iterrows()):
         each = frame[frame["method"] == name][column]
-        colour = COLOURS.get(str(name), "0.3")
         ax.plot(each, [place] * len(each), "o", color="0.15", markersize=2.5, alpha=0.6)
-        ax.errorbar(row["mean"], place, xerr=row["sem"], fmt="D", color=colour, markersize=4.5, capsize=2)
+        ax.errorbar(row["mean"], place, xerr=row["sem"], fmt="D", color=colour(str(name)), markersize=4.5, capsize=2)
     ax.set_yticks(range(len(table)), list(table.index))
     ax.set(ylim=(len(table) - 0.5, -0.5))
 
@@ -167,7 +173,7 @@ def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = Non
     chance : accuracy (%) of guessing, marked by a dotted line.
     lying : bars lie, with the names of many methods beside them, rather than stand.
     """
-    palette = {name: COLOURS[name] for name in frame["method"].unique()}
+    palette = {name: colour(name) for name in frame["method"].unique()}
     name, value = ("y", "x") if lying else ("x", "y")
     shared = {"data": frame, name: "method", value: "acc", "ax": ax}
     sns.barplot(**shared, hue="method", palette=palette, errorbar="se", legend=False, alpha=0.75)
@@ -188,10 +194,10 @@ def gains(ax: Axes, table: pd.DataFrame) -> None:
     A dot a seed; a diamond and a bar for their mean and its standard error; left of the line is a loss.
     """
     for place, (_, row) in enumerate(table.iterrows()):
-        colour = COLOURS.get(row["with"], "0.3")
         ax.plot(row["gains"], [place] * len(row["gains"]), "o", color="0.15", markersize=3.5, alpha=0.6)
         # Beside the dots, not upon them.
-        ax.errorbar(row["gain"], place + 0.2, xerr=row["sem"], fmt="D", color=colour, markersize=6, capsize=3)
+        mean, error, drawn_in = row["gain"], row["sem"], colour(row["with"])
+        ax.errorbar(mean, place + 0.2, xerr=error, fmt="D", color=drawn_in, markersize=6, capsize=3)
     ax.axvline(0, color="0.3", linestyle=":", linewidth=1)
     names = [f"{row['without']}\n→ {row['with']}" for _, row in table.iterrows()]
     ax.set_yticks(range(len(table)), names)

@@ -108,10 +108,11 @@ def _over_tasks(frame: pd.DataFrame) -> None:
         for name, some in frame.groupby("method", sort=False):
             each = torch.stack([so_far(torch.tensor(matrix, dtype=torch.float64)) for matrix in some["matrix"]])
             mean, tasks = each.mean(0), range(1, each.shape[1] + 1)
-            ax.plot(tasks, mean, label=name, color=figures.COLOURS[str(name)])
+            colour = figures.colour(str(name))
+            ax.plot(tasks, mean, label=name, color=colour)
             if len(each) > 1:
                 spread = each.std(0) / len(each) ** 0.5
-                ax.fill_between(tasks, mean - spread, mean + spread, alpha=0.25, color=figures.COLOURS[str(name)])
+                ax.fill_between(tasks, mean - spread, mean + spread, alpha=0.25, color=colour)
         ax.set(xlabel="tasks so far", ylabel="accuracy on them (%)", ylim=(0, 103), title=frame["protocol"].iloc[0])
         ax.locator_params(axis="x", integer=True)
         ax.legend(ncols=2)
@@ -150,10 +151,11 @@ def _dial(frame: pd.DataFrame) -> None:
                 acc = some.groupby(turned)["acc"]
                 ax.errorbar(
                     acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
-                    color=figures.COLOURS[str(name)],
+                    color=figures.colour(str(name)),
                 )  # fmt: skip
             ax.set(xlabel=turned, ylim=(0, 103), title=title, xticks=sorted(frame[turned].unique()))
-            ax.legend(fontsize=8)
+            if ax.lines:  # a method may have no run on one of both
+                ax.legend(fontsize=8)
         left.set_ylabel("accuracy after the last task (%)")
 
 

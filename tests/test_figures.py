@@ -84,6 +84,14 @@ def test_bars_are_means_over_seeds_and_dots_are_seeds(shown):
         assert [label.get_text() for label in ax.get_yticklabels()] == ["none", "joint"]
 
 
+def test_a_method_without_a_colour_of_its_own_is_drawn_as_well(shown):
+    frame = pd.DataFrame({"method": ["gr", "gr+feedback+conditional"], "acc": [10.0, 30.0]})
+    with figures.figure(1, 2, alt="bars and dots") as (bars, dots):
+        figures.accuracy_by_method(bars, frame)
+        figures.by_method(dots, frame, "acc")
+    assert len(shown) == 1
+
+
 def test_memory_curves_show_the_mean_of_each_budget(shown):
     frame = pd.DataFrame({"budget": [1, 1, 10, 10], "acc": [40.0, 60.0, 80.0, 90.0]})
     with figures.figure(alt="curve") as ax:
@@ -108,7 +116,8 @@ def test_methods_keep_their_colours_and_every_method_has_one():
     assert set(figures.COLOURS) == set(METHODS)
     # Additions and ablations share the colour of what they are one step from.
     distinct = [name for name in METHODS if not name.startswith(("gr+", "bi-r-no-"))]
-    assert len({figures.COLOURS[name] for name in distinct}) == len(distinct)
+    assert len({figures.colour(name) for name in distinct}) == len(distinct)
+    assert figures.colour("gr+feedback+conditional") not in figures.COLOURS.values()
 
 
 def test_rows_of_images_are_one_raster_with_every_picture_in_its_place(shown):

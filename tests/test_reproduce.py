@@ -9,7 +9,7 @@ from replaylib.commands import in_time
 from replaylib.errors import InputError
 from replaylib.imagined import MEASURES
 from replaylib.records import Record
-from replaylib.reproduce import FIGURES, figure, so_far
+from replaylib.reproduce import FIGURES, draw, figure, so_far
 
 SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
 
@@ -102,18 +102,17 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
     assert (found["device"].str.endswith("2 seeds together") == (found["method"] == "none")).all()
 
 
+@pytest.mark.parametrize("methods", [(), ("gr+feedback+conditional",)])  # the second has no colour of its own
 @pytest.mark.parametrize("name", list(FIGURES))
-def test_every_figure_can_be_drawn(name, capsys, tmp_path, monkeypatch):
+def test_every_figure_can_be_drawn(name, methods, tmp_path):
     others = {"fig5": "permuted-digits", "dial": "split-glyphs", "dial-tasks": "split-glyphs"}
     stand_in = others.get(name, "split-digits")
     frame = []
-    for e in FIGURES[name].experiments(stand_in, 2):
+    for e in FIGURES[name].experiments(stand_in, 2, methods):
         matrix = tuple(tuple(50.0 for _ in range(e.tasks)) for _ in range(e.tasks))
         measures = dict.fromkeys(MEASURES, 0.5) if name == "fig9" else None
         made = (e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00", measures)
         frame.append(Record(*made))
-    from replaylib.reproduce import draw
-
     path = draw(FIGURES[name], frame, tmp_path / "figure.svg")
     assert "<svg" in path.read_text()
 
