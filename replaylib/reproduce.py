@@ -13,9 +13,9 @@ import torch
 
 from replaylib import figures, imagined, runs
 from replaylib.errors import InputError, unknown
-from replaylib.experiments import Experiment, experiment
+from replaylib.experiments import OPTIONS, Experiment, experiment
 from replaylib.glyphs import LEVELS
-from replaylib.methods import method
+from replaylib.methods import METHODS, Method, method
 from replaylib.protocols import protocol
 from replaylib.records import Record
 
@@ -32,8 +32,10 @@ class Figure:
     methods : as they are drawn, each for all of ``scenarios`` that it can serve.
     protocol : another of the same kind may be put in its place.
     draw : draws a frame of runs, see `replaylib.runs.frame`, and shows the figure.
-    variants : what else varies, as fields of an experiment; those that a method cannot have are left out.
+    variants : what else varies, as fields of an experiment; front ends that a method cannot have are left out, and a
+        method that lacks one of the other fields is refused.
     measured : whether what the networks imagine is measured, see `replaylib.imagined`: methods then are generative.
+    of_one_method : whether it is drawn of a single method.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Figure:
     draw: Callable[[pd.DataFrame], None]
     variants: tuple[Mapping[str, float | str], ...] = ({},)
     measured: bool = False
+    of_one_method: bool = False
 
     def experiments(
         self,
@@ -61,9 +64,12 @@ class Figure:
 
         Raises
         ------
-        InputError : too few or too many seeds, other iterations for a figure that varies them itself, or a method or
-            protocol that does not allow what is measured.
+        InputError : too few or too many seeds, other iterations for a figure that varies them itself, a method that
+            has no part in this figure, several in a figure of one, or a method or protocol that does not allow what is
+            measured.
         """
+        names = tuple(dict.fromkeys(methods)) or self.methods
+        self._check(names)
         p = protocol(protocol_name or self.protocol)
         count = p.seeds if seeds is None else seeds
         if not 1 <= count <= 1000:
@@ -76,7 +82,7 @@ class Figure:
             for seed in range(count)
             for variant in self.variants
             for scenario in self.scenarios
-            for name in methods or self.methods
+            for name in names
             if scenario in method(name).scenarios and fits(name, variant)
         )
         # To replay as many samples as a step has of its own is what happens where nothing is said.
@@ -85,6 +91,29 @@ class Figure:
             for description in made:
                 imagined.check(description)
         return made
+
+    def _check(self, names: Sequence[str]) -> None:
+        if self.of_one_method and len(names) > 1:
+            raise InputError(f"{self.name} shows one method, and {len(names)} were asked for: give one of them")
+        for name in names:
+            if lacking := self._lacking(method(name)):
+                takers = ", ".join(m.name for m in METHODS.values() if not self._lacking(m))
+                raise InputError(
+                    f"{self.name} varies {' and '.join(lacking)}, which {name} has not: take one of {takers}"
+                )
+            serves = method(name).scenarios
+            if not set(self.scenarios) & set(serves):
+                found = f"{self.name} is {', '.join(self.scenarios)}-incremental, and {name} serves {', '.join(serves)}"
+                raise InputError(f"{found}: take another method, or another figure")
+
+    def _lacking(self, m: Method) -> list[str]:
+        """What this figure varies and a method does not have."""
+        varied = sorted({field for variant in self.variants for field in variant})
+        return [
+            field
+            for field in varied
+            if (field in OPTIONS and field not in m.options) or (field == "replayed" and not m.replay)
+        ]
 
 
 def fits(name: str, variant: Mapping[str, float | str]) -> bool:
@@ -227,6 +256,7 @@ FIGURES = {
         Figure(
             "fig4", "how much replay, and how good", "split-mnist", ("task", "class"), ("gr",), _amount_and_quality,
             (*({"replayed": n} for n in (1, 4, 16, 64)), *({"latent": n} for n in (1, 2, 5, 10, 30)), {}),
+            of_one_method=True,
         ),
         Figure(
             "fig5", "Permuted MNIST with 100 tasks", "permuted-mnist", ("domain",),

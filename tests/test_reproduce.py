@@ -126,6 +126,10 @@ def test_every_figure_can_be_drawn(name, methods, tmp_path):
         (["fig3", "--methods", "gr,jiont"], "Did you mean joint"),
         (["fig3", "--iterations", "0"], "iterations is 0"),
         (["fig3", "--device", "cpu", "--capture"], "steps on a cpu cannot be captured as a CUDA graph"),
+        (["fig4", "--methods", "gr,rtf"], "fig4 shows one method, and 2 were asked for"),
+        (["fig4", "--methods", "lwf"], "fig4 varies latent, which lwf has not: take one of gr, "),
+        (["fig4", "--methods", "none"], "fig4 varies latent and replayed, which none has not: take one of gr, "),
+        (["fig5", "--methods", "gr,xdg"], "fig5 is domain-incremental, and xdg serves task: take another method"),
         (["dial-tasks", "--iterations", "9"], "dial-tasks shares out its steps over tasks itself"),
     ],
 )  # fmt: skip
@@ -144,6 +148,14 @@ def test_fig4_turns_one_thing_at_a_time_and_takes_fewer_steps_where_asked():
     assert {(e.replayed, e.latent) for e in runs_of if e.scenario == "class"} == {
         (1, 100), (4, 100), (16, 100), (None, 1), (None, 2), (None, 5), (None, 10), (None, 30), (None, 100),
     }  # fmt: skip
+
+
+def test_what_fig4_says_can_be_taken_can_be_taken():
+    with pytest.raises(InputError, match="take one of") as refused:
+        figure("fig4").experiments(methods=("xdg",))
+    takers = str(refused.value).partition("take one of ")[2].split(", ")
+    assert {"gr", "rtf", "bi-r"} <= set(takers)
+    assert all(figure("fig4").experiments("split-digits", 1, (name, name)) for name in takers)
 
 
 def test_times_are_said_as_one_reads_them():
