@@ -1,8 +1,6 @@
 """A trained network in a file: parameters and buffers (gates, class means) alone, with a description of the run."""
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from safetensors.torch import save_file
 from replaylib._version import __version__
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
+from replaylib.files import replacing
 from replaylib.nets import Network
 
 
@@ -26,13 +25,8 @@ def save(net: Network, description: Experiment, path: str | Path) -> Path:
     target = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     about = {"replaylib": __version__, "experiment": json.dumps(asdict(description))}
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, suffix=".part") as folder:
-            part = Path(folder) / target.name
-            save_file(state, part, about)
-            os.replace(part, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target} ({error.strerror}): choose another folder") from error
+    with replacing(target, "choose another folder") as part:
+        save_file(state, part, about)
     return target
 
 

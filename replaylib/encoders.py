@@ -7,8 +7,6 @@ in the folder ``encoders`` of the data directory; or by the path of a file. ``py
 import copy
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
@@ -25,6 +23,7 @@ from replaylib.conv import ConvEncoder
 from replaylib.data import data_directory, shipped
 from replaylib.dataset import Split
 from replaylib.errors import InputError, unknown
+from replaylib.files import replacing
 
 FOLDER = "encoders"
 SUFFIX = ".safetensors"
@@ -87,13 +86,8 @@ def save(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
     """
     target = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, suffix=".part") as folder:
-            part = Path(folder) / target.name
-            save_file(state, part, {"encoder": json.dumps(asdict(origin))})
-            os.replace(part, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target} ({error.strerror}): choose another place with --out") from error
+    with replacing(target, "choose another place with --out") as part:
+        save_file(state, part, {"encoder": json.dumps(asdict(origin))})
     return target
 
 

@@ -4,8 +4,6 @@ As published (van de Ven, Siegelmann & Tolias 2020, Methods): the encoder and tw
 random crops and mirror images, which are made here for a whole batch at once, on the device.
 """
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +18,7 @@ from replaylib.conv import ConvEncoder
 from replaylib.dataset import Dataset, Split, channel_statistics
 from replaylib.encoders import Origin
 from replaylib.errors import InputError
+from replaylib.files import replacing
 from replaylib.nets import Hidden, linear
 from replaylib.records import commit, device_name, versions
 from replaylib.train import PRECISIONS, adam, products_in
@@ -240,11 +239,6 @@ class _State:
             "about": self.about, "epochs": epochs, "seconds": seconds, "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(),
         }  # fmt: skip
-        try:
-            with tempfile.TemporaryDirectory(dir=self.path.parent, suffix=".part") as folder:
-                part = Path(folder) / self.path.name
-                torch.save(found, part)
-                os.replace(part, self.path)
-        except OSError as error:
-            raise InputError(f"cannot write {self.path} ({error.strerror}): choose another place with --out") from error
+        with replacing(self.path, "choose another place with --out") as part:
+            torch.save(found, part)
         self.last = time.monotonic()

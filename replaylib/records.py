@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import platform
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ from replaylib import metrics
 from replaylib._version import __version__
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
+from replaylib.files import create
 
 HERE = Path(__file__).resolve().parent
 
@@ -85,13 +85,7 @@ def write_new(target: Path, content: Any) -> Path:
     InputError : the folder cannot be written, or there is such a file already.
     """
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".part", delete=False) as part:
-            try:
-                json.dump(no_nan(content), part, indent=1)
-                part.flush()
-                os.link(part.name, target)  # unlike a rename, fails where there is a file already
-            finally:
-                os.unlink(part.name)
+        create(target, json.dumps(no_nan(content), indent=1))
     except FileExistsError as error:
         raise InputError(f"{target} exists: what is there is never overwritten; choose another folder") from error
     except OSError as error:

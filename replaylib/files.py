@@ -1,0 +1,60 @@
+"""Writing a file whole or not at all."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from replaylib.errors import InputError
+
+#: How file systems without hard links (FAT, some of those in user space) say so.
+NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV}
+
+
+@contextmanager
+def replacing(target: Path, advice: str) -> Iterator[Path]:
+    """Gives the path of a file to write in the place of ``target``, which it takes when the block ends.
+
+    Raises
+    ------
+    InputError : it cannot be written; ``advice`` says what to do. A file that is there is then left as it was.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, suffix=".part") as folder:
+            part = Path(folder) / "part"
+            yield part
+            os.replace(part, target)
+    except OSError as error:
+        raise InputError(f"cannot write {target} ({error.strerror}): {advice}") from error
+
+
+def create(target: Path, text: str) -> None:
+    """Write a file that is not there yet. Where the file system has hard links, nobody ever sees a part of it.
+
+    Raises
+    ------
+    FileExistsError : there is such a file; it is left as it is.
+    OSError : it cannot be written; nothing is left behind.
+    """
+    with tempfile.TemporaryDirectory(dir=target.parent, suffix=".part") as folder:
+        part = Path(folder) / "part"  # made as any file is, so that the same people may read it
+        part.write_text(text)
+        try:
+            os.link(part, target)  # unlike a rename, fails where there is a file already
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            _create_in_place(target, text)
+
+
+def _create_in_place(target: Path, text: str) -> None:
+    with target.open("x") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            target.unlink()
+            raise
