@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from replaylib.errors import InputError
 from replaylib.nets import Network
@@ -169,7 +169,8 @@ class Guard:
     """Sees to it that no step is taken once a loss or a gradient is no finite number, and does not wait for the device.
 
     The optimizer itself leaves such a step out, and every one after it, where it computes: a fused optimizer looks at
-    ``found_inf``, as gradient scaling for mixed precision uses it. On a GPU the host asks only now and then.
+    ``found_inf``, as gradient scaling for mixed precision uses it. On a GPU the host asks only now and then. Running
+    statistics, which the forward pass of such a step has changed already, are put back as they were.
 
     Parameters
     ----------
@@ -189,6 +190,8 @@ class Guard:
         self.spoilt = torch.zeros((), device=device)
         self.taken = torch.zeros((), device=device)
         self.bad = torch.zeros(len(nets), dtype=torch.bool, device=device)
+        layers = [layer for net in nets for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+        self.statistics = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
         optimizer.found_inf = self.spoilt  # type: ignore[attr-defined]
 
     @torch.no_grad()
@@ -201,6 +204,8 @@ class Guard:
         self.bad.copy_(torch.where(self.spoilt.bool(), self.bad, ~norms.isfinite()))
         self.spoilt.copy_(torch.maximum(self.spoilt, (~finite).float()))
         self.taken += 1 - self.spoilt
+        for now, good in self.statistics:
+            now.copy_(good.copy_(torch.where(self.spoilt.bool(), good, now)))
 
     def after_step(self) -> None:
         """Count the step, and raise `Diverged`, if it is time to ask, as `stop_if_spoilt` does."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from replaylib import runs
+from replaylib.conv import ConvEncoder
 from replaylib.data import load
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
@@ -235,6 +236,25 @@ def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_networ
         states.append([p.detach() for p in stopped.value.net.parameters()])
     assert all(a.equal(b) for state in states[1:] for a, b in zip(states[0], state, strict=True))
     assert not any(a.equal(b.detach()) for a, b in zip(states[0], trained(4, ()).parameters(), strict=True))
+
+
+@pytest.mark.parametrize("every", [1, 100])
+def test_a_bad_step_leaves_no_trace_in_the_running_statistics_of_a_tuned_front(every, monkeypatch):
+    monkeypatch.setattr(Guard.__init__, "__defaults__", (every,))
+    front = ConvEncoder(torch.Generator().manual_seed(0), (1, 8, 8))
+    net = Classifier(front.units, (8,), 10, torch.Generator().manual_seed(0), front=front)
+    stream, states = split_stream(load("digits"), "class", 5), []
+
+    def watch(task, step, net):
+        states.append({name: value.clone() for name, value in net.state_dict().items()})
+
+    settings = {"iterations": 4, "batch": 4, "lr": 1e30, "watch": watch}
+    with pytest.raises(Diverged, match="task 1, step") as stopped:
+        train(stream, net, Nothing(), torch.Generator().manual_seed(0), **settings)
+    left, good = net.state_dict(), states[stopped.value.step - 2]  # what the step before made of it
+    assert len(left) > len(list(net.parameters()))
+    assert all(left[name].equal(value) and value.isfinite().all() for name, value in good.items())
+    assert left["front.layers.1.num_batches_tracked"] == stopped.value.step - 1
 
 
 class Waits(TorchDispatchMode):
