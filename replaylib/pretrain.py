@@ -125,7 +125,8 @@ def pretrain(
 
     Raises
     ------
-    InputError : data that are no images, fewer than a batch, or not finite in training; ``keep`` of other settings.
+    InputError : data that are no images, fewer than a batch, or not finite in training; ``keep`` damaged, of other
+        settings, or of another kind of device.
     """
     train = split.train
     if train.images.ndim != 4:
@@ -220,9 +221,15 @@ class _State:
         if self.path is None or not self.path.exists():
             return 0, 0.0
         try:
-            found = torch.load(self.path, weights_only=True)
+            found = torch.load(self.path, map_location="cpu", weights_only=True)
             if found["about"] != self.about:
                 raise InputError(f"{self.path} is the state of a pre-training with other settings: remove it")
+            here = self.generator.device.type
+            # Generators of two kinds have nothing in common. States from before there was this entry may be of either.
+            kept = found.get("device", here)
+            if kept != here:
+                found_on = f"{self.path} is the state of a pre-training on {kept}, and this one is on {here}"
+                raise InputError(f"{found_on}: go on with --device {kept}, or begin another with --out")
             self.net.load_state_dict(found["net"])
             self.optimizer.load_state_dict(found["optimizer"])
             self.generator.set_state(found["generator"])
@@ -236,8 +243,9 @@ class _State:
         if self.path is None or time.monotonic() - self.last < KEEP_EVERY:
             return
         found = {
-            "about": self.about, "epochs": epochs, "seconds": seconds, "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "generator": self.generator.get_state(),
+            "about": self.about, "device": self.generator.device.type, "epochs": epochs, "seconds": seconds,
+            "net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
         }  # fmt: skip
         with replacing(self.path, "choose another place with --out") as part:
             torch.save(found, part)

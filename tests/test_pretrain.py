@@ -84,6 +84,21 @@ def test_the_same_settings_give_the_same_encoder_and_a_stopped_run_goes_on(symbo
         pretrain(symbols, FAST, state)
 
 
+def test_a_state_goes_on_on_the_kind_of_device_that_it_is_of(symbols, tmp_path, monkeypatch):
+    monkeypatch.setattr("replaylib.pretrain.KEEP_EVERY", 0)
+    state = tmp_path / "state"
+    pretrain(symbols, dataclasses.replace(FAST, epochs=1), state)
+    found = torch.load(state, weights_only=True)
+    assert found.pop("device") == "cpu"
+    torch.save(found, state)  # as it was before there was such an entry
+    epochs = set()
+    pretrain(symbols, FAST, state, lambda epoch, step, loss: epochs.add(epoch))
+    assert epochs == {2}
+    torch.save(found | {"device": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, state)
+    with pytest.raises(InputError, match="on cuda, and this one is on cpu: go on with --device cuda"):
+        pretrain(symbols, FAST, state)
+
+
 def test_it_learns_and_its_batch_statistics_are_those_of_evaluation(symbols):
     net, origin = pretrain(symbols, dataclasses.replace(FAST, epochs=15, flip=False))
     assert origin.accuracy > 80  # of 3 classes; guessing is 33
