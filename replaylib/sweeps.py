@@ -19,6 +19,7 @@ from replaylib.errors import InputError
 from replaylib.experiments import Experiment
 from replaylib.nets import Network
 from replaylib.records import Record
+from replaylib.train import Diverged
 
 #: Steps that are timed to say how long runs will take.
 TIMED = 3
@@ -48,7 +49,8 @@ def sweep(
 ) -> Iterator[Record]:
     """Run experiments, save each record as soon as its run ends, and yield it; with several workers in any order.
 
-    What was yielded is kept, whatever stops the rest: the sweep of those still due goes on from there.
+    What was yielded is kept, whatever stops the rest: the sweep of those still due goes on from there. A run that
+    diverges stops no other.
 
     Parameters
     ----------
@@ -62,22 +64,40 @@ def sweep(
 
     Raises
     ------
-    InputError : fewer than one worker, an experiment that cannot be run, or a worker that the system ended.
+    InputError : fewer than one worker, an experiment that cannot be run, or a worker that the system ended; when all
+        others have run, those that diverged.
     """
     check_workers(workers)
     workers = min(workers, len(due))
+    diverged: list[str] = []
     if workers <= 1:
         load = loader(device)
         for group in due:
-            yield from _run(group, load(group[0]), device, folder, measured, captured)
-        return
+            yield from _run(group, load(group[0]), device, folder, measured, captured, diverged)
+    else:
+        yield from _in_workers(due, folder, device, workers, measured, captured, diverged)
+    if diverged:
+        advice = "leave those methods or seeds out, or take a smaller learning rate or penalty"
+        raise InputError(f"these runs diverged, and only the others are kept: {'; '.join(diverged)}; {advice}")
+
+
+def _in_workers(
+    due: Sequence[Group],
+    folder: Path,
+    device: str,
+    workers: int,
+    measured: bool,
+    captured: bool,
+    diverged: list[str],
+) -> Iterator[Record]:
     spawned = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawned, _begin, (device,)) as pool:
         futures = [pool.submit(_run_in_worker, group, device, folder, measured, captured) for group in due]
         try:
             for ended in as_completed(futures):
-                made, refused = ended.result()
+                made, spoilt, refused = ended.result()
                 yield from made
+                diverged.extend(spoilt)
                 if refused:
                     raise InputError(refused)
         except BrokenProcessPool as error:
@@ -130,8 +150,10 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
                 raise Enough
 
     short = [replace(description, iterations=first + TIMED) for description in group]
-    with suppress(Enough):
+    with suppress(Enough, Diverged):
         runs.trained_together(short, data, device, watch, captured=captured and pure)
+    if len(marks) < 2:  # it diverges at once
+        return 0.0
     return (marks[-1] - marks[0]) / (len(marks) - 1) * group[0].iterations * group[0].tasks
 
 
@@ -140,10 +162,30 @@ def _pure(group: Group, data: Split, captured: bool) -> bool:
     return (len(group) > 1 or captured) and runs.network(group[0], data).pure
 
 
-def _run(group: Group, data: Split, device: str, folder: Path, measured: bool, captured: bool) -> Iterator[Record]:
+def _run(
+    group: Group,
+    data: Split,
+    device: str,
+    folder: Path,
+    measured: bool,
+    captured: bool,
+    diverged: list[str],
+) -> Iterator[Record]:
+    """``diverged``: gets a line for each run that did, and the others of its group are run without it."""
     pure = _pure(group, data, captured)
-    for some in [group] if pure else [[description] for description in group]:
-        for net, record in runs.trained_together(some, data, device, captured=captured and pure):
+    due = [list(group)] if pure else [[description] for description in group]
+    while due:
+        some = due.pop(0)
+        try:
+            made = runs.trained_together(some, data, device, captured=captured and pure)
+        except Diverged as stopped:
+            spoilt = some.pop(stopped.place)
+            name = f"{spoilt.method}, {spoilt.scenario}-incremental, seed {spoilt.seed}, id {spoilt.id}"
+            diverged.append(f"{name}, in task {stopped.task}, step {stopped.step}")
+            if some:
+                due.insert(0, some)
+            continue
+        for net, record in made:
             kept = imagined.with_measures(net.to(device), record, data) if measured else record
             records.write(kept, folder)
             yield kept
@@ -160,10 +202,13 @@ def _begin(device: str) -> None:
     _load = loader(device)
 
 
-def _run_in_worker(group: Group, device: str, folder: Path, measured: bool, captured: bool) -> tuple[list[Record], str]:
+def _run_in_worker(
+    group: Group, device: str, folder: Path, measured: bool, captured: bool
+) -> tuple[list[Record], list[str], str]:
     made: list[Record] = []
+    diverged: list[str] = []
     try:
-        made.extend(_run(group, _load(group[0]), device, folder, measured, captured))
+        made.extend(_run(group, _load(group[0]), device, folder, measured, captured, diverged))
     except InputError as error:  # as text: the error may hold a network
-        return made, str(error)
-    return made, ""
+        return made, diverged, str(error)
+    return made, diverged, ""

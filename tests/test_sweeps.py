@@ -1,6 +1,7 @@
 """Sweeps: what is due runs, here or in several processes, and what ended is kept whatever stops the rest."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from replaylib import runs
 from replaylib.errors import InputError
 from replaylib.experiments import experiment
 from replaylib.records import stored
 from replaylib.sweeps import by_seed, loader, seconds_of, sweep
+from replaylib.train import Diverged
 
 DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
 
@@ -40,6 +43,40 @@ def test_what_cannot_run_is_refused_and_the_rest_is_kept(tmp_path, workers):
     if workers == 1:
         assert stored([tmp_path]).keys() == {e.id for e in DUE[:2]}
     assert not list(tmp_path.glob("*.part"))
+
+
+#: Its penalty, which begins with the second task, is no finite number.
+SPOILT = experiment("split-digits", "class", "si", 1, iterations=3, lr=1.0, strength=1e30)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_that_diverges_stops_no_other_and_is_named_in_the_end(tmp_path, workers):
+    yielded = []
+    running = sweep([[SPOILT], [DUE[0]], [DUE[1]]], tmp_path, workers=workers)
+    with pytest.raises(InputError) as missing:
+        yielded.extend(running)
+    assert {record.experiment for record in yielded} == set(DUE[:2])
+    assert stored([tmp_path]).keys() == {e.id for e in DUE[:2]}
+    named = rf"only the others are kept: si, class-incremental, seed 1, id {SPOILT.id}, in task 2, step \d; leave"
+    assert re.search(named, str(missing.value))
+    assert seconds_of([SPOILT], loader("cpu")(SPOILT), "cpu") >= 0
+
+
+def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, monkeypatch):
+    real = runs.trained_together
+
+    def spoilt(some, *arguments, **how):
+        places = [place for place, e in enumerate(some) if e.seed == 1]
+        if places:
+            raise Diverged(None, 2, 3, place=places[0])
+        return real(some, *arguments, **how)
+
+    monkeypatch.setattr(runs, "trained_together", spoilt)
+    with pytest.raises(InputError, match=f"seed 1, id {DUE[1].id}, in task 2, step 3; leave"):
+        list(sweep([DUE], tmp_path))
+    found = stored([tmp_path])
+    assert found.keys() == {DUE[0].id, DUE[2].id}
+    assert all("2 seeds together" in record.device for record in found.values())
 
 
 def test_seeds_of_a_group_are_computed_as_one_where_their_network_allows_it(tmp_path):
