@@ -28,6 +28,7 @@ from replaylib.train import PRECISIONS, Diverged
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 2 for unusable input (one line on stderr), 130 for Ctrl-C."""
+    options = argparse.Namespace()
     try:
         options = _parser().parse_args(arguments)
         options.arguments = sys.argv[1:] if arguments is None else arguments
@@ -37,11 +38,21 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"replaylib: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("replaylib: stopped; runs that had finished are kept, the one under way is not", file=sys.stderr)
+        print(f"replaylib: stopped; {_kept(options)}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output, e.g. head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+
+
+def _kept(options: argparse.Namespace) -> str:
+    """What is left of a command that was stopped."""
+    name = getattr(options, "name", "")
+    if name == "reproduce" or (name == "run" and options.save):
+        return "runs that had finished are kept, those under way are not"
+    if name == "pretrain":
+        return "the same command goes on from the last state that was written, if there was one"
+    return "nothing is kept" + (": give --save FOLDER to keep each run as it ends" if name == "run" else "")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m replaylib", description="Continual learning with replay.", allow_abbrev=False)
     commands = parser.add_subparsers(
-        required=True, metavar="run|pretrain|reproduce|list|bench|info", parser_class=_Parser
+        required=True, dest="name", metavar="run|pretrain|reproduce|list|bench|info", parser_class=_Parser
     )
 
     run = commands.add_parser(
@@ -150,6 +161,8 @@ def _run(options: argparse.Namespace) -> None:
     ]
     kept: dict[str, Record] = done(options.save) if options.save else {}
     first, due = experiments[0], [e for e in experiments if e.id not in kept]
+    if options.weights:
+        _say_which_have_no_weights([e for e in experiments if e.id in kept], options.save)
     groups = [[e] for e in due]
     # A terminal wants a bar that moves; a log wants few lines.
     pace = 0.1 if sys.stderr.isatty() else 10
@@ -189,6 +202,14 @@ def _run(options: argparse.Namespace) -> None:
                     write(record, options.save)
     records = [kept[e.id] for e in experiments]
     print(json.dumps(summary(records)) if options.json else _table(records))
+
+
+def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:
+    there = {path.stem for path in folder.rglob("*.safetensors")}
+    without = ", ".join(str(e.seed) for e in stored if e.id not in there)
+    if without:
+        found = f"seeds {without}: the record is stored and the network is not, and they are not run again"
+        print(f"{found}; for their networks, give another folder with --save", file=sys.stderr)
 
 
 def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Path | None) -> InputError:
@@ -291,9 +312,16 @@ def _list(options: argparse.Namespace) -> None:
             f"{s.option} of {s.methods} in {s.protocol}, {s.scenario}": f"{s.value}, {s.source}" for s in SETTINGS
         },
         "datasets": data.names(),
-        "encoders": {name: str(encoders.load(name).origin) for name in encoders.files()},
+        "encoders": {name: _encoder_in_words(name) for name in encoders.files()},
     }
     print(json.dumps(tables) if options.json else "\n\n".join(_columns(title, rows) for title, rows in tables.items()))
+
+
+def _encoder_in_words(name: str) -> str:
+    try:
+        return str(encoders.load(name).origin)
+    except InputError as error:  # one damaged file hides nothing else
+        return str(error)
 
 
 def _info(options: argparse.Namespace) -> None:

@@ -56,6 +56,16 @@ def test_what_was_saved_is_not_run_again(capsys, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_damaged_encoder_is_listed_as_such_beside_the_others(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
+    (tmp_path / "encoders").mkdir()
+    (tmp_path / "encoders" / "mine.safetensors").write_bytes(b"x")
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^  mine +\S+mine.safetensors is damaged or no encoder", out, re.M)
+    assert re.search(r"^  glyphs +\d+ epochs on glyphs", out, re.M)
+
+
 def test_list_and_info_name_what_there_is(capsys):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
@@ -155,6 +165,27 @@ def test_ctrl_c_is_clean(tmp_path):
     assert not list((tmp_path / "kept").glob("*"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "where", "says"),
+    [
+        (["run", "split-digits"], "runs.trained_together", "nothing is kept: give --save FOLDER"),
+        (["run", "split-digits", "--save", "new"], "runs.trained_together", "runs that had finished are kept"),
+        (["reproduce", "fig5", "--protocol", "permuted-digits"], "commands.sweep", "runs that had finished are kept"),
+        (["pretrain", "digits", "--out", "x"], "commands.pretrain", "the same command goes on from the last state"),
+        (["bench", "split-digits"], "bench.measure", "nothing is kept\n"),
+    ],
+)
+def test_a_command_that_is_stopped_says_what_is_kept_of_it(arguments, where, says, capsys, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("replaylib.commands.seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr(f"replaylib.{where}", stopped)
+    assert main(arguments) == 130
+    assert f"replaylib: stopped; {says}" in capsys.readouterr().err
+
+
 def test_output_may_be_cut_short_by_its_reader():
     run = subprocess.run(
         f"{sys.executable} -m replaylib list | head -1", shell=True, capture_output=True, text=True,
@@ -169,7 +200,11 @@ def test_trained_networks_are_kept_where_asked(capsys, tmp_path):
     record, weights = sorted(tmp_path.iterdir())
     assert record.with_suffix(".safetensors") == weights
     assert checkpoints.describe(weights).method == "rtf"
-    capsys.readouterr()
+    assert "the network is not" not in capsys.readouterr().err
+    weights.unlink()
+    assert main([*QUICK, "--method", "rtf", "--save", str(tmp_path), "--weights", "--seeds", "2"]) == 0
+    assert "seeds 0: the record is stored and the network is not" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
     assert main([*QUICK, "--weights"]) == 2
     assert "--save FOLDER" in capsys.readouterr().err
 
