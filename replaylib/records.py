@@ -3,9 +3,10 @@
 import json
 import math
 import platform
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib import metadata
@@ -102,11 +103,30 @@ def done(folder: str | Path) -> dict[str, Record]:
 def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]:
     """The records below several folders, by the ids of their experiments; a folder that is not there holds none.
 
-    With ``measured``, those that `replaylib.imagined` made alone.
+    With ``measured``, those that `replaylib.imagined` made alone. Raises `InputError` where one is damaged.
     """
-    paths = [path for folder in folders for path in sorted(folder.rglob("*.json"))]
-    found = map(read, paths)
+    found = (record for folder in folders for record in below(folder))
     return {record.experiment.id: record for record in found if record.measures is not None or not measured}
+
+
+def below(folder: Path) -> Iterator[Record]:
+    """The records below a folder, whatever they are called. Other JSON files, such as those of ``bench``, are none.
+
+    Raises
+    ------
+    InputError : a file that has the name of a record, or describes an experiment as one does, is damaged.
+    """
+    return (read(path) for path in sorted(folder.rglob("*.json")) if _means_to_be_a_record(path))
+
+
+def _means_to_be_a_record(path: Path) -> bool:
+    if re.fullmatch(r"[0-9a-f]{12}(-\w+)?", path.stem):
+        return True
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "experiment" in content
 
 
 def writable(folder: str | Path) -> None:

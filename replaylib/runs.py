@@ -182,10 +182,14 @@ def load(folder: str | Path) -> pd.DataFrame:
 
     Columns: the fields of `Experiment`, ``id``, ``acc``, ``bwt``, ``fwt``, ``forgetting``, and the fields of `Record`
     (``matrix`` as nested tuples). What a file is called does not matter; an experiment that stands twice appears twice.
+
+    Raises
+    ------
+    InputError : no such folder, or a damaged record.
     """
     if not Path(folder).is_dir():
         raise InputError(f"{folder} is not a folder: give one that holds records of runs")
-    return frame(records.read(path) for path in sorted(Path(folder).rglob("*.json")))
+    return frame(records.below(Path(folder)))
 
 
 def frame(several: Iterable[Record]) -> pd.DataFrame:

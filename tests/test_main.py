@@ -126,10 +126,10 @@ def test_input_that_is_wrong_gets_one_line_and_status_2(arguments, says, capsys,
 
 
 def test_a_damaged_record_or_an_unwritable_place_is_found_before_any_computing(capsys, tmp_path):
-    (tmp_path / "damaged.json").write_text("{")
+    (tmp_path / "0123456789ab.json").write_text("{")
     assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path)]) == 2
-    assert "damaged.json" in capsys.readouterr().err
-    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path / "damaged.json")]) == 2
+    assert "0123456789ab.json is damaged" in capsys.readouterr().err
+    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path / "0123456789ab.json")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

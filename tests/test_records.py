@@ -72,6 +72,24 @@ def test_a_record_from_before_there_were_measures_has_none(record, tmp_path):
     assert records.read(path).measures is None
 
 
+def test_other_json_files_are_no_records_and_damaged_records_are_not_overlooked(record, tmp_path):
+    path = records.write(record, tmp_path)
+    for name, text in (
+        ("package.json", '{"name": "x"}'), ("2026-01-01T00-00-00.json", '{"command": "bench", "rows": []}'),
+        ("list.json", '["experiment"]'), ("part.json", "{"), ("bytes.json", "\x00\xff"),
+    ):  # fmt: skip
+        (tmp_path / name).write_text(text)
+    (tmp_path / "folder.json").mkdir()
+    assert records.stored([tmp_path]).keys() == {record.experiment.id}
+    for name, text in (("0123456789ab-measured.json", "{"), ("renamed.json", '{"experiment": {}}')):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match=f"{name} is damaged"):
+            records.stored([tmp_path])
+        (tmp_path / name).unlink()
+    path.rename(tmp_path / "renamed.json")
+    assert records.stored([tmp_path]).keys() == {record.experiment.id}
+
+
 @pytest.mark.parametrize(
     "damage",
     [
