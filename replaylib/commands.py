@@ -136,7 +136,8 @@ def _reproduce(options: argparse.Namespace) -> None:
     out = options.out or Path(f"{chosen.name}.svg")
     check_writable(out)
     experiments = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
-    writable(options.save)
+    if not options.plan:
+        writable(options.save)
     folders = [*map(data.shipped, runs.FOLDERS), options.save]
     kept = stored(folders, chosen.measured)
     due = [e for e in experiments if e.id not in kept]

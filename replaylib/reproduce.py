@@ -4,6 +4,7 @@ The figures are those of van de Ven, Siegelmann & Tolias (2020, Nature Communica
 ``dial``. What is drawn is what was run here, on the machine and data that the records name; nothing is the paper's own.
 """
 
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -310,5 +311,9 @@ def draw(chosen: Figure, records: Iterable[Record], path: Path) -> Path:
 
 def check_writable(path: Path) -> None:
     """Raise `InputError` where no figure could be written, before hours of computing."""
-    if not path.parent.is_dir() or path.is_dir():
-        raise InputError(f"cannot write {path}: choose a file in a folder that is there, with --out")
+    try:
+        with path.open("r+") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        advice = "choose a file in a folder that is there, with --out"
+        raise InputError(f"cannot write {path} ({error.strerror}): {advice}") from error

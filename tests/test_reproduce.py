@@ -1,5 +1,7 @@
 """The figures of the paper as sets of experiments, and the command that runs and draws them."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from replaylib.commands import in_time
 from replaylib.errors import InputError
 from replaylib.imagined import MEASURES
 from replaylib.records import Record
-from replaylib.reproduce import FIGURES, draw, figure, so_far
+from replaylib.reproduce import FIGURES, check_writable, draw, figure, so_far
 
 SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
 
@@ -66,8 +68,18 @@ def test_a_plan_says_how_many_and_how_long_and_runs_nothing(capsys, tmp_path):
     out = capsys.readouterr().out
     assert "fig3: 4 runs, 0 of them stored, 4 to do" in out
     assert "of computing on cpu" in out
-    assert list((tmp_path / "runs").iterdir()) == []
-    assert not (tmp_path / "x.svg").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_where_no_figure_can_be_written_is_found_and_nothing_is_left_there(tmp_path):
+    check_writable(tmp_path / "x.svg")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "y.svg").write_text("before")
+    check_writable(tmp_path / "y.svg")
+    assert (tmp_path / "y.svg").read_text() == "before"
+    for place in (tmp_path, tmp_path / "no" / "x.svg", Path("/proc/x.svg"), tmp_path / "y.svg" / "x.svg"):
+        with pytest.raises(InputError, match=f"cannot write {place}"):
+            check_writable(place)
 
 
 def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_path, monkeypatch):
