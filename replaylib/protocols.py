@@ -94,7 +94,12 @@ class Protocol:
         return pad(data, self.padding) if self.padding else data
 
     def symbols_of(self, tasks: int) -> int:
-        """How many symbols so many tasks have: at most those on which no encoder was pre-trained."""
+        """How many symbols so many tasks have: at most those on which no encoder was pre-trained.
+
+        Tasks that differ in the order of pixels share them. Raises `InputError` for more than there are.
+        """
+        if self.kind == "permuted":
+            return self.symbols or RESERVED
         count = (self.symbols or 2) * tasks
         if count > RESERVED:
             raise InputError(

@@ -16,6 +16,9 @@ from replaylib.errors import InputError
 from replaylib.nets import TEMPERATURE, NearestMean, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
 
+#: Stored samples that go through the network at once, when a task has ended.
+CHUNK = 2_500
+
 
 class Replay(Protocol):
     """What `replaylib.train.train` asks of a source of replay. Subclass it, or only have its methods."""
@@ -301,7 +304,8 @@ class Exemplars(Buffer):
     @torch.no_grad()
     def end(self, task: int) -> None:
         super().end(task)
-        features = self.net.features(self.stream.data.train.inputs(self.images))
+        inputs = self.stream.data.train.inputs
+        features = torch.cat([self.net.features(inputs(images)) for images in self.images.split(CHUNK)])
         total = torch.zeros_like(self.net.means).index_add_(0, self.y, features)
         count = self.y.bincount(minlength=len(total))[:, None]
         self.net.means.copy_(F.normalize(total / count.clamp(min=1)))

@@ -83,6 +83,10 @@ class Stream:
     data : the training and the test part that all tasks draw from.
     classes : (tasks, classes per task) int64, the dataset's labels in the order of their output units.
     permutations : (tasks, pixels) int64, the order in which each task reads the pixels of a channel; None: as they are.
+
+    Raises
+    ------
+    InputError : unknown scenario, fewer than 2 tasks, or a class without samples to train on or to test on.
     """
 
     scenario: str
@@ -107,6 +111,10 @@ class Stream:
             part: tuple((unit_of[t][data.labels] >= 0).nonzero()[:, 0] for t in range(tasks))
             for part, data in self.data._asdict().items()
         }
+        for part, data in self.data._asdict().items():
+            count = data.labels.bincount(minlength=len(data.classes)).tolist()
+            if empty := [data.classes[c] for c in sorted(set(self.classes.flatten().tolist())) if not count[c]]:
+                raise InputError(f"{data.name} has no sample to {part} on of class {empty[0]}: add one")
         object.__setattr__(self, "_unit_of", unit_of)
         object.__setattr__(self, "_rows", rows)
 
@@ -203,7 +211,8 @@ def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Strea
 
     Raises
     ------
-    InputError : unknown scenario, fewer than 2 tasks, or a number of tasks that does not divide the classes.
+    InputError : unknown scenario, fewer than 2 tasks, a number of tasks that does not divide the classes or leaves each
+        with one where there is more to tell apart, or a class without samples.
     """
     classes = len(data.train.classes)
     if tasks < 2 or classes % tasks:
@@ -222,7 +231,7 @@ def permuted_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> St
 
     Raises
     ------
-    InputError : unknown scenario, fewer than 2 tasks, or data that are features rather than images.
+    InputError : unknown scenario, fewer than 2 tasks, a class without samples, or features rather than images.
     """
     if data.train.images.dim() != 4:
         raise InputError(f"{data.train.name} holds features, not images: pixels to permute need (n, channels, h, w)")

@@ -48,6 +48,13 @@ def test_glyphs_have_two_symbols_a_task_over_as_much_clutter_as_asked_for():
         glyphs.load(tasks=11)
 
 
+def test_permuted_tasks_share_their_symbols():
+    permuted = protocol("permuted-digits")
+    assert permuted.symbols_of(10) == permuted.symbols_of(20) == 20
+    with pytest.raises(InputError, match="11 tasks of glyphs are 22 symbols"):
+        protocol("split-glyphs").symbols_of(11)
+
+
 def test_another_dataset_takes_the_place_of_the_protocols_own():
     assert protocol("split-mnist").load("digits").train.name == "digits"
     assert protocol("permuted-mnist").load("digits").train.shape == (1, 12, 12)  # padded by 2 on each side

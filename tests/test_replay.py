@@ -340,9 +340,12 @@ def test_imagination_is_the_previous_networks_and_follows_the_generator():
 # Exemplars ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_means_are_those_of_the_stored_samples_normalised_features():
+def test_the_means_are_those_of_the_stored_samples_normalised_features(monkeypatch):
+    monkeypatch.setattr("replaylib.replay.CHUNK", 4)
     stream = split_stream(tiny(), "class", 3)
     net = NearestMean(4, (8,), 6, generator())
+    at_once = []
+    net.hidden.register_forward_hook(lambda layers, inputs, output: at_once.append(len(output)))
     replay = Exemplars(stream, net, 3, "balanced", generator(1))
     for task in range(2):
         with torch.no_grad():
@@ -356,5 +359,6 @@ def test_the_means_are_those_of_the_stored_samples_normalised_features():
                 total += h / h.norm() / 3
             slow[c] = total / total.norm()
         assert torch.allclose(net.means, slow, atol=1e-6)
+    assert max(at_once) == 4
     assert net.means[:4].norm(dim=1).tolist() == pytest.approx([1.0] * 4)
     assert not net.means.requires_grad

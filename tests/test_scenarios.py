@@ -1,5 +1,7 @@
 """The three scenarios, and what each task of a stream shows."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from replaylib.data import Dataset, Split
 from replaylib.errors import InputError
-from replaylib.scenarios import SCENARIOS, class_order, permuted_stream, split_stream
+from replaylib.scenarios import SCENARIOS, Stream, class_order, permuted_stream, split_stream
 
 
 def tiny(classes: int = 6, each: int = 5) -> Split:
@@ -106,6 +108,16 @@ def test_one_class_a_task_makes_sense_only_where_classes_are_told_apart_across_t
     for scenario in ("task", "domain"):
         with pytest.raises(InputError, match="nothing to tell apart"):
             split_stream(tiny(), scenario, 6)
+
+
+def test_a_class_without_samples_is_refused():
+    whole = tiny().train
+    lacking = dataclasses.replace(whole, images=whole.images[:-5], labels=whole.labels[:-5])
+    for split, part in ((Split(lacking, whole), "train"), (Split(whole, lacking), "test")):
+        for make in (split_stream, permuted_stream):
+            with pytest.raises(InputError, match=f"tiny has no sample to {part} on of class class 5"):
+                make(split, "class", 3)
+        assert Stream("class", split, torch.tensor([[0, 1], [2, 3]])).tasks == 2  # it is not asked for
 
 
 def test_an_unknown_scenario_names_the_nearest():
