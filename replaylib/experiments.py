@@ -176,6 +176,10 @@ def experiment(
 
     ``front_end`` is one of `replaylib.protocols.FRONT_ENDS`. Where the protocol has an encoder, methods that replay
     features have it frozen by default, and others as the protocol says; an encoder given is frozen where it can be.
+
+    Raises
+    ------
+    InputError : an unknown name, a scenario or an option that the method does not take, or what `Experiment` refuses.
     """
     p = protocol(protocol_name)
     dataset = p.dataset if dataset is None else dataset

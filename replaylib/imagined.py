@@ -62,7 +62,8 @@ def measured(
 
     Raises
     ------
-    InputError : as `check`, and what `replaylib.runs.trained` raises.
+    InputError : a method that imagines nothing, or a stream whose classes are not each in one task, see `check`; data
+        that do not fit, and runs that diverge, see `replaylib.runs.trained`.
     """
     check(description)
     device = default_device() if device is None else device

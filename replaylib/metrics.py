@@ -4,7 +4,7 @@
 are tasks**, both counted from 0. The diagonal is accuracy right after learning, the last row is what is left at the
 end. Above the diagonal are tasks that have not been trained yet; in class-incremental learning their output units do
 not exist by then and the entries are nan. Every function takes a square tensor (tasks, tasks), or a stack of them
-(..., tasks, tasks), one a seed, and returns a tensor of the leading shape.
+(..., tasks, tasks), one a seed, and returns a tensor of the leading shape; `InputError` is raised for anything else.
 """
 
 import math
@@ -13,6 +13,8 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+from replaylib.errors import InputError
 
 
 def final_accuracy(matrix: Tensor) -> Tensor:
@@ -79,5 +81,6 @@ def mean_sem(values: Iterable[float], digits: int = 2) -> str:
 
 def _square(matrix: Tensor) -> Tensor:
     if matrix.dim() < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] < 2:
-        raise ValueError(f"an accuracy matrix is (tasks, tasks) with at least 2 tasks, not {tuple(matrix.shape)}")
+        found = f"an accuracy matrix is (tasks, tasks) with at least 2 tasks, not {tuple(matrix.shape)}"
+        raise InputError(f"{found}: give one, or a stack of them")
     return matrix

@@ -1,7 +1,7 @@
 """Where replayed samples come from: one verb, ``sample(n)``.
 
-A source of replay is told when a task begins and when it has ended, and between the two gives samples of earlier
-tasks: none at all, stored ones, or anything else a new source can think of.
+A source of replay is told when a task has ended, and from then on gives samples of it as well: none at all, stored
+ones, or anything else a new source can think of.
 """
 
 import copy
@@ -50,7 +50,8 @@ class Everything:
     """All data of all earlier tasks, the current task's half of the batch aside: the upper bound ("joint").
 
     With the losses of current and replayed samples weighted 1/t and 1 - 1/t, a step's expected gradient is that of
-    training on the union of all tasks so far. Nothing is copied: the training data themselves are the store.
+    training on the union of all tasks so far, if tasks are of equal size: the current task weighs 1/t
+    whatever its size. Nothing is copied: the training data themselves are the store.
 
     Parameters
     ----------
@@ -247,6 +248,7 @@ class CurrentTask(Taught):
         self.equal = equal
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
+        """``n`` inputs of the current task, and the task that each stands for; `InputError` after the last task."""
         if self.teacher.seen == self.stream.tasks:
             raise InputError("the last task has ended: there is no current task whose inputs could be replayed")
         x = self.stream.draw(self.teacher.seen, n, self.generator).x

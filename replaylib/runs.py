@@ -103,6 +103,11 @@ def trained(
     data : the protocol's data if they are at hand already (many seeds share them); loaded where None.
     device : where to compute, by default `replaylib.protocols.default_device`; the data are moved there.
     watch : see `replaylib.train.train`.
+
+    Raises
+    ------
+    InputError : data, or an encoder, that do not fit the experiment, or cannot be loaded; `replaylib.train.Diverged`,
+        which is one, where the loss or its gradient stops being finite.
     """
     return trained_together([description], data, device, watch)[0]
 
@@ -121,6 +126,11 @@ def trained_together(
     One by one and together, a seed's accuracies differ by rounding. A record's ``seconds`` are its share of the time.
     With ``compiled``, which is for one seed, its loss is compiled first; accuracies differ by rounding, and the
     record's ``device`` says it. With ``captured``, which is for a GPU, steps are replayed as a CUDA graph.
+
+    Raises
+    ------
+    InputError : as `trained`; no experiment, or experiments that differ in more than their seed; several, or
+        ``compiled`` or ``captured``, where the network or the device does not allow that.
     """
     if len({replace(description, seed=0) for description in descriptions}) != 1:
         raise InputError("these experiments differ in more than their seed, or there is none: run them one by one")
@@ -167,7 +177,7 @@ def trained_together(
 def execute(
     description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
 ) -> Record:
-    """The record of a run, as `trained` makes it, where the network itself is of no interest."""
+    """The record of a run, as `trained` makes it, where the network itself is of no interest; raises what that does."""
     return trained(description, data, device, watch)[1]
 
 
@@ -241,7 +251,13 @@ def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
 def stored_or_trained(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:
     """`of_book` where every one is stored; otherwise all of them trained now, together. Columns as in `load`.
 
-    Takes and raises what `trained_together` does.
+    Parameters
+    ----------
+    descriptions, data : see `trained_together`.
+
+    Raises
+    ------
+    InputError : a damaged record, or what `trained_together` raises where they are trained.
     """
     found = of_book(descriptions)
     return frame(record for _, record in trained_together(descriptions, data)) if found is None else found

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replaylib import metrics
+from replaylib.errors import InputError
 
 MATRIX = torch.tensor([[90.0, 20.0, 10.0], [60.0, 80.0, 30.0], [40.0, 85.0, 70.0]], dtype=torch.float64)
 
@@ -64,5 +65,5 @@ def test_a_mean_is_written_with_its_spread_where_there_is_one():
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 1)])
 def test_what_is_no_accuracy_matrix_is_refused(shape):
-    with pytest.raises(ValueError, match="accuracy matrix is"):
+    with pytest.raises(InputError, match="accuracy matrix is"):
         metrics.final_accuracy(torch.zeros(shape))
