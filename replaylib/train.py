@@ -24,7 +24,7 @@ class Diverged(InputError):
 
     Attributes
     ----------
-    net : the network as the last good step left it.
+    net : the network as the last good step left it, running statistics included.
     task, step : where, both counted from 1.
     place : of this network, among those that were trained together; 0 for one alone.
     """

@@ -12,6 +12,7 @@ from replaylib.errors import InputError
 from replaylib.imagined import MEASURES
 from replaylib.records import Record
 from replaylib.reproduce import FIGURES, check_writable, draw, figure, so_far
+from replaylib.train import Diverged
 
 SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
 
@@ -103,6 +104,23 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
     assert main(command) == 0
     assert "4 of them stored, 0 to do" in capsys.readouterr().out
     assert len(ran) == 4
+
+
+def test_a_figure_is_not_drawn_without_a_run_that_diverged(capsys, tmp_path, monkeypatch):
+    real = runs.trained_together
+
+    def spoilt(descriptions, data, device, watch=None, **how):
+        if descriptions[0].method == "joint":
+            raise Diverged(None, 2, 1)
+        return real(descriptions, data, device, watch, **how)
+
+    monkeypatch.setattr(runs, "trained_together", spoilt)
+    kept = ["--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]
+    assert main([*SMALL, "--iterations", "3", "--methods", "joint,none", *kept]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "these runs diverged, and only the others are kept: joint, task-incremental, seed 0" in said
+    assert set(runs.load(tmp_path / "runs")["method"]) == {"none"}
+    assert not (tmp_path / "x.svg").exists()
 
 
 def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
