@@ -21,7 +21,7 @@ from replaylib.data import data_directory
 
 ZIP = "tiny-imagenet-32.zip"
 #: As the stored runs have them: WordNet's number, and the first name.
-CLASSES = (
+CLASSES = (  # noqa: SIM905 - a list would take a hundred lines
     "n01443537_goldfish n01641577_bullfrog n01698640_american_alligator n01768244_trilobite n01774384_black_widow "
     "n01784675_centipede n01882714_koala n01917289_brain_coral n01945685_slug n01983481_american_lobster "
     "n02002724_black_stork n02058221_albatross n02085620_chihuahua n02099601_golden_retriever "
@@ -42,7 +42,7 @@ CLASSES = (
     "n04596742_wok n06596364_comic_book n07583066_guacamole n07615774_ice_lolly n07711569_mashed_potato "
     "n07720875_bell_pepper n07747607_orange n07753592_banana n07871810_meat_loaf n07875152_potpie n09193705_alp "
     "n09256479_coral_reef n09428293_seashore "
-).split()  # noqa: SIM905 - a list would take a hundred lines
+).split()
 
 
 def convert(archive: Path, folder: Path) -> Path:
