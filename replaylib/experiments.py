@@ -60,9 +60,10 @@ class Experiment:
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
-        if isinstance(self.hidden, str) or not isinstance(self.hidden, Iterable):
-            raise InputError(f"hidden is {self.hidden!r}: give the units of each hidden layer, e.g. (400, 400)")
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+        hidden: object = self.hidden
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable):
+            raise InputError(f"hidden is {hidden!r}: give the units of each hidden layer, e.g. (400, 400)")
+        object.__setattr__(self, "hidden", tuple(hidden))
         # 1 and 1.0 are one description, with one id.
         for name in NUMBERS:
             if (value := getattr(self, name)) is not None:
@@ -137,13 +138,13 @@ class Experiment:
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _within(name: str, value: int, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+def _within(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise InputError(f"{name} is {value!r}: expected a whole number from {low} to {high}")
     return int(value)
 
 
-def _number(name: str, value: float) -> float:
+def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InputError(f"{name} is {value!r}: expected a number")
     return float(value)
