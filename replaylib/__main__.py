@@ -16,7 +16,7 @@ from replaylib.capture import check_capturable
 from replaylib.commands import add_pretrain, add_reproduce, device_named, names, units
 from replaylib.data import Split
 from replaylib.errors import InputError
-from replaylib.experiments import OPTIONS, Experiment, experiment
+from replaylib.experiments import OPTIONS, Experiment, check_seeds, experiment
 from replaylib.fast import LONG, pays_to_compile
 from replaylib.methods import METHODS, SETTINGS
 from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
@@ -145,8 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> None:
     device = device_named(options.device)
-    if not 1 <= options.seeds <= 1000:
-        raise InputError(f"seeds is {options.seeds}: expected a whole number from 1 to 1000")
+    check_seeds(options.seeds)
     if options.weights and not options.save:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
     given = (
@@ -223,8 +222,7 @@ def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Pa
 def _bench(options: argparse.Namespace) -> None:
     device = device_named(options.device)
     for seeds in options.seeds:
-        if not 1 <= seeds <= 1000:
-            raise InputError(f"seeds is {seeds}: expected whole numbers from 1 to 1000")
+        check_seeds(seeds)
     asked = [
         (variant, seeds, compiled, captured)
         for name in options.methods

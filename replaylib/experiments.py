@@ -138,6 +138,11 @@ class Experiment:
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def check_seeds(count: int) -> None:
+    """Raise `InputError` unless so many seeds, 0 to count - 1, can be asked for at once."""
+    _within("seeds", count, 1, 1000)
+
+
 def _within(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise InputError(f"{name} is {value!r}: expected a whole number from {low} to {high}")

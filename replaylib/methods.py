@@ -15,7 +15,7 @@ from replaylib.errors import InputError, unknown
 from replaylib.generative import GenerativeClassifier
 from replaylib.nets import Classifier, NearestMean, Network
 from replaylib.penalties import EWC, SI, Penalty
-from replaylib.protocols import PROTOCOLS
+from replaylib.protocols import BI_R, PROTOCOLS
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Replay
 from replaylib.scenarios import SCENARIOS, Stream
 from replaylib.vae import Likelihood
@@ -189,7 +189,6 @@ def _generative_classifier(plan: Plan, latent: int) -> Parts:
     return Parts(net.to(plan.stream.device), Nothing())
 
 
-BI_R = "van de Ven, Siegelmann & Tolias 2020"
 THREE = "van de Ven, Tuytelaars & Tolias 2022"
 
 

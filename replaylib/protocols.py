@@ -22,7 +22,8 @@ FRONT_ENDS = {
     "tuned": "it is trained on with all other layers; replay is of pixels",
 }
 
-BI_R = "van de Ven, Siegelmann & Tolias 2020, Nature Communications 11:4069"
+BI_R = "van de Ven, Siegelmann & Tolias 2020"
+PUBLISHED = f"{BI_R}, Nature Communications 11:4069"
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,11 @@ PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
         Protocol(
-            "split-mnist", "mnist", "split", 5, (400, 400), 1e-3, 128, 2000, "class", 20, BI_R,
+            "split-mnist", "mnist", "split", 5, (400, 400), 1e-3, 128, 2000, "class", 20, PUBLISHED,
             quick="split-digits",
         ),
         Protocol(
-            "permuted-mnist", "mnist", "permuted", 100, (2000, 2000), 1e-4, 256, 5000, "domain", 5, BI_R,
+            "permuted-mnist", "mnist", "permuted", 100, (2000, 2000), 1e-4, 256, 5000, "domain", 5, PUBLISHED,
             padding=2, quick="permuted-digits",
         ),
         Protocol("split-digits", "digits", "split", 5, (100, 100), 2e-3, 64, 100, "class", 5, "quick Split MNIST"),
@@ -131,7 +132,7 @@ PROTOCOLS = {
         ),
         Protocol(
             "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
-            f"{BI_R}, with an encoder pre-trained on CIFAR-10 (JPEG) for fewer epochs",
+            f"{PUBLISHED}, with an encoder pre-trained on CIFAR-10 (JPEG) for fewer epochs",
             encoder="cifar10-jpeg", front_end="tuned", quick="split-glyphs",
         ),
         Protocol(

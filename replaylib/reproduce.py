@@ -14,7 +14,7 @@ import torch
 
 from replaylib import figures, imagined, runs
 from replaylib.errors import InputError, unknown
-from replaylib.experiments import OPTIONS, Experiment, experiment
+from replaylib.experiments import OPTIONS, Experiment, check_seeds, experiment
 from replaylib.glyphs import LEVELS
 from replaylib.methods import METHODS, Method, method
 from replaylib.protocols import protocol
@@ -73,8 +73,7 @@ class Figure:
         self._check(names)
         p = protocol(protocol_name or self.protocol)
         count = p.seeds if seeds is None else seeds
-        if not 1 <= count <= 1000:
-            raise InputError(f"seeds is {count}: expected a whole number from 1 to 1000")
+        check_seeds(count)
         if iterations is not None and any("iterations" in variant for variant in self.variants):
             raise InputError(f"{self.name} shares out its steps over tasks itself: leave iterations out")
         fixed = {} if iterations is None else {"iterations": iterations}
