@@ -13,6 +13,7 @@ from replaylib.data import Split
 from replaylib.errors import InputError, unknown
 from replaylib.experiments import Experiment, experiment
 from replaylib.methods import method
+from replaylib.metrics import mean_sem
 from replaylib.nets import Classifier
 from replaylib.scenarios import SCENARIOS, Batch, Stream
 
@@ -164,6 +165,41 @@ def _at_own_values(protocol_name: str) -> pd.DataFrame:
         for _, run in frame.iterrows()
     ]
     return frame.loc[own]
+
+
+def own_options(frame: pd.DataFrame) -> pd.Series:
+    """Of each run whether its options are those that its method has in the protocol and scenario: bool, as ``frame``."""
+    kinds = frame[["method", "protocol", "scenario"]].itertuples(index=False)
+    own = {kind: method(kind.method).settle(kind.scenario, {}, kind.protocol) for kind in set(kinds)}
+    same = [
+        all(run[option] == value for option, value in own[run["method"], run["protocol"], run["scenario"]].items())
+        for _, run in frame.iterrows()
+    ]
+    return pd.Series(same, index=frame.index, dtype=bool)
+
+
+def at_scales(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
+    """Final accuracy (%) as text, mean ± SEM and in brackets the number of seeds: a row a method, a column a scale.
+
+    A scale is so many steps a task with networks of so many units, the shortest first. Only runs with a method's own
+    options count, see `own_options`; rows are in the order of ``methods``, without those that have no run. A method
+    whose encoder is not frozen has its front end beside its name.
+
+    Parameters
+    ----------
+    frame : as `replaylib.runs.frame` gives, runs of one protocol and scenario.
+    """
+    some = frame[frame["method"].isin(methods)]
+    some = some[own_options(some)]
+    scales = sorted({(run.iterations, run.hidden) for run in some.itertuples()})
+    columns = [f"{steps:,} steps, {'-'.join(map(str, units))} units" for steps, units in scales]
+    rows = {}
+    for name in methods:
+        for end, its in some[some["method"] == name].groupby(some["front_end"].fillna("pixels")):
+            at = {scale: its[(its["iterations"] == scale[0]) & (its["hidden"] == scale[1])]["acc"] for scale in scales}
+            cells = [f"{mean_sem(acc, 1)} ({len(acc)})" if len(acc) else "" for acc in at.values()]
+            rows[name if end == "frozen" else f"{name}, {end}"] = cells
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
 def in_words(table: pd.DataFrame) -> str:

@@ -1,5 +1,6 @@
 """What a modification does: the right pairs are compared, seed by seed, and costs are counted, not guessed."""
 
+import dataclasses
 import math
 
 import pandas as pd
@@ -144,6 +145,39 @@ def test_of_stored_runs_those_at_the_methods_own_values_are_compared():
     assert row["acc_with"] == pytest.approx(published.query("seed < @row.seeds")["acc"].mean())
     assert f"| class | gr-distill | rtf | {row['acc_without']:.1f} |" in effects.in_words(table)
     assert effects.stored("split-digits", "distill").empty
+
+
+def test_a_runs_options_are_its_methods_own_or_not():
+    described = [
+        experiment("split-digits", "class", "none"), experiment("split-digits", "class", "si"),
+        experiment("split-digits", "class", "si", strength=7.0), experiment("split-digits", "task", "si", strength=0.1),
+        experiment("split-digits", "class", "exact", budget=3),
+        experiment("split-digits", "class", "exact", policy="reservoir"), experiment("split-digits", "class", "bi-r"),
+        experiment("split-digits", "class", "bi-r", latent=7),
+    ]  # fmt: skip
+    some = pd.DataFrame([dataclasses.asdict(one) for one in described], index=range(5, 13))
+    own = effects.own_options(some)
+    assert own.tolist() == [True, True, False, False, False, False, True, False]
+    assert list(own.index) == list(some.index)
+
+
+def test_accuracies_stand_by_method_and_scale_the_shortest_first():
+    def ran(name, seed, acc, steps=300, units=(400, 400), **options):
+        one = experiment("split-cifar100", "class", name, seed, iterations=steps, hidden=units, **options)
+        return {**dataclasses.asdict(one), "acc": acc}
+
+    some = pd.DataFrame(
+        [
+            ran("joint", 0, 30.0, 5000, (2000, 2000), front_end="frozen"), ran("joint", 0, 20.0, front_end="frozen"),
+            ran("joint", 1, 22.0, front_end="frozen"), ran("gr", 0, 7.0), ran("bi-r", 0, 9.0),
+            ran("bi-r-si", 0, 8.0, strength=10.0), ran("none", 0, 6.0),
+        ]
+    )  # fmt: skip
+    table = effects.at_scales(some, ["bi-r-si", "bi-r", "gr", "joint"])
+    assert list(table.columns) == ["300 steps, 400-400 units", "5,000 steps, 2000-2000 units"]
+    assert table.index.tolist() == ["bi-r", "gr, tuned", "joint"]
+    assert table.loc["joint"].tolist() == ["21.0\u00a0±\u00a01.0 (2)", "30.0 (1)"]
+    assert table.loc["gr, tuned"].tolist() == ["7.0 (1)", ""]
 
 
 def test_stored_runs_join_those_of_ones_own_where_these_are_missing():
