@@ -168,7 +168,7 @@ def _at_own_values(protocol_name: str) -> pd.DataFrame:
 
 
 def own_options(frame: pd.DataFrame) -> pd.Series:
-    """Of each run whether its options are those that its method has in the protocol and scenario: bool, as ``frame``."""
+    """Of each run whether its options are those that its method has in the protocol and scenario: (runs,) bool."""
     kinds = frame[["method", "protocol", "scenario"]].itertuples(index=False)
     own = {kind: method(kind.method).settle(kind.scenario, {}, kind.protocol) for kind in set(kinds)}
     same = [
