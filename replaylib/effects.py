@@ -169,11 +169,12 @@ def _at_own_values(protocol_name: str) -> pd.DataFrame:
 
 def own_options(frame: pd.DataFrame) -> pd.Series:
     """Of each run whether its options are those that its method has in the protocol and scenario: (runs,) bool."""
-    kinds = frame[["method", "protocol", "scenario"]].itertuples(index=False)
-    own = {kind: method(kind.method).settle(kind.scenario, {}, kind.protocol) for kind in set(kinds)}
+    columns = (frame[name].astype(str) for name in ("method", "protocol", "scenario"))
+    kinds = list(zip(*columns, strict=True))
+    own = {kind: method(kind[0]).settle(kind[2], {}, kind[1]) for kind in set(kinds)}
     same = [
-        all(run[option] == value for option, value in own[run["method"], run["protocol"], run["scenario"]].items())
-        for _, run in frame.iterrows()
+        all(run[option] == value for option, value in own[kind].items())
+        for kind, (_, run) in zip(kinds, frame.iterrows(), strict=True)
     ]
     return pd.Series(same, index=frame.index, dtype=bool)
 
@@ -191,7 +192,7 @@ def at_scales(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     """
     some = frame[frame["method"].isin(methods)]
     some = some[own_options(some)]
-    scales = sorted({(run.iterations, run.hidden) for run in some.itertuples()})
+    scales = sorted(set(zip(some["iterations"].tolist(), some["hidden"].tolist(), strict=True)))
     columns = [f"{steps:,} steps, {'-'.join(map(str, units))} units" for steps, units in scales]
     rows = {}
     for name in methods:
