@@ -9,7 +9,7 @@ ORDER = (
     "_version", "errors", "files", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios",
     "protocols", "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train",
     "capture", "fast", "quality", "experiments", "checkpoints", "metrics", "records", "runs", "imagined", "pretrain",
-    "bench", "effects", "figures", "widgets", "checks", "sweeps", "reproduce", "commands", "__main__",
+    "bench", "effects", "figures", "widgets", "checks", "sweeps", "panels", "reproduce", "commands", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 

@@ -10,8 +10,9 @@ from replaylib.__main__ import main
 from replaylib.commands import in_time
 from replaylib.errors import InputError
 from replaylib.imagined import MEASURES
+from replaylib.panels import so_far
 from replaylib.records import Record
-from replaylib.reproduce import FIGURES, check_writable, draw, figure, so_far
+from replaylib.reproduce import FIGURES, check_writable, draw, figure
 from replaylib.train import Diverged
 
 SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
