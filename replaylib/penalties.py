@@ -51,10 +51,8 @@ class Quadratic:
         self.constant = torch.zeros((), device=parameters[0].device, dtype=parameters[0].dtype)
 
     def __call__(self) -> Tensor:
-        terms = [
-            (importance * (p - anchor) ** 2).sum()
-            for p, importance, anchor in zip(self.parameters, self.importance, self.anchor, strict=True)
-        ]
+        parts = zip(self.parameters, self.importance, self.anchor, strict=True)
+        terms = [(importance * (p - anchor) ** 2).sum() for p, importance, anchor in parts]
         return torch.stack(terms).sum() + self.constant
 
     def add(self, importance: list[Tensor]) -> None:
