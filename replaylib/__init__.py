@@ -12,7 +12,7 @@ from replaylib.data import Dataset, Split, load
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment, experiment
 from replaylib.generative import GenerativeClassifier
-from replaylib.methods import METHODS, SETTINGS, method
+from replaylib.methods import METHODS, method
 from replaylib.metrics import (
     backward_transfer,
     final_accuracy,
@@ -29,6 +29,7 @@ from replaylib.records import Record
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Replay
 from replaylib.runs import execute, trained
 from replaylib.scenarios import SCENARIOS, Batch, Stream, permuted_stream, split_stream
+from replaylib.settings import SETTINGS
 from replaylib.train import Diverged, Result, evaluate
 from replaylib.vae import VAE
 

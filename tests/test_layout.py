@@ -7,9 +7,9 @@ import replaylib
 
 ORDER = (
     "_version", "errors", "files", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios",
-    "protocols", "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "methods", "train",
+    "protocols", "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "settings", "methods", "train",
     "capture", "fast", "quality", "experiments", "checkpoints", "metrics", "records", "runs", "imagined", "pretrain",
-    "bench", "effects", "figures", "widgets", "checks", "sweeps", "panels", "reproduce", "commands", "__main__",
+    "bench", "effects", "figures", "widgets", "checks", "sweeps", "panels", "reproduce", "commands", "running", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 
@@ -47,5 +47,5 @@ def test_every_module_that_a_user_may_import_is_described_on_one_page():
         if line.startswith(".. automodule::")
     ]
     # How files come and are written, and how the command line reads its options, is nobody's business but theirs.
-    inside = {"_version", "files", "symbols", "folders", "downloads", "commands", "__main__"}
+    inside = {"_version", "files", "symbols", "folders", "downloads", "commands", "running", "__main__"}
     assert sorted(described) == sorted(set(ORDER) - inside)
