@@ -50,8 +50,10 @@ grader.export()"""
 WELCOME = """\
 Fill in the cells that hold `...`, and keep the names of functions as they are. Below each question a cell checks your
 answer at once, and gives a hint if it is not right yet. A check tries *what your code does*, not how it is written; any
-correct solution passes. Cells that begin with `# Experiment` are for you to learn from: they are not run when your work
-is graded, so define nothing there that an answer needs. {time}; there are {points} points."""
+correct solution passes. Write it yourself, not by calling the library's own version of what is asked, unless the
+question says so. A function leaves its arguments as they were. Cells that begin with `# Experiment` are for you to
+learn from: they are not run when your work is graded, so define nothing there that an answer needs. {time}; there are
+{points} points."""
 
 
 def masters(root: Path = ROOT) -> list[Path]:

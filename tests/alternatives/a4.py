@@ -165,6 +165,11 @@ def imagine(teacher, n, generator):
 def imagine(teacher, n, generator):
     return teacher.decoder(torch.randn(n, teacher.latent)).sigmoid()
 """,
+        "sigmoid of the pixel's logit": """
+@torch.no_grad()
+def imagine(teacher, n, generator):
+    return teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).clamp(0, 1)
+""",
     },
     "q3": {
         "nobody has seen": "def label(teacher, x, seen, per_task):\n    return teacher(x).argmax(1)",
@@ -180,6 +185,10 @@ def label(teacher, x, seen, per_task):
 def label(teacher, x, seen, per_task):
     logits = teacher(x)
     return (logits * (torch.arange(logits.shape[1]) < seen * per_task)).argmax(1)
+""",
+        "labels are int64": """
+def label(teacher, x, seen, per_task):
+    return teacher(x)[:, :seen * per_task].argmax(1).int()
 """,
     },
     "q4": {
@@ -226,6 +235,13 @@ def distillation(logits, teacher_logits, old, active, T):
     log_p = logits[:, old] / T - (logits[:, active] / T).logsumexp(1, keepdim=True)
     return -T * T * (q * log_p).sum(1).mean(0, keepdim=True)
 """,
+        "leaves its arguments": """
+def distillation(logits, teacher_logits, old, active, T):
+    with torch.no_grad():
+        q = F.softmax(teacher_logits.div_(T)[:, old], dim=1)
+    log_p = logits[:, old] / T - torch.logsumexp(logits[:, active] / T, dim=1, keepdim=True)
+    return -(q * log_p).sum(1) * T * T
+""",
     },
     "q5": {
         "nothing to replay": source(init="self.seen, self.old = 1, net"),
@@ -233,7 +249,21 @@ def distillation(logits, teacher_logits, old, active, T):
         "must come from the copy": source(copy="self.old = self.net"),
         "never renewed": source(init="self.old = None", copy="self.old = self.old or copy.deepcopy(self.net)"),
         "takes x for": source(labels="torch.randint(2 * self.seen, (n,), generator=self.generator)"),
-        "classes take part": source(labels="self.old(x)[:, :2].argmax(1)"),
+        "4 classes take part": source(labels="self.old(x)[:, :2].argmax(1)"),
+        "after two tasks all four classes": source(
+            labels="self.old(x)[:, :2 * self.seen][:, -2:].argmax(1) + 2 * self.seen - 2"
+        ),
+        "the label comes from": source(labels="self.net(x)[:, :2 * self.seen].argmax(1)"),
+        "`y` should be a tensor": source(labels="self.old(x)[:, :2 * self.seen].argmax(1).int()"),
+        "`task` should be a tensor": source().replace("Batch(x, y, zeros)", "Batch(x, y, self.seen - 1)"),
+        "itself was frozen": source(copy="self.old = copy.deepcopy(self.net.requires_grad_(False))"),
+        "stay in training mode": source(copy="self.old = copy.deepcopy(self.net.eval())"),
+        "draw from `generator`": source().replace(", generator=self.generator", ""),
+        "not rounded": source().replace("x.reshape(-1, 1, 8, 8)", "x.round().reshape(-1, 1, 8, 8)"),
+        "not none": source()
+        .replace("if not self.seen:", "if self.old is None:")
+        .replace("self.seen = task + 1", "self.seen = task")
+        .replace("pass", "self.old = None"),
     },
     "q6": {
         "however rarely": "def effective_classes(y, classes):\n    return len(y.unique())",

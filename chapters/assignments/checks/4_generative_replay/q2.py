@@ -32,7 +32,12 @@ def check_prior_and_generator(imagine, new_network):
         if name == 'decoder.output.bias':
             value[0] = -20.0
     net.load_state_dict(state)
-    z = torch.logit(torch.as_tensor(imagine(net, 400, torch.Generator().manual_seed(2)))[:, 0].detach())
+    x = torch.as_tensor(imagine(net, 400, torch.Generator().manual_seed(2))).detach()
+    if tuple(x.shape) != (400, 64) or x.min() < 0 or x.max() > 1 or ((x == 0) | (x == 1)).all() or (x == x[0]).all():
+        return
+    sigmoid = "an intensity is the sigmoid of the pixel's logit: for a logit of 0 it is 0.5"
+    assert ((x[:, 1:] - 0.5).abs() < 1e-05).all(), sigmoid
+    z = torch.logit(x[:, 0])
     assert z.min() < -0.5, 'codes are drawn from the normal distribution, on both sides of 0: this looks like torch.rand'
     assert 0.8 < z.std() < 1.2 and abs(z.mean()) < 0.25, 'codes should have mean 0 and standard deviation 1'
     again = torch.logit(torch.as_tensor(imagine(net, 400, torch.Generator().manual_seed(2)))[:, 0].detach())
