@@ -137,6 +137,24 @@ def task_accuracy(logits, y, active):
         return math.nan
     return 100 * (logits.masked_fill(~active[0], -math.inf).argmax(1) == y).float().mean()
 """,
+        "is not active is enough": """
+def task_accuracy(logits, y, active):
+    if not active.gather(1, y[:, None]).any():
+        return math.nan
+    return 100 * (logits.masked_fill(~active, -math.inf).argmax(1) == y).float().mean()
+""",
+        "do not leave out": """
+def task_accuracy(logits, y, active):
+    valid = active.gather(1, y[:, None])[:, 0]
+    return 100 * (logits.masked_fill(~active, -math.inf).argmax(1) == y)[valid].float().mean()
+""",
+        "leaves its arguments": """
+def task_accuracy(logits, y, active):
+    if not active.gather(1, y[:, None]).all():
+        return math.nan
+    logits[~active] = -math.inf
+    return 100 * (logits.argmax(1) == y).float().mean()
+""",
     },
     "q2": {
         "the other way round": """
@@ -170,6 +188,21 @@ def accuracy_matrix(log, tasks):
         matrix[after, on] = accuracy
     return matrix
 """,
+        "is 0, not nan": """
+def accuracy_matrix(log, tasks):
+    matrix = torch.zeros(tasks, tasks)
+    for after, on, accuracy in log:
+        matrix[after, on] = accuracy
+    return matrix.where(matrix != 0, torch.tensor(math.nan))
+""",
+        "also if the log does not": """
+def accuracy_matrix(log, tasks):
+    tasks = 1 + max(after for after, _, _ in log)
+    matrix = torch.full((tasks, tasks), math.nan)
+    for after, on, accuracy in log:
+        matrix[after, on] = accuracy
+    return matrix
+""",
     },
     "q3": {
         "above the diagonal took part": "def average_incremental_accuracy(matrix):\n    return matrix.nanmean()",
@@ -183,6 +216,11 @@ def average_incremental_accuracy(matrix):
     return torch.stack([matrix[t, :t].mean() for t in range(1, len(matrix))]).mean()
 """,
         "the diagonal's mean": "def average_incremental_accuracy(matrix):\n    return matrix.diagonal().mean()",
+        "leaves its arguments": """
+def average_incremental_accuracy(matrix):
+    matrix[torch.ones_like(matrix).triu(1) > 0] = 0
+    return (matrix.sum(1) / torch.arange(1, len(matrix) + 1)).mean()
+""",
     },
     "q4": {
         "the sign": """
@@ -205,9 +243,17 @@ def forgetting_after(matrix, k):
 def forgetting_after(matrix, k):
     return torch.stack([matrix[j:k, j].max() - matrix[-1, j] for j in range(k)]).mean()
 """,
-        "row k itself": """
+        "neither row k": """
 def forgetting_after(matrix, k):
     return torch.stack([matrix[j:k + 1, j].max() - matrix[k, j] for j in range(k)]).mean()
+""",
+        "nor later rows": """
+def forgetting_after(matrix, k):
+    return torch.stack([matrix[j:, j].max() - matrix[k, j] for j in range(k)]).mean()
+""",
+        "not cut off at 0": """
+def forgetting_after(matrix, k):
+    return torch.stack([matrix[j:k, j].max() - matrix[k, j] for j in range(k)]).mean().clamp(min=0)
 """,
     },
     "q5": {
@@ -241,6 +287,18 @@ def savings(first, again, criterion):
     n = [next((k + 1 for k, a in enumerate(course) if a >= criterion), 0) for course in (first, again)]
     return 100 * (n[0] - n[1]) / n[0] if all(n) else 0.0
 """,
+        "never met exactly": """
+def savings(first, again, criterion):
+    n = [course.index(criterion) + 1 if criterion in course else math.nan for course in (first, again)]
+    return 100 * (n[0] - n[1]) / n[0]
+""",
+        "not all steps below it": """
+def savings(first, again, criterion):
+    if max(first) < criterion or max(again) < criterion:
+        return math.nan
+    n = [1 + sum(a < criterion for a in course) for course in (first, again)]
+    return 100 * (n[0] - n[1]) / n[0]
+""",
     },
     "q6": {
         "still points against": "def permitted(new, old):\n    return new",
@@ -258,6 +316,13 @@ def permitted(new, old):
 def permitted(new, old):
     dot = new @ old
     return new if dot >= 0 else old - dot / (new @ new) * new
+""",
+        "leaves its arguments": """
+def permitted(new, old):
+    dot = new @ old
+    if dot < 0:
+        new -= dot / (old @ old) * old
+    return new
 """,
         "leave it alone": "def permitted(new, old):\n    return new - (new @ old) / (old @ old).clamp(min=1e-9) * old",
     },

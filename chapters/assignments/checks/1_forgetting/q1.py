@@ -13,7 +13,9 @@ def check_mask(task_accuracy):
     logits = torch.tensor([[-1.0, -2, 5, 0], [-3, -1, 0, 0], [2, 1, 0, 9], [-2, -1, -5, -5]])
     active = torch.tensor([True, True, False, False]).expand(4, -1)
     slips = {'this is a fraction: accuracies are in percent everywhere in the course': 0.75, 'inactive units took part in the choice: look only where `active` is True': 0.0, 'an inactive unit set to 0 still beats an active one below 0: it must not be able to win at all': 25.0}
+    given = logits.clone()
     expect(task_accuracy(logits, torch.tensor([0, 1, 0, 0]), active), 75.0, slips, 'three of these four samples are right')
+    assert torch.equal(logits, given), 'your function changed `logits`: it leaves its arguments as they were'
 
 @test_case(points=None, hidden=False)
 def check_unit_that_does_not_exist(task_accuracy):
@@ -23,4 +25,8 @@ def check_unit_that_does_not_exist(task_accuracy):
     active = torch.tensor([[True, True, False]])
     slips = {'a class whose unit is not active yet is no wrong answer but no question at all: nan, not 0': 0.0}
     expect(task_accuracy(torch.tensor([[1.0, 2, 3]]), torch.tensor([2]), active), math.nan, slips, 'expected nan here')
+    slips = {'one sample whose right unit is not active is enough: nan': 100 / 3, 'do not leave out samples whose right unit is not active: one is enough, and the result is nan': 50.0}
+    logits, y = (torch.tensor([[1.0, 2, 3], [1, 2, 3], [1, 2, 3]]), torch.tensor([1, 2, 0]))
+    hint = 'the right unit of one of three samples is not active: nan'
+    expect(task_accuracy(logits, y, active.expand(3, -1)), math.nan, slips, hint)
 

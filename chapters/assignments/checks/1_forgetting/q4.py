@@ -19,6 +19,6 @@ def check_a_task_that_got_better(forgetting_after):
     import torch
     from replaylib.checks import expect
     matrix = torch.tensor([[90.0, 20], [95, 80]])
-    slips = {'row k itself does not take part in the best, so that forgetting may be negative': 0.0}
+    slips = {'neither row k nor later rows take part in the best, and the result is not cut off at 0': 0.0}
     expect(forgetting_after(matrix, 1), -5.0, slips, 'task 1 rose from 90 to 95: forgetting is -5')
 

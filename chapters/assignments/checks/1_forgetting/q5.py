@@ -8,9 +8,12 @@ all_or_nothing = True
 
 @test_case(points=None, hidden=False)
 def check_savings(savings):
+    import math
     from replaylib.checks import expect
-    slips = {'off by one: accuracies start after step 1, so place 0 in the list means 1 step': 75.0, '*at least* the criterion: equal to it is enough': 100 / 3, 'this is what had to be spent again; savings are the rest': 40.0, 'the *first* time that the criterion is reached counts, also if accuracy dips below it later': 20.0, 'savings are in percent': 0.6}
-    expect(savings([10, 30, 50, 70, 80, 90], [40, 80, 70, 90], 80), 60.0, slips)
+    slips = {'off by one: accuracies start after step 1, so place 0 in the list means 1 step': 75.0, '*at least* the criterion: equal to it is enough': 100 / 6, 'this is what had to be spent again; savings are the rest': 40.0, 'the *first* time that the criterion is reached counts, also if accuracy dips below it later': 0.0, 'count the steps until the criterion is first reached, not all steps below it': 20.0, 'savings are in percent': 0.6}
+    expect(savings([10, 30, 50, 70, 80, 90], [40, 80, 70, 70, 90], 80), 60.0, slips)
+    slips = {'a criterion that is passed, and never met exactly, is reached all the same: nan is wrong here': math.nan}
+    expect(savings([10, 30, 95], [85, 99], 80), 200 / 3, slips)
 
 @test_case(points=None, hidden=False)
 def check_criterion_not_reached(savings):

@@ -11,7 +11,11 @@ def check_conflict(permitted):
     import torch
     from replaylib.checks import expect
     slips = {'the step still points against the old gradient: take that part out': [-1.0, 1.0], 'divide by the *squared* length of the old gradient': [2.0, 1.0], "divide by the old gradient's squared length, not by the new one's": [3.5, 1.0], 'you changed the old gradient: it is the new one that asks for permission': [1.5, 1.5], 'the sign: this step does twice the harm': [-2.0, 1.0]}
-    expect(permitted(torch.tensor([-1.0, 1.0]), torch.tensor([3.0, 0.0])), [0.0, 1.0], slips)
+    new, old = (torch.tensor([-1.0, 1.0]), torch.tensor([3.0, 0.0]))
+    given = (new.clone(), old.clone())
+    expect(permitted(new, old), [0.0, 1.0], slips)
+    kept = torch.equal(new, given[0]) and torch.equal(old, given[1])
+    assert kept, 'your function changed what it was given: it leaves its arguments as they were'
 
 @test_case(points=None, hidden=False)
 def check_no_conflict(permitted):
