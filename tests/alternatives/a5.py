@@ -108,7 +108,7 @@ def gated_decoder(z, W1, b1, W2, b2, gate):
 """,
         """
 def gated_decoder(z, W1, b1, W2, b2, gate):
-    h = torch.where(gate > 0, torch.einsum("hl,nl->nh", W1, z) + b1, torch.zeros(()))
+    h = torch.einsum("nh,nh->nh", gate, torch.einsum("hl,nl->nh", W1, z) + b1)
     return torch.einsum("ph,nh->np", W2, h.clamp(min=0)) + b2
 """,
     ],
@@ -142,7 +142,8 @@ def features(front, images, chunk):
 import copy
 def features(front, images, chunk):
     front = copy.deepcopy(front).eval().requires_grad_(False)
-    return torch.stack([front(image[None] / 255.0).flatten() for image in images])
+    loader = torch.utils.data.DataLoader(images, batch_size=chunk)
+    return torch.stack([row.flatten() for part in loader for row in front(part / 255.0)])
 """,
     ],
     "internal_2": [
@@ -249,6 +250,12 @@ def imagine_code(y, mean, logvar, noise):
     return mean[rows] + (logvar[rows] / 2).exp() * noise
 """,
         "width of the mode": "def imagine_code(y, mean, logvar, noise):\n    return mean[y] + noise",
+        "leaves its arguments": """
+def imagine_code(y, mean, logvar, noise):
+    noise *= (logvar[y] / 2).exp()
+    noise += mean[y]
+    return noise.clone()
+""",
     },
     "conditional_2": {
         "pi is not used": "def log_prior(z, mean, logvar, pi):\n    return log_normal(z[:, None], mean, logvar).logsumexp(1)",
@@ -266,6 +273,15 @@ def log_prior(z, mean, logvar, pi):
         "add up in logarithms": """
 def log_prior(z, mean, logvar, pi):
     return (pi * log_normal(z[:, None], mean, logvar).exp()).sum(1).log()
+""",
+        "a code far from all modes": """
+def log_prior(z, mean, logvar, pi):
+    each = log_normal(z[:, None], mean, logvar)
+    return each.max() + (pi * (each - each.max()).exp()).sum(1).log()
+""",
+        "pi is one-hot": """
+def log_prior(z, mean, logvar, pi):
+    return ((pi + 1e-8).log() + log_normal(z[:, None], mean, logvar)).logsumexp(1)
 """,
     },
     "conditional_3": {
@@ -301,6 +317,16 @@ def make_gates(classes, units, off, generator):
 def make_gates(classes, units, off, generator):
     return (torch.rand(classes, units, generator=generator).argsort(1).argsort(1) >= math.ceil(off * units - 1e-9)).float()
 """,
+        "makes a choice of its own: 400": """
+def make_gates(classes, units, off, generator):
+    gate = (torch.arange(units) >= int(off * units)).float()
+    shifts = torch.randint(units, (classes,), generator=generator)
+    return torch.stack([gate.roll(shift.item()) for shift in shifts])
+""",
+        "a float tensor": """
+def make_gates(classes, units, off, generator):
+    return (torch.rand(classes, units, generator=generator).argsort(1).argsort(1) >= int(off * units)).int()
+""",
     },
     "gating_2": {
         "makes no difference": "def gated_decoder(z, W1, b1, W2, b2, gate):\n    return (z @ W1.T + b1).relu() @ W2.T + b2",
@@ -320,6 +346,10 @@ def gated_decoder(z, W1, b1, W2, b2, gate):
     return (gate[:, : z.shape[1]] * z @ W1.T + b1).relu() @ W2.T + b2
 """,
         "has a ReLU": "def gated_decoder(z, W1, b1, W2, b2, gate):\n    return (gate * (z @ W1.T + b1)) @ W2.T + b2",
+        "no switch": """
+def gated_decoder(z, W1, b1, W2, b2, gate):
+    return torch.where(gate > 0, z @ W1.T + b1, torch.zeros(())).relu() @ W2.T + b2
+""",
     },
     "gating_3": {
         "alone: its gates are a mixture": "def batch_gates(y, pi, gates):\n    return gates[torch.cat([y, pi.argmax(1)])]",
@@ -362,6 +392,23 @@ def features(front, images, chunk):
 def features(front, images, chunk):
     return front.eval()(images[:chunk].float() / 255).flatten(1)
 """,
+        "here 3, and then 3 more": """
+@torch.no_grad()
+def features(front, images, chunk):
+    return front.eval()(images.float() / 255).flatten(1)
+""",
+        "`chunk` images at a time": """
+@torch.no_grad()
+def features(front, images, chunk):
+    front.eval()
+    return torch.stack([front(image[None] / 255).flatten() for image in images])
+""",
+        "put the chunks together": """
+@torch.no_grad()
+def features(front, images, chunk):
+    front.eval()
+    return [front(part.float() / 255).flatten(1) for part in images.split(chunk)]
+""",
     },
     "internal_2": {
         "by its own statistics": """
@@ -380,6 +427,17 @@ def standardise(train, test):
         "shift it only": """
 def standardise(train, test):
     return [(part - train.mean(0)) / train.std(0, correction=0) for part in (train, test)]
+""",
+        "is only shifted": """
+def standardise(train, test):
+    return [(part - train.mean(0)) / (train.std(0, correction=0) + 1e-8) for part in (train, test)]
+""",
+        "leaves its arguments": """
+def standardise(train, test):
+    mean, std = train.mean(0), train.std(0, correction=0)
+    std[std == 0] = 1
+    train -= mean
+    return train / std, (test - mean) / std
 """,
         "not by n - 1": """
 def standardise(train, test):

@@ -14,5 +14,8 @@ def check_two_classes(imagine_code):
     slips = {'this is the standard normal prior still: the class makes no difference': [[1.0, -1], [1, 1]], 'exp(logvar) is the variance; what multiplies the noise is the standard deviation': [[14.0, 6], [1, 1]], 'logvar is the logarithm of the variance': [[10 + math.log(4), 10 - math.log(4)], [0, 0]], 'each sample takes the mode of *its* class, mean[y]': [[1.0, -1], [12, 12]], 'the width of the mode is not used': [[11.0, 9], [1, 1]]}
     mean, logvar = (torch.tensor([[0.0, 0], [10, 10]]), torch.tensor([[0.0, 0], [math.log(4), math.log(4)]]))
     noise = torch.tensor([[1.0, -1], [1, 1]])
+    given = [part.clone() for part in (mean, logvar, noise)]
     expect(imagine_code(torch.tensor([1, 0]), mean, logvar, noise), [[12.0, 8], [1, 1]], slips)
+    kept = all(map(torch.equal, given, (mean, logvar, noise)))
+    assert kept, 'your function changed what it was given: it leaves its arguments as they were'
 

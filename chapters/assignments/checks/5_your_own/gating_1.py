@@ -13,6 +13,7 @@ def check_gates(make_gates):
     assert gates is not None and gates is not ..., 'it gave back nothing yet: return the gates'
     gates = torch.as_tensor(gates)
     assert tuple(gates.shape) == (12, 20), f'expected (classes, units) = (12, 20), found {tuple(gates.shape)}'
+    assert gates.is_floating_point(), f'the gates should be a float tensor, and are {gates.dtype}'
     assert ((gates == 0) | (gates == 1)).all(), 'a gate is 0 or 1'
     closed = (gates == 0).sum(1)
     assert not (closed == 6).all(), '`off` is the share of units that are *off*: you switched the others off'

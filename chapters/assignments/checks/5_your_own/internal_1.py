@@ -17,6 +17,7 @@ def check_three_images(features):
     images = torch.tensor([[0, 255, 0, 0], [255, 255, 255, 255], [255, 0, 0, 0]], dtype=torch.uint8).view(3, 1, 2, 2)
     found = features(front, images, 2)
     assert found is not None and found is not ..., 'it gave back nothing yet: return the features'
+    assert isinstance(found, torch.Tensor), f'put the chunks together: one tensor (n, d), not a {type(found).__name__}'
     assert not found.requires_grad, 'the front end is frozen: compute its features without a gradient'
     right = torch.tensor([[2.0, 1, 1, 3], [10, 2, 4, 10], [1, 0, 1, 4]])
     assert tuple(found.shape) != (2, 4), 'only the first chunk was seen: put all chunks together'
@@ -27,4 +28,18 @@ def check_three_images(features):
         assert not (dropped.all() and (not torch.allclose(seen, right))), 'the front end is in training mode: its dropout is active. Call eval()'
     slips = {'the front end takes intensities in [0, 1]: divide by 255': 255 * right}
     expect(found, right, slips)
+
+@test_case(points=None, hidden=False)
+def check_size_of_a_chunk(features):
+    import torch
+    from replaylib.checks import expect
+    front = torch.nn.Sequential(torch.nn.Unflatten(0, (3, 1)), torch.nn.Flatten(0, 1), torch.nn.Flatten())
+    images = torch.arange(24, dtype=torch.uint8).view(6, 1, 2, 2)
+    try:
+        found = features(front, images, 3)
+    except RuntimeError as error:
+        if 'unflatten' not in str(error):
+            raise
+        raise AssertionError('give the front end `chunk` images at a time: here 3, and then 3 more') from None
+    expect(found, images.flatten(1) / 255, hint='a front end that passes on what it sees, 6 images in chunks of 3')
 
