@@ -118,10 +118,12 @@ def expected_distinct(stored, draws):
 
 WRONG = {
     "q1": {
-        "rounded up": "def samples_that_fit(bytes, shape):\n    return math.ceil(bytes / (math.prod(shape) + 8))",
+        "rounded: a sample": "def samples_that_fit(bytes, shape):\n    return round(bytes / (math.prod(shape) + 8))",
+        "that does not fit whole": "def samples_that_fit(bytes, shape):\n    return math.ceil(bytes / (math.prod(shape) + 8))",
         "not as 32-bit floats": "def samples_that_fit(bytes, shape):\n    return bytes // (4 * math.prod(shape) + 8)",
         "the label takes 8 bytes": "def samples_that_fit(bytes, shape):\n    return bytes // math.prod(shape)",
         "each *channel*": "def samples_that_fit(bytes, shape):\n    return bytes // (shape[1] * shape[2] + 8)",
+        "not for each channel": "def samples_that_fit(bytes, shape):\n    return bytes // (shape[0] * (shape[1] * shape[2] + 8))",
         "whole number": "def samples_that_fit(bytes, shape):\n    return bytes / (math.prod(shape) + 8)",
     },
     "q2": {
@@ -155,6 +157,22 @@ def reservoir_step(kept, n, capacity, generator):
     return [n if k == place else old for k, old in enumerate(kept)]
 """,
         "are held, not": "def reservoir_step(kept, n, capacity, generator):\n    return [*kept, n]",
+        "leaves its arguments": """
+def reservoir_step(kept, n, capacity, generator):
+    place = torch.randint(n + 1, (), generator=generator).item()
+    if n < capacity:
+        kept.append(n)
+    elif place < capacity:
+        kept[place] = n
+    return kept
+""",
+        "draw from `generator`": """
+def reservoir_step(kept, n, capacity, generator):
+    place = torch.randint(n + 1, ()).item()
+    if n < capacity:
+        return [*kept, n]
+    return [n if k == place else old for k, old in enumerate(kept)]
+""",
     },
     "q3": {
         "a whole class was forgotten": """
@@ -200,6 +218,38 @@ def make_room(labels, y, capacity, generator):
         return -1
     return next(k for k, c in enumerate(labels) if counts[c] == max(counts.values()))
 """,
+        "Return the place alone": """
+def make_room(labels, y, capacity, generator):
+    if len(labels) < capacity:
+        labels.append(y)
+        return len(labels) - 1
+    counts = {c: labels.count(c) for c in [*labels, y]}
+    if y in labels and counts[y] == max(counts.values()):
+        return -1
+    places = [k for k, c in enumerate(labels) if counts[c] == max(counts.values())]
+    return places[torch.randint(len(places), (), generator=generator)]
+""",
+        "leaves its arguments": """
+def make_room(labels, y, capacity, generator):
+    labels.append(y)
+    if len(labels) <= capacity:
+        return len(labels) - 1
+    counts = {c: labels[:-1].count(c) for c in labels}
+    if counts[y] == max(counts.values()):
+        return -1
+    places = [k for k, c in enumerate(labels) if counts[c] == max(counts.values())]
+    return places[torch.randint(len(places), (), generator=generator)]
+""",
+        "draw from `generator`": """
+def make_room(labels, y, capacity, generator):
+    if len(labels) < capacity:
+        return len(labels)
+    counts = {c: labels.count(c) for c in [*labels, y]}
+    if y in labels and counts[y] == max(counts.values()):
+        return -1
+    places = [k for k, c in enumerate(labels) if counts[c] == max(counts.values())]
+    return places[torch.randint(len(places), ())]
+""",
     },
     "q4": {
         "near the mean by itself": """
@@ -234,6 +284,17 @@ def herding(features, keep):
         order.append(i)
         total += x[i]
     return sorted(order)
+""",
+        "leaves its arguments": """
+def herding(features, keep):
+    features -= features.mean(0).clone()
+    total, left, order = torch.zeros(features.shape[1]), list(range(len(features))), []
+    for _ in range(keep):
+        i = left[(features[left] + total).square().sum(1).argmin()]
+        left.remove(i)
+        order.append(i)
+        total += features[i]
+    return order
 """,
     },
     "q5": {

@@ -11,12 +11,22 @@ def check_room(reservoir_step):
     import torch
     kept = []
     for n in range(9):
-        kept = reservoir_step(kept, n, 4, torch.Generator().manual_seed(n))
-        assert kept is not None, 'it gave back nothing yet: return the new list'
+        given = list(kept)
+        found = reservoir_step(kept, n, 4, torch.Generator().manual_seed(n))
+        assert found is not None, 'it gave back nothing yet: return the new list'
+        assert kept == given, 'your function changed `kept`: it leaves its arguments as they were. Return a new list'
+        kept = found
         kept = [int(k) for k in kept]
         assert len(kept) == min(n + 1, 4), f'with room for 4, after {n + 1} samples {min(n + 1, 4)} are held, not {len(kept)}'
         assert len(set(kept)) == len(kept), 'no sample is held twice'
         assert set(kept) <= set(range(n + 1)), 'only numbers of samples that have passed can be held'
+    runs = []
+    for _ in range(2):
+        generator, kept = (torch.Generator().manual_seed(0), [])
+        for n in range(60):
+            kept = [int(k) for k in reservoir_step(kept, n, 6, generator)]
+        runs.append(kept)
+    assert runs[0] == runs[1], 'the same generator state must give the same choices: draw from `generator`'
 
 @test_case(points=None, hidden=False)
 def check_every_sample_is_as_likely(reservoir_step):

@@ -11,8 +11,11 @@ def check_single_decisions(make_room):
     import torch
     from replaylib.checks import expect
     generator = torch.Generator().manual_seed(0)
-    expect(make_room([0, 0, 0], 0, 4, generator), 3, {'while there is room everyone gets in': -1})
-    place = make_room([0, 1, 0, 0], 2, 4, generator)
+    room, full = ([0, 0, 0], [0, 1, 0, 0])
+    expect(make_room(room, 0, 4, generator), 3, {'while there is room everyone gets in': -1})
+    place = make_room(full, 2, 4, generator)
+    kept = room == [0, 0, 0] and full == [0, 1, 0, 0]
+    assert kept, 'your function changed `labels`: it leaves its arguments as they were. Return the place alone'
     slips = {'a class that comes when the store is full needs room too: one of the largest class goes': -1}
     if place is None or int(place) not in (0, 2, 3):
         expect(place, 0, slips, 'the largest class gives up a sample: here one at place 0, 2 or 3')
@@ -37,4 +40,9 @@ def check_stream_with_a_rare_class(make_room):
     told = f' (after 40 samples of class 0, 40 of class 1 and 4 of class 2, a store of 9 holds {counts} of them)'
     assert min(counts) > 0, 'a whole class was forgotten' + told
     assert counts == [3, 3, 3], 'classes are not balanced: 3 of each would be' + told
+    runs = []
+    for _ in range(2):
+        generator = torch.Generator().manual_seed(0)
+        runs.append([int(make_room([0] * 50 + [1], 2, 51, generator)) for _ in range(10)])
+    assert runs[0] == runs[1], 'the same generator state must give the same choices: draw from `generator`'
 
