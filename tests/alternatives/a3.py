@@ -86,6 +86,15 @@ WRONG = {
         "takes no part": "def draw_code(mu, logvar, noise):\n    return mu",
         "reaches logvar": "def draw_code(mu, logvar, noise):\n    return mu + (logvar.detach() / 2).exp() * noise",
         "no gradient flows": "@torch.no_grad()\ndef draw_code(mu, logvar, noise):\n    return mu + (logvar / 2).exp() * noise",
+        "mu is missing": "def draw_code(mu, logvar, noise):\n    return (logvar / 2).exp() * noise",
+        "no square root": "def draw_code(mu, logvar, noise):\n    return mu + logvar.sqrt() * noise",
+        "the sign: the noise": "def draw_code(mu, logvar, noise):\n    return mu - (logvar / 2).exp() * noise",
+        "the sign of logvar": "def draw_code(mu, logvar, noise):\n    return mu + (-logvar / 2).exp() * noise",
+        "leaves its arguments": """
+def draw_code(mu, logvar, noise):
+    noise *= (logvar.detach() / 2).exp()
+    return mu + noise + logvar * noise.detach() / 2 - (logvar * noise).detach() / 2
+""",
         "the noise that is given": "def draw_code(mu, logvar, noise):\n    return mu + (logvar / 2).exp() * torch.rand_like(mu)",
     },
     "q2": {
