@@ -7,9 +7,10 @@ import replaylib
 
 ORDER = (
     "_version", "errors", "files", "dataset", "symbols", "glyphs", "folders", "downloads", "data", "scenarios",
-    "protocols", "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "settings", "methods", "train",
-    "capture", "fast", "quality", "experiments", "checkpoints", "metrics", "records", "runs", "imagined", "pretrain",
-    "bench", "effects", "figures", "widgets", "checks", "sweeps", "panels", "reproduce", "commands", "running", "__main__",
+    "protocols", "conv", "nets", "vae", "brain", "encoders", "generative", "replay", "penalties", "settings",
+    "methods", "train", "capture", "fast", "quality", "experiments", "checkpoints", "metrics", "records", "runs",
+    "imagined", "pretrain", "bench", "effects", "figures", "widgets", "checks", "sweeps", "panels", "reproduce",
+    "commands", "running", "__main__",
 )  # fmt: skip
 FOLDER = Path(replaylib.__file__).parent
 
