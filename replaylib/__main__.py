@@ -16,9 +16,10 @@ from replaylib.commands import add_pretrain, add_reproduce, device_named, names,
 from replaylib.data import Split
 from replaylib.errors import InputError
 from replaylib.experiments import check_seeds, experiment
+from replaylib.files import writable
 from replaylib.methods import METHODS
 from replaylib.protocols import FRONT_ENDS, PROTOCOLS, profile
-from replaylib.records import commit, device_name, versions, writable
+from replaylib.records import commit, device_name, versions
 from replaylib.running import add_run
 from replaylib.scenarios import SCENARIOS
 from replaylib.settings import SETTINGS

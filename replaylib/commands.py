@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from tqdm import tqdm
 from replaylib import data, encoders, runs
 from replaylib.capture import check_captured_on
 from replaylib.errors import InputError
+from replaylib.files import writable
 from replaylib.pretrain import NOT_MIRRORED, Settings, pretrain
-from replaylib.records import device_name, stored, writable
+from replaylib.records import device_name, stored
 from replaylib.reproduce import FIGURES, check_writable, draw, figure
 from replaylib.sweeps import by_seed, check_workers, loader, seconds_of, sweep
 
@@ -67,11 +67,7 @@ def _pretrain(options: argparse.Namespace) -> None:
     out = options.out or data.data_directory() / encoders.FOLDER / f"{Path(options.dataset).stem}{encoders.SUFFIX}"
     if out.exists():
         raise InputError(f"{out} exists: an encoder is not overwritten; choose another place with --out")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out.parent).close()
-    except OSError as error:
-        raise InputError(f"cannot write to {out.parent} ({error.strerror}): choose another with --out") from error
+    writable(out.parent, "choose another with --out")
     split = data.load(options.dataset, device)
     state = out.with_name(f"{out.name}.state")
     steps = len(split.train) // settings.batch

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and finding out beforehand whether one can."""
 
 import errno
 import os
@@ -11,6 +11,18 @@ from replaylib.errors import InputError
 
 #: How file systems without hard links (FAT, some of those in user space) say so.
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV}
+
+
+def writable(folder: str | Path, advice: str = "choose another folder") -> None:
+    """Make a folder, and raise `InputError` if it cannot be written; ``advice`` says what to do.
+
+    To be called before computing starts, so that hours of it are not lost for want of a place to put them.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(f"cannot write to {folder} ({error.strerror}): {advice}") from error
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import math
 import platform
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -19,7 +18,7 @@ from replaylib import metrics
 from replaylib._version import __version__
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment
-from replaylib.files import create
+from replaylib.files import create, writable
 
 HERE = Path(__file__).resolve().parent
 
@@ -127,18 +126,6 @@ def _means_to_be_a_record(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and "experiment" in content
-
-
-def writable(folder: str | Path) -> None:
-    """Make a folder, and raise `InputError` if it cannot be written.
-
-    To be called before computing starts, so that hours of it are not lost for want of a place to put them.
-    """
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}): choose another folder") from error
 
 
 def read(path: str | Path) -> Record:

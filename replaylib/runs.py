@@ -237,8 +237,8 @@ def book() -> pd.DataFrame:
 
     Read once, for a chapter asks again and again: take parts of it, and never change it.
     """
-    paths = (path for folder in FOLDERS for path in sorted(shipped(folder).rglob("*.json")))
-    return frame(map(records.read, paths)).drop_duplicates("id").set_index("id", drop=False)
+    every = (record for folder in FOLDERS for record in records.below(shipped(folder)))
+    return frame(every).drop_duplicates("id").set_index("id", drop=False)
 
 
 def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:

@@ -8,9 +8,7 @@ stored as a JPEG of quality 88. FOLDER is where it goes, by default where replay
 """
 
 import io
-import os
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from PIL import Image
 
 from replaylib import InputError
 from replaylib.data import data_directory
+from replaylib.files import replacing, writable
 
 ZIP = "tiny-imagenet-32.zip"
 #: As the stored runs have them: WordNet's number, and the first name.
@@ -52,19 +51,17 @@ def convert(archive: Path, folder: Path) -> Path:
     ------
     InputError : the archive is not Tiny ImageNet's, or the folder cannot be written.
     """
+    made = folder / ZIP
     try:
         with zipfile.ZipFile(archive) as source:
             images = members(archive, source)
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as place:
-                begun = Path(place) / ZIP
-                with zipfile.ZipFile(begun, "w") as target:
-                    for name, member in images:
-                        target.writestr(name, halved(source.read(member)))
-                os.replace(begun, folder / ZIP)
+            writable(folder)
+            with replacing(made, "choose another folder") as part, zipfile.ZipFile(part, "w") as target:
+                for name, member in images:
+                    target.writestr(name, halved(source.read(member)))
     except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{archive} cannot be made into {folder / ZIP}: {error}") from error
-    return folder / ZIP
+        raise InputError(f"{archive} cannot be made into {made}: {error}") from error
+    return made
 
 
 def members(archive: Path, source: zipfile.ZipFile) -> list[tuple[str, str]]:
