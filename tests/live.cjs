@@ -1,0 +1,38 @@
+/* Runs the networks of the book's pages for tests/test_live.py: reads what to do from a file, writes what came out. */
+const fs = require("fs");
+const folder = `${__dirname}/../book/_static/live`;
+const numbers = require(`${folder}/numbers.js`)();
+const Net = require(`${folder}/net.js`)(numbers);
+const Session = require(`${folder}/session.js`)(Net, numbers);
+
+const floats = (text) => {
+  const bytes = Buffer.from(text, "base64");
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+};
+const job = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
+const x = floats(job.x);
+const data = { inputs: job.inputs, x, labels: job.labels, train: job.train, test: job.test };
+const session = new Session(job.config, data);
+for (const net of [session.net, session.teacher]) {
+  for (const name in net.at) net.view(net.P, name).set(floats(job.parameters[name]));
+  if (net.open) net.open.set(floats(job.open));
+}
+const uniform = floats(job.uniform);
+const normal = floats(job.normal);
+const drawn = { uniform: 0, normal: 0 };
+session.random = {
+  below: (n) => Math.floor(uniform[drawn.uniform++] * n),
+  normal: () => normal[drawn.normal++],
+};
+const losses = [];
+const accuracies = [];
+const gradients = {};
+const started = performance.now();
+for (const task of job.order) {
+  session.begin(task);
+  for (let step = 0; step < job.steps; step++) losses.push(session.step());
+  accuracies.push(session.accuracies());
+}
+const seconds = (performance.now() - started) / 1000;
+for (const name in session.net.at) gradients[name] = Array.from(session.net.view(session.net.G, name));
+console.log(JSON.stringify({ losses, accuracies, gradients, drawn, rate: losses.length / seconds }));

