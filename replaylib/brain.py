@@ -292,10 +292,12 @@ class BrainNet(Network):
         hidden = classifier.hidden.units
         self.brain, self.latent, self.likelihood = brain, latent, likelihood
         self.pixels = pixels or inputs
-        self.classifier, self.pure = classifier, classifier.pure
+        self.classifier = classifier
         self.recognition = Recognition(classifier, brain.feedback, latent, generator)
         self.prior = ClassModes(classes, latent, generator) if brain.conditional else StandardNormal()
         self.decoder = Decoder(latent, hidden, inputs, generator, image)
+        # Transposed convolutions have running statistics as well.
+        self.pure = classifier.pure and self.decoder.mirror is None
         units = self.decoder.hidden.units
         self.gates = ContextGates(classes, tasks, units, gate_prop, generator) if brain.gating else None
 
@@ -324,8 +326,8 @@ class BrainNet(Network):
         loss is by the units of x.
         """
         pi = self.known_classes(batch.y, batch.soft)
-        fronts = self.classifier.front, self.recognition.front, self.decoder.mirror
-        with batch_statistics(*fronts):
+        learning = () if self.classifier.frozen else (self.classifier.front, self.recognition.front)
+        with batch_statistics(*learning, self.decoder.mirror):
             logits, mu, logvar = self.recognise(batch.x, batch.current)
             z = reparameterise(mu, logvar, noise)
             output = self.decode(z, pi, batch.task, batch.current)

@@ -93,9 +93,9 @@ class _Generators(TorchDispatchMode):
 def check_capturable(nets: Sequence[Network], device: torch.device) -> None:
     """Raise `InputError` unless the step of these networks can be captured as a CUDA graph."""
     check_captured_on(device)
-    if not nets[0].pure:
+    if not nets[0].capturable:
         kind = type(nets[0]).__name__
-        raise InputError(f"the loss of this {kind} waits for the labels or writes batch statistics: do not capture it")
+        raise InputError(f"the loss of this {kind} waits for the labels: do not capture it")
 
 
 def check_captured_on(device: torch.device) -> None:

@@ -120,8 +120,6 @@ class Experiment:
         replays = method(self.method).replays
         if replays == "features" and self.front_end != "frozen":
             raise InputError(f"{self.method} learns the features of an encoder that does not change: make it frozen")
-        if replays == "pixels" and self.front_end == "frozen":
-            raise InputError(f"{self.method} replays pixels, not features: make the encoder tuned, or add internal")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -181,7 +179,8 @@ def experiment(
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
 
     ``front_end`` is one of `replaylib.protocols.FRONT_ENDS`. Where the protocol has an encoder, methods that replay
-    features have it frozen by default, and others as the protocol says; an encoder given is frozen where it can be.
+    features and ablations of brain-inspired replay have it frozen by default, and others as the protocol says; an
+    encoder given is frozen, but for methods that replay pixels and are no such ablation.
 
     Raises
     ------
@@ -192,9 +191,10 @@ def experiment(
     if front_end is None:
         replays = method(method_name).replays
         if encoder is not None:
-            front_end = "tuned" if replays == "pixels" else "frozen"
+            front_end = "tuned" if replays == "pixels" and not method(method_name).ablation else "frozen"
         elif p.encoder is not None:
-            front_end = "frozen" if replays == "features" else p.front_end
+            unchanging = replays == "features" or (method(method_name).ablation and p.front_end != "pixels")
+            front_end = "frozen" if unchanging else p.front_end
         else:
             front_end = "pixels"
     if front_end not in FRONT_ENDS:

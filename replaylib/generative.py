@@ -31,7 +31,7 @@ class GenerativeClassifier(Network):
     """
 
     test_noise: Tensor
-    pure = False
+    pure = capturable = False
 
     def __init__(
         self,

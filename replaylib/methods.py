@@ -41,7 +41,8 @@ class Plan:
     hidden : units of the classifier's hidden layers.
     start : a CPU generator of initial parameters. The classifier is drawn first, so that all methods start from one.
     drawing : a generator of replayed samples, on the stream's device.
-    front : a pre-trained encoder that is trained along; each network gets a copy.
+    front : a pre-trained encoder that images pass; each network gets a copy.
+    frozen : whether it stays as it is, and is not trained along.
     """
 
     stream: Stream
@@ -49,6 +50,7 @@ class Plan:
     start: torch.Generator
     drawing: torch.Generator
     front: ConvEncoder | None = None
+    frozen: bool = False
 
     @property
     def inputs(self) -> int:
@@ -68,7 +70,7 @@ class Plan:
 
     def classifier(self, **options: float) -> Classifier:
         """The network that all methods share, on the stream's device."""
-        made: dict[str, Any] = {"front": copy.deepcopy(self.front), **options}
+        made: dict[str, Any] = {"front": copy.deepcopy(self.front), "frozen": self.frozen, **options}
         return Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **made).to(self.stream.device)
 
 
@@ -81,8 +83,8 @@ class Method:
     make : makes its parts from a plan and the options named in ``options``.
     options : the names of the options that it takes; `SETTINGS` has their values.
     replays : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
-        Where pixels are replayed the encoder is tuned, also in ``bi-r-no-internal``, for which the reference code keeps
-        it frozen: what is taken away there is the replay of features alone.
+    ablation : whether it is brain-inspired replay without one of its parts. Where its protocol has an encoder, that is
+        frozen as in brain-inspired replay, also where pixels are replayed through it.
     scenarios : those that it can serve; ``why`` it cannot serve the others.
     brain : generative replay's modifications; None for a method that replays otherwise, or not by replay alone.
     replay : whether it interleaves samples of earlier tasks with those of the current one.
@@ -98,6 +100,7 @@ class Method:
     why: str = ""
     brain: Brain | None = None
     replay: bool = True
+    ablation: bool = False
 
     def settle(self, scenario: str, chosen: dict[str, Option], protocol: str = "split-mnist") -> dict[str, Option]:
         """The options to run with: the protocol's published ones, and what was chosen (not None) in their place.
@@ -190,11 +193,13 @@ def _generative_classifier(plan: Plan, latent: int) -> Parts:
     return Parts(net.to(plan.stream.device), Nothing())
 
 
-def _brain(name: str, summary: str, brain: Brain, source: str = BI_R, si: bool = False) -> Method:
+def _brain(
+    name: str, summary: str, brain: Brain, source: str = BI_R, si: bool = False, ablation: bool = False
+) -> Method:
     options = ("latent", *(("gate_prop",) if brain.gating else ()), *(("strength",) if si else ()))
     replays = "features" if brain.internal else "pixels"
     make = partial(_generative_replay, brain)
-    return Method(name, summary, source, make, options, replays, brain=None if si else brain)
+    return Method(name, summary, source, make, options, replays, brain=None if si else brain, ablation=ablation)
 
 
 def _table() -> tuple[Method, ...]:
@@ -241,7 +246,10 @@ def _table() -> tuple[Method, ...]:
             for name in switches if name != "distill"
         ),
         *(
-            _brain(f"bi-r-no-{name}", f"brain-inspired replay, one ablation: no {name}", replace(full, **{name: False}))
+            _brain(
+                f"bi-r-no-{name}", f"brain-inspired replay, one ablation: no {name}",
+                replace(full, **{name: False}), ablation=True,
+            )
             for name in switches
         ),
         Method(

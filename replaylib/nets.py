@@ -118,6 +118,8 @@ class Network(nn.Module):
     latent = 0
     #: Whether `losses` is a pure function of tensors, as it should be: what `replaylib.fast` needs.
     pure = True
+    #: Whether nothing in `losses` waits for the device: what `replaylib.capture` needs.
+    capturable = True
 
     @property
     def path(self) -> list[nn.Module]:
@@ -146,7 +148,8 @@ class Classifier(Network):
 
     With a ``front``, pre-trained convolutional layers come before them and are trained along. As in the reference code
     of van de Ven et al. (2020), batch normalisation takes the statistics of the batch in `losses`, those of current and
-    of replayed samples apart, and everywhere else the running ones, which follow both.
+    of replayed samples apart, and everywhere else the running ones, which follow both. With ``frozen`` they stay as
+    they are, running statistics included.
 
     Parameters
     ----------
@@ -157,6 +160,7 @@ class Classifier(Network):
     tasks, off : where ``off`` is above 0, each of ``tasks`` tasks has its own random part of the hidden units switched
         off (context-dependent gating, XdG: Masse, Grant & Freedman 2018).
     front : takes (n, \\*shape) images and gives (n, inputs) features; this network's own from now on.
+    frozen : whether the front stays as it was pre-trained.
 
     Raises
     ------
@@ -172,6 +176,7 @@ class Classifier(Network):
         tasks: int = 0,
         off: float = 0.0,
         front: ConvEncoder | None = None,
+        frozen: bool = False,
     ) -> None:
         super().__init__()
         if outputs < 1:
@@ -179,14 +184,21 @@ class Classifier(Network):
         self.hidden = Hidden((inputs, *hidden), generator)
         self.readout = linear(hidden[-1], outputs, generator)
         self.gates = Gates(tasks, hidden, off, generator) if off else None
-        self.front = None if front is None else front.eval().requires_grad_()
+        self.front = None if front is None else front.eval().requires_grad_(not frozen)
+        self.frozen = frozen
         # Where runs are stacked, running statistics cannot be written.
-        self.pure = front is None
+        self.pure = self.learning_front is None
+
+    @property
+    def learning_front(self) -> ConvEncoder | None:
+        """The convolutional layers, if they learn."""
+        return None if self.frozen else self.front
 
     @property
     def path(self) -> list[nn.Module]:
-        front = [] if self.front is None else [layer for layer in self.front.layers if list(layer.parameters())]
-        return [*front, *self.hidden, self.readout]
+        front = self.learning_front
+        learning = [] if front is None else [layer for layer in front.layers if list(layer.parameters())]
+        return [*learning, *self.hidden, self.readout]
 
     def encode(self, x: Tensor, task: Tensor | None = None, current: int | None = None) -> Tensor:
         """The last hidden layer's activity, (n, hidden[-1]), for inputs (n, \\*shape).
@@ -209,7 +221,7 @@ class Classifier(Network):
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); a classifier takes no ``noise``, which is (n, 0)."""
-        with batch_statistics(self.front):
+        with batch_statistics(self.learning_front):
             h = self.encode(batch.x, batch.task, batch.current)
         return target_loss(full(self.readout(h)), batch, active)
 

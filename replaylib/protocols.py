@@ -18,7 +18,7 @@ from replaylib.scenarios import Stream, permuted_stream, split_stream
 #: What a network does with a pre-trained encoder.
 FRONT_ENDS = {
     "pixels": "there is none: fully connected layers read pixels",
-    "frozen": "the data are its features, computed once; replay is of features",
+    "frozen": "the data are its features, computed once; methods that replay pixels pass them through it unchanged",
     "tuned": "it is trained on with all other layers; replay is of pixels",
 }
 

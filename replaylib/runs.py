@@ -59,12 +59,12 @@ def check_data(description: Experiment, data: Split) -> None:
 def as_seen(description: Experiment, data: Split) -> Split:
     """The data as an experiment's network takes them: with a frozen encoder, its features, computed once.
 
-    With one that is tuned, they are images, normalised as those were that it was trained on. Raises `InputError` for an
-    encoder that does not fit.
+    With one that is tuned, or whose input is replayed, they are images, normalised as those were that it was trained
+    on. Raises `InputError` for an encoder that does not fit.
     """
     if description.encoder is None or data.train.images.ndim != 4:
         return data
-    if description.front_end == "frozen":
+    if description.front_end == "frozen" and method(description.method).replays != "pixels":
         return encoders.features(data, description.encoder)
     return encoders.normalised(data, description.encoder)
 
@@ -81,8 +81,10 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
     m = method(description.method)
-    front = encoders.load(description.encoder).net if description.encoder and description.front_end == "tuned" else None
-    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, front)
+    images = description.encoder is not None and data.train.images.ndim == 4
+    front = encoders.load(description.encoder).net if description.encoder and images else None
+    frozen = description.front_end == "frozen"
+    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, front, frozen)
     return stream, m.make(plan, **{name: getattr(description, name) for name in m.options}), sampling
 
 

@@ -92,7 +92,8 @@ class Decoder(nn.Module):
     outputs : units of x.
     generator : a CPU generator.
     image : (channels, height, width) of x, where transposed convolutions make it: the mirror image of an encoder's
-        convolutional layers, after one more hidden layer, of as many units as there are features.
+        convolutional layers, after one more hidden layer, of as many units as there are features. That layer has no
+        gates, as in the reference code of van de Ven et al. (2020).
     """
 
     def __init__(
@@ -104,8 +105,8 @@ class Decoder(nn.Module):
         image: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
-        features = () if image is None else (ConvEncoder.units_of(image),)
-        self.hidden = Hidden((latent, *reversed(hidden), *features), generator)
+        self.hidden = Hidden((latent, *reversed(hidden)), generator)
+        self.features = None if image is None else Hidden((hidden[0], ConvEncoder.units_of(image)), generator)
         self.output = linear(hidden[0], outputs, generator) if image is None else DeconvDecoder(generator, image).eval()
 
     @property
@@ -114,11 +115,14 @@ class Decoder(nn.Module):
         return self.output if isinstance(self.output, DeconvDecoder) else None
 
     def forward(self, z: Tensor, gates: Tensor | None = None, current: int | None = None) -> Tensor:
-        """Logits or means of x, (n, outputs); ``gates`` as in `replaylib.nets.Hidden`: the output layer has none.
+        """Logits or means of x, (n, outputs); ``gates`` as in `replaylib.nets.Hidden`, of the hidden layers alone.
 
         ``current``, see `replaylib.scenarios.Batch.current`, is for batch normalisation of transposed convolutions.
         """
-        return full(apart(self.output, self.hidden(z, gates), None if self.mirror is None else current))
+        a = self.hidden(z, gates)
+        if self.features is not None:
+            a = self.features(a)
+        return full(apart(self.output, a, None if self.mirror is None else current))
 
 
 class VAE(nn.Module):

@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
-from replaylib import fast
+from replaylib import fast, runs
 from replaylib.capture import WARM_UP, Captured, check_capturable
 from replaylib.data import load
 from replaylib.errors import InputError
+from replaylib.experiments import experiment
 from replaylib.fast import train_seeds
 from replaylib.methods import METHODS
 from replaylib.train import Diverged
@@ -104,6 +105,19 @@ def test_a_captured_step_trains_the_same_network(digits, tapes, method):
     assert torch.allclose(captured[0].matrix, plain[0].matrix, rtol=0, atol=0, equal_nan=True)
     assert all(a.equal(b) for a, b in zip(state, other, strict=True))
     assert [tape.replays for tape in tapes] == [SETTINGS["iterations"] - WARM_UP] * 5
+
+
+@pytest.mark.parametrize(("method", "front_end"), [("none", "tuned"), ("gr", "tuned"), ("bi-r-no-internal", "frozen")])
+def test_so_does_one_with_batch_normalisation(tapes, method, front_end):
+    few = {"front_end": front_end, "tasks": 2, "hidden": (20, 16)}
+    state = []
+    for captured in (False, True):
+        description = experiment("split-glyphs", "class", method, **few)
+        stream, parts, generator = runs.assemble(description, runs.data_of(description))
+        train_seeds([stream], [parts], [generator], captured=captured, **SETTINGS)
+        state.append(parts.net.state_dict())
+    assert all(value.equal(state[1][name]) for name, value in state[0].items())
+    assert [tape.replays for tape in tapes] == [SETTINGS["iterations"] - WARM_UP] * 2
 
 
 @pytest.mark.parametrize(

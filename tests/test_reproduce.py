@@ -34,7 +34,7 @@ def test_figures_are_the_published_comparisons():
         ("frozen", "bi-r-si"),
     }
     assert {e.method for e in figure("fig8").experiments(seeds=1) if e.front_end == "tuned"} == {
-        "gr", "gr+feedback", "gr+conditional", "gr+gating", "gr-distill", "bi-r-no-internal",
+        "gr", "gr+feedback", "gr+conditional", "gr+gating", "gr-distill",
     }  # fmt: skip
     assert len({e.dataset for e in figure("fig6").experiments("split-tiny-imagenet", 2)}) == 1
 

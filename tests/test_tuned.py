@@ -119,10 +119,11 @@ def test_a_generator_of_pixels_has_its_own_layers_or_shares_the_classifiers(name
     if net.recognition.front is not None:
         assert net.recognition.front is not net.classifier.front
         assert net.recognition.front.layers[0].weight.equal(net.classifier.front.layers[0].weight)
-    # The features between deconvolutions and hidden layers are a hidden layer, with ReLU and gates.
-    assert net.decoder.hidden.units == (20, 30, 1024)
+    # The features between deconvolutions and hidden layers are a layer with ReLU and, as in the reference, no gates.
+    assert net.decoder.hidden.units == (20, 30)
+    assert net.decoder.features.units == (1024,)
     if brain.gating:
-        assert net.gates.open.shape == (6, 20 + 30 + 1024)
+        assert net.gates.open.shape == (6, 20 + 30)
     y = torch.tensor([0, 1, 2])
     imagined = net.generate(y, torch.zeros_like(y), noise[:3])
     assert imagined.shape == (3, 3072)
@@ -162,6 +163,20 @@ def test_methods_train_their_encoder(method):
     assert same.matrix[-1] == record.matrix[-1]
 
 
+@pytest.mark.parametrize("method", ["gr+gating", "bi-r-no-internal"])
+def test_pixels_are_replayed_through_an_encoder_that_stays_as_it_is(method):
+    options = {"front_end": "frozen", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
+    description = experiment("split-glyphs", "class", method, **options)
+    net, record = runs.trained(description)
+    pretrained = encoders.load("glyphs").net.state_dict()
+    for front in filter(None, (net.classifier.front, net.recognition.front)):
+        assert all(value.equal(pretrained[name]) for name, value in front.state_dict().items())
+    assert net.classifier.path == [*net.classifier.hidden, net.classifier.readout]
+    assert net.decoder.mirror.layers[1].running_mean.abs().sum() > 0
+    assert net.generate(torch.tensor([0]), torch.tensor([0]), torch.zeros(1, net.latent)).shape == (1, 3072)
+    assert record.tensor()[-1].isfinite().all()
+
+
 def test_the_loss_is_the_obvious_formula():
     net = BrainNet(Brain(feedback=True), classifier(), generator(1), latent=4, likelihood="gaussian", pixels=3072)
     mixed = Batch(*batch()[:3])  # as one batch
@@ -170,7 +185,7 @@ def test_the_loss_is_the_obvious_formula():
     with batch_statistics(net.classifier.front, net.decoder.mirror), torch.no_grad():
         h = net.classifier.hidden(net.classifier.front(mixed.x))
         mu, logvar = net.recognition.posterior(h)
-        output = net.decoder.output(net.decoder.hidden(mu + (logvar / 2).exp() * noise))
+        output = net.decoder.output(net.decoder.features(net.decoder.hidden(mu + (logvar / 2).exp() * noise)))
         variational = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1) / 3072
         reconstruction = 0.5 * ((output - mixed.x.flatten(1)) ** 2).mean(1)
         expected = F.cross_entropy(net.classifier.readout(h), mixed.y, reduction="none") + reconstruction + variational

@@ -1,0 +1,270 @@
+"""The runs that are worth most on a GPU that is there for some minutes: in order of worth, each saved as it ends.
+
+    python tools/lent_gpu.py --list
+    python tools/lent_gpu.py --minutes 9 --save FOLDER
+
+Nothing that is in FOLDER already, or among the published runs, is run again: what one call leaves undone, the next
+does. A group of seeds that would not end within the time is given up as soon as its pace says so.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from replaylib import records, runs
+from replaylib.data import Dataset, Split
+from replaylib.errors import InputError
+from replaylib.experiments import Experiment, experiment
+from replaylib.files import writable
+from replaylib.methods import method
+from replaylib.nets import Network
+from replaylib.sweeps import loader
+from replaylib.train import Diverged
+
+#: Steps of the second task, in which replay has begun, after which its pace is known, and how many it is known from.
+SETTLED, TIMED = 200, 200
+#: Seconds that a group needs at its start, and for each of its tests, on top of its steps; a guess on the safe side.
+BEGINNING, TESTING = 3.0, 0.3
+
+MIDDLE = {"hidden": (1000, 1000), "iterations": 1000, "lr": 3e-4, "batch": 128}
+ABLATIONS = ("bi-r-no-conditional", "bi-r-no-gating", "bi-r-no-distill", "bi-r-no-feedback")
+ADDITIONS = ("gr", "gr+feedback", "gr+conditional", "gr+gating", "gr-distill")
+BFLOAT16 = {"precision": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Item:
+    """Runs of one protocol and scenario: every method with every seed; a method's seeds are trained together."""
+
+    name: str
+    protocol: str
+    scenario: str
+    methods: tuple[str, ...]
+    seeds: tuple[int, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def groups(self) -> Iterator[list[Experiment]]:
+        """The experiments that differ in their seed alone, a list for each method."""
+        for name in self.methods:
+            options = dict(self.options)
+            # What is published of a method that replays pixels is with an encoder that learns, but for the ablations.
+            if options.get("front_end") == "frozen" and method(name).replays == "pixels":
+                del options["front_end"]
+            yield [experiment(self.protocol, self.scenario, name, seed, **options) for seed in self.seeds]
+
+
+def items(seeds: Sequence[int] = (1, 2, 3), encoder: str | None = None) -> tuple[Item, ...]:
+    """What is worth running, the most valuable first.
+
+    ``seeds`` are those of CIFAR-100, each with an order of classes of its own, and ``encoder`` is what its images pass.
+    """
+    cifar = tuple(seeds)
+    coded = {} if encoder is None else {"encoder": encoder}
+    frozen = {"front_end": "frozen", **coded}
+    published = {**frozen, **BFLOAT16}
+    return (
+        Item("published", "split-cifar100", "class", ("bi-r", "none", "joint", "gr+internal"), cifar, published),
+        Item("published-si", "split-cifar100", "class", ("bi-r-si", "lwf-equal", "lwf"), cifar, published),
+        Item(
+            "middle", "split-cifar100", "class",
+            ("none", "joint", "exact", "nearest-mean", "lwf", "lwf-equal", "ewc", "si", "gr+internal", "bi-r",
+             "bi-r-si", *ABLATIONS), cifar, {**MIDDLE, **frozen},
+        ),
+        Item(
+            "published-tuned", "split-cifar100", "class", ("none", "joint"), cifar,
+            {"front_end": "tuned", **coded, **BFLOAT16},
+        ),
+        Item("middle-pixels", "split-cifar100", "class", (*ADDITIONS, "bi-r-no-internal"), cifar, {**MIDDLE, **coded}),
+        Item(
+            "permuted", "permuted-mnist", "domain",
+            ("bi-r", "gr", "none", "joint", "bi-r-no-gating", "gr+gating", "bi-r-no-conditional", "bi-r-no-feedback",
+             "bi-r-no-distill", "gr+conditional", "gr+feedback", "gr-distill"), (0, 1, 2, 3, 4),
+            {"tasks": 30, "hidden": (400, 400), "iterations": 2000, "batch": 128},
+        ),
+        Item("published-ablations", "split-cifar100", "class", ABLATIONS, cifar, published),
+        Item(
+            "mnist", "split-mnist", "class",
+            ("none", "joint", "exact", "nearest-mean", "lwf", "ewc", "si", "gr", "gr-distill", "rtf", "bi-r"),
+            tuple(range(10)),
+        ),
+        Item(
+            "mnist-task", "split-mnist", "task", ("none", "joint", "lwf", "ewc", "si", "xdg", "gr", "bi-r"),
+            tuple(range(10)),
+        ),
+        Item(
+            "published-pixels", "split-cifar100", "class", ("gr", "bi-r-no-internal"), cifar[:1],
+            {**coded, **BFLOAT16},
+        ),
+        Item(
+            "middle-task", "split-cifar100", "task",
+            ("none", "joint", "exact", "lwf", "ewc", "si", "xdg", "gr+internal", "bi-r"), cifar, {**MIDDLE, **frozen},
+        ),
+    )  # fmt: skip
+
+
+class OutOfTime(Exception):
+    """The group would not end before its time is up."""
+
+
+class Clock:
+    """Gives up a group as soon as its pace says that it would not end by ``deadline``.
+
+    Parameters
+    ----------
+    deadline : of `time.perf_counter`.
+    group : the experiments that are trained together.
+    """
+
+    def __init__(self, deadline: float, group: Sequence[Experiment]) -> None:
+        self.deadline, self.first, self.count = deadline, group[0], len(group)
+        self.began = 0.0
+        self.pace: float | None = None
+
+    def __call__(self, task: int, step: int, net: Network) -> None:
+        if task == 1 and step in (SETTLED, SETTLED + TIMED):
+            _wait(net)
+            if step == SETTLED:
+                self.began = time.perf_counter()
+            else:
+                self.pace = (time.perf_counter() - self.began) / TIMED
+                left = self.first.tasks * self.first.iterations - self.first.iterations - step
+                tests = TESTING * self.count * (self.first.tasks - 1)
+                if time.perf_counter() + left * self.pace + tests > self.deadline:
+                    raise OutOfTime(f"{1000 * self.pace:.2f} ms a step: {left * self.pace + tests:.0f} s more")
+        if step % 500 == 0 and time.perf_counter() > self.deadline:
+            raise OutOfTime("the time is up")
+
+
+def _wait(net: Network) -> None:
+    if next(net.parameters()).is_cuda:
+        torch.cuda.synchronize()
+
+
+def run(
+    item: Item,
+    folder: Path,
+    deadline: float,
+    device: str,
+    load: Callable[[Experiment], Split],
+    say: Callable[[str], None],
+) -> None:
+    """Run what is due of an item, and save each record as its group ends."""
+    for whole in item.groups():
+        there = {**records.stored([folder]), **_published()}
+        due = [description for description in whole if description.id not in there]
+        if not due:
+            say(f"{item.name}: {whole[0].method}: stored")
+            continue
+        if time.perf_counter() + BEGINNING > deadline:
+            say(f"{item.name}: {due[0].method}: no time left")
+            continue
+        together = runs.network(due[0], load(due[0])).pure
+        for group in [due] if together else [[one] for one in due]:
+            say(_run_group(item.name, group, folder, deadline, device, load(group[0])))
+
+
+def _run_group(name: str, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split) -> str:
+    clock = Clock(deadline, group)
+    who = f"{name}: {group[0].method} x {len(group)}"
+    began = time.perf_counter()
+    try:
+        captured = device == "cuda" and runs.network(group[0], data).capturable
+        made = runs.trained_together(group, data, device, clock, captured=captured)
+    except OutOfTime as stopped:
+        return f"{who}: given up, {stopped}"
+    except Diverged as stopped:
+        return f"{who}: {stopped}"
+    except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
+        return f"{who}: FAILED {type(error).__name__}: {str(error).splitlines()[0][:300]}"
+    for _, record in made:
+        records.write(record, folder)
+    accuracies = ", ".join(f"{record.summary()['acc']:.2f}" for _, record in made)
+    pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
+    return f"{who}: {accuracies}{pace}, {time.perf_counter() - began:.1f} s"
+
+
+def _published() -> dict[str, Any]:
+    return dict.fromkeys(runs.book().index)
+
+
+def check(device: str) -> str:
+    """Whether steps as CUDA graphs, for two seeds together, end as without them: the largest difference found."""
+    worst = []
+    for name in ("none", "exact", "bi-r", "bi-r-si", "gr", "lwf"):
+        group = [experiment("split-digits", "class", name, seed, iterations=60) for seed in (0, 1)]
+        plain, captured = (
+            [net.state_dict() for net, _ in runs.trained_together(group, None, device, captured=graph)]
+            for graph in (False, True)
+        )
+        differences = [
+            (a[key].float() - b[key].float()).abs().max().item()
+            for a, b in zip(plain, captured, strict=True) for key in a
+        ]  # fmt: skip
+        worst.append(f"{name} {max(differences):.1e}")
+    return "largest difference of a parameter with and without CUDA graphs: " + ", ".join(worst)
+
+
+def pace(device: str, seeds: Sequence[int] = (1, 3, 5, 10)) -> Iterator[str]:
+    """Milliseconds of a step at the published scale of CIFAR-100, on noise in the shape of its features."""
+    images = torch.randn(50_000, 1024, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(50_000) % 100
+    part = Dataset("noise", images, labels, tuple(map(str, range(100))), image_units=3072).to(device)
+    data = Split(part, part)
+    for name, precision in (("bi-r", "bfloat16"), ("bi-r", "float32"), ("bi-r-si", "bfloat16"), ("none", "bfloat16")):
+        for count in seeds:
+            options: dict[str, Any] = {
+                "tasks": 2, "iterations": SETTLED + TIMED + 1, "precision": precision, "front_end": "frozen",
+            }  # fmt: skip
+            group = [experiment("split-cifar100", "class", name, seed, **options) for seed in range(count)]
+            clock, began = Clock(float("inf"), group), time.perf_counter()
+            try:
+                runs.trained_together(group, data, device, clock, captured=device == "cuda")
+            except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
+                yield f"{name} x {count}, {precision}: FAILED {type(error).__name__}: {str(error)[:300]}"
+                continue
+            took = time.perf_counter() - began
+            yield f"{name} x {count}, {precision}: {1000 * (clock.pace or 0):.2f} ms a step ({took:.1f} s in all)"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=9, help="to end within (default: 9)")
+    parser.add_argument("--save", type=Path, help="folder of records; those in it are not run again")
+    parser.add_argument("--only", metavar="NAME,NAME", help="items of the list, in this order")
+    parser.add_argument("--seeds", default="1,2,3", help="of CIFAR-100 (default: 1,2,3)")
+    parser.add_argument("--encoder", help="of CIFAR-100 (default: the protocol's)")
+    parser.add_argument("--device", default="cuda", help="cuda (default), or cpu to try the list out")
+    parser.add_argument("--list", action="store_true", help="say what would be run, in order")
+    options = parser.parse_args()
+    began = time.perf_counter()
+    every = {item.name: item for item in items([int(seed) for seed in options.seeds.split(",")], options.encoder)}
+    names = options.only.split(",") if options.only else ["check", *every]
+    if options.list:
+        for name in names:
+            item = every.get(name)
+            print(f"{name}: {item.protocol}, {item.scenario}: {', '.join(item.methods)}" if item else name)
+        return
+
+    def say(line: str) -> None:
+        print(f"[{time.perf_counter() - began:6.1f} s] {line}", flush=True)
+
+    load = loader(options.device)
+    for name in names:
+        if name == "check":
+            say(check(options.device))
+        elif name == "pace":
+            for line in pace(options.device):
+                say(line)
+        else:
+            writable(options.save)
+            run(every[name], options.save, began + 60 * options.minutes, options.device, load, say)
+    say("done")
+
+
+if __name__ == "__main__":
+    main()
