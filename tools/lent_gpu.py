@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from replaylib import records, runs
+from replaylib import imagined, records, runs
 from replaylib.data import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.experiments import Experiment, experiment
@@ -39,7 +39,10 @@ BFLOAT16 = {"precision": "bfloat16"}
 
 @dataclass(frozen=True)
 class Item:
-    """Runs of one protocol and scenario: every method with every seed; a method's seeds are trained together."""
+    """Runs of one protocol and scenario: every method with every seed; a method's seeds are trained together.
+
+    With ``measured``, what the networks imagine is judged as well, see `replaylib.imagined`.
+    """
 
     name: str
     protocol: str
@@ -47,6 +50,7 @@ class Item:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    measured: bool = False
 
     def groups(self) -> Iterator[list[Experiment]]:
         """The experiments that differ in their seed alone, a list for each method."""
@@ -74,6 +78,10 @@ def items(seeds: Sequence[int] = (1, 2, 3), encoder: str | None = None) -> tuple
             "middle", "split-cifar100", "class",
             ("none", "joint", "exact", "nearest-mean", "lwf", "lwf-equal", "ewc", "si", "gr+internal", "bi-r",
              "bi-r-si", *ABLATIONS), cifar, {**MIDDLE, **frozen},
+        ),
+        Item(
+            "quality", "split-cifar100", "class", ("bi-r", "gr+internal", *ABLATIONS), cifar,
+            {**MIDDLE, **frozen}, measured=True,
         ),
         Item(
             "published-tuned", "split-cifar100", "class", ("none", "joint"), cifar,
@@ -155,7 +163,7 @@ def run(
 ) -> None:
     """Run what is due of an item, and save each record as its group ends."""
     for whole in item.groups():
-        there = {**records.stored([folder]), **_published()}
+        there = {**records.stored([folder], item.measured), **({} if item.measured else _published())}
         due = [description for description in whole if description.id not in there]
         if not due:
             say(f"{item.name}: {whole[0].method}: stored")
@@ -165,12 +173,12 @@ def run(
             continue
         together = runs.network(due[0], load(due[0])).pure
         for group in [due] if together else [[one] for one in due]:
-            say(_run_group(item.name, group, folder, deadline, device, load(group[0])))
+            say(_run_group(item, group, folder, deadline, device, load(group[0])))
 
 
-def _run_group(name: str, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split) -> str:
+def _run_group(item: Item, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split) -> str:
     clock = Clock(deadline, group)
-    who = f"{name}: {group[0].method} x {len(group)}"
+    who = f"{item.name}: {group[0].method} x {len(group)}"
     began = time.perf_counter()
     try:
         captured = device == "cuda" and runs.network(group[0], data).capturable
@@ -181,8 +189,9 @@ def _run_group(name: str, group: list[Experiment], folder: Path, deadline: float
         return f"{who}: {stopped}"
     except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
         return f"{who}: FAILED {type(error).__name__}: {str(error).splitlines()[0][:300]}"
-    for _, record in made:
-        records.write(record, folder)
+    for net, record in made:
+        kept = imagined.with_measures(net.to(device), record, data) if item.measured else record
+        records.write(kept, folder)
     accuracies = ", ".join(f"{record.summary()['acc']:.2f}" for _, record in made)
     pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
     return f"{who}: {accuracies}{pace}, {time.perf_counter() - began:.1f} s"
