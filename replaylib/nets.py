@@ -16,13 +16,13 @@ from replaylib.scenarios import Batch
 TEMPERATURE = 2.0
 
 
-def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+def linear(inputs: int, outputs: int, generator: torch.Generator, kind: type[nn.Linear] = nn.Linear) -> nn.Linear:
     """A fully connected layer whose weights and biases are uniform in +-1/sqrt(inputs), drawn from ``generator``.
 
     This is PyTorch's own default distribution, which the published experiments use; PyTorch draws it from the global
     random state, which would tie one network's start to whatever ran before it.
     """
-    layer = nn.Linear(inputs, outputs)
+    layer = kind(inputs, outputs)
     bound = 1 / math.sqrt(inputs)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -49,11 +49,12 @@ class Hidden(nn.ModuleList):
     """
 
     units: tuple[int, ...]
+    kind: type[nn.Linear] = nn.Linear
 
     def __init__(self, widths: Sequence[int], generator: torch.Generator) -> None:
         if len(widths) < 2 or min(widths) < 1:
             raise InputError(f"layers of {widths[1:] or 'no'} units: give at least one hidden layer, of 1 unit or more")
-        super().__init__(linear(a, b, generator) for a, b in pairwise(widths))
+        super().__init__(linear(a, b, generator, self.kind) for a, b in pairwise(widths))
         self.inputs, self.units = widths[0], tuple(widths[1:])
 
     def forward(self, a: Tensor, gates: Tensor | None = None) -> Tensor:
@@ -68,11 +69,32 @@ class Hidden(nn.ModuleList):
         return a
 
 
+class Excitable(nn.Linear):
+    """A fully connected layer whose gate multiplies what other units say, and leaves the bias: g * (W a) + b."""
+
+    def forward(self, input: Tensor, gate: Tensor | None = None) -> Tensor:
+        """The sum before the ReLU, (n, outputs), for ``input`` (n, inputs) and ``gate`` (n, outputs); None: all on."""
+        return super().forward(input) if gate is None else gate * F.linear(input, self.weight) + self.bias
+
+
+class ExcitableHidden(Hidden):
+    """Hidden layers whose gates leave the biases: a -> relu(g * (W a) + b). A unit that is off says relu(b)."""
+
+    kind = Excitable
+
+    def forward(self, a: Tensor, gates: Tensor | None = None) -> Tensor:
+        """The last layer's activity, (n, units[-1]), as in `Hidden`."""
+        each = (None,) * len(self) if gates is None else gates.split(self.units, dim=1)
+        for layer, gate in zip(self, each, strict=True):
+            a = layer(a, gate).relu()
+        return a
+
+
 class Gates(nn.Module):
     """A fixed random choice, for each context, of the units that are off in it; part of the model's state.
 
     In every layer exactly the fraction ``off`` of the units (rounded down) is off. (The reference code of van de Ven et
-    al. 2020 decides unit by unit, with that probability.)
+    al. 2020 does so for XdG; in decoders it decides unit by unit, with that probability.)
 
     Parameters
     ----------
@@ -158,7 +180,8 @@ class Classifier(Network):
     outputs : output units, see `replaylib.scenarios.Stream.outputs`.
     generator : a CPU generator; two networks made from equal generator states are equal bit for bit.
     tasks, off : where ``off`` is above 0, each of ``tasks`` tasks has its own random part of the hidden units switched
-        off (context-dependent gating, XdG: Masse, Grant & Freedman 2018).
+        off (context-dependent gating, XdG: Masse, Grant & Freedman 2018). As in the published runs of van de Ven and
+        colleagues, such a unit hears nothing from other units, but keeps its bias: see `ExcitableHidden`.
     front : takes (n, \\*shape) images and gives (n, inputs) features; this network's own from now on.
     frozen : whether the front stays as it was pre-trained.
 
@@ -181,7 +204,7 @@ class Classifier(Network):
         super().__init__()
         if outputs < 1:
             raise InputError(f"{outputs} output units: give 1 or more")
-        self.hidden = Hidden((inputs, *hidden), generator)
+        self.hidden = (ExcitableHidden if off else Hidden)((inputs, *hidden), generator)
         self.readout = linear(hidden[-1], outputs, generator)
         self.gates = Gates(tasks, hidden, off, generator) if off else None
         self.front = None if front is None else front.eval().requires_grad_(not frozen)

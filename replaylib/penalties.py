@@ -153,11 +153,12 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
     """
     fisher = [torch.zeros_like(p) for layer in net.path for p in layer.parameters()]
     classes = active[0].nonzero()[:, 0].tolist()
-    inputs: dict[nn.Module, Tensor] = {}
+    inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
     outputs: dict[nn.Module, Tensor] = {}
 
-    def keep(layer: nn.Module, received: tuple[Tensor], gave: Tensor) -> None:
-        inputs[layer], outputs[layer] = received[0].detach(), gave
+    def keep(layer: nn.Module, received: tuple[Tensor | None, ...], gave: Tensor) -> None:
+        inputs[layer] = tuple(one.detach() for one in received if one is not None)
+        outputs[layer] = gave
 
     hooks = [layer.register_forward_hook(keep) for layer in net.path]
     try:
@@ -170,7 +171,7 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
                 )
                 p = log_p[:, y].detach().exp()
                 for place, (layer, delta) in enumerate(zip(net.path, deltas, strict=True)):
-                    of_weight, of_bias = squares(layer, inputs[layer], delta, p)
+                    of_weight, of_bias = squares(layer, p, delta, *inputs[layer])
                     fisher[2 * place] += of_weight
                     fisher[2 * place + 1] += of_bias
     finally:
@@ -179,13 +180,16 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
     return [total / len(x) for total in fisher]
 
 
-def squares(layer: nn.Module, a: Tensor, delta: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def squares(
+    layer: nn.Module, weight: Tensor, delta: Tensor, a: Tensor, gate: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """The sum over samples of weight * (gradient of the sample)^2, for a layer's weight and its bias.
 
     Parameters
     ----------
-    a, delta : what the layer received, and the gradient at what it gave; a row a sample.
     weight : (n,).
+    delta, a : the gradient at what the layer gave, and what it received; a row a sample.
+    gate : what an `replaylib.nets.Excitable` layer received besides, (n, outputs).
 
     Raises
     ------
@@ -193,7 +197,8 @@ def squares(layer: nn.Module, a: Tensor, delta: Tensor, weight: Tensor) -> tuple
     """
     if isinstance(layer, nn.Linear):
         square = weight[:, None] * delta**2
-        return square.T @ a**2, square.sum(0)
+        heard = square if gate is None else square * gate**2
+        return heard.T @ a**2, square.sum(0)
     if isinstance(layer, nn.Conv2d):
         patches = F.unfold(a, layer.kernel_size, padding=layer.padding, stride=layer.stride)  # type: ignore[arg-type]
         each = delta.flatten(2) @ patches.transpose(1, 2)  # (n, outputs, inputs * height * width of a filter)

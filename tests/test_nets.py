@@ -9,6 +9,8 @@ from torch.distributions import Categorical
 from replaylib.errors import InputError
 from replaylib.nets import (
     Classifier,
+    Excitable,
+    ExcitableHidden,
     Gates,
     Hidden,
     NearestMean,
@@ -38,12 +40,15 @@ def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-10) -> bool:
     return a.shape == b.shape and torch.allclose(a, b, rtol=tolerance, atol=tolerance * 1e-2)
 
 
-def slow_hidden(layers, a: list[float], gates: list[float]) -> list[float]:
-    """relu(g (W a + b)), one unit after another."""
+def slow_hidden(layers, a: list[float], gates: list[float], spare_bias: bool = False) -> list[float]:
+    """relu(g (W a + b)), one unit after another; relu(g (W a) + b) where the bias is spared."""
     gates = list(gates)
     for layer in layers:
-        rows = zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
-        a = [max(0.0, gates.pop(0) * (sum(w * v for w, v in zip(row, a, strict=True)) + b)) for row, b in rows]
+        rows, heard = zip(layer.weight.tolist(), layer.bias.tolist(), strict=True), a
+        a = []
+        for row, b in rows:
+            g, said = gates.pop(0), sum(w * v for w, v in zip(row, heard, strict=True))
+            a.append(max(0.0, g * said + b if spare_bias else g * (said + b)))
     assert not gates
     return a
 
@@ -146,29 +151,40 @@ def test_xdg_gates_each_sample_by_its_own_task():
     model, x, task = xdg(), normal(6, 3, 2, 2), torch.tensor([0, 2, 1, 2, 0, 1])
     for n in range(6):
         gates = model.gates.open[task[n]].tolist()
-        h = torch.tensor(slow_hidden(model.hidden, x[n].flatten().tolist(), gates), dtype=torch.float64)
+        slow = slow_hidden(model.hidden, x[n].flatten().tolist(), gates, spare_bias=True)
+        h = torch.tensor(slow, dtype=torch.float64)
         assert close(model.encode(x, task)[n], h)
         assert close(model.scores(x, task)[n], model.readout.weight @ h + model.readout.bias)
 
 
-def test_a_unit_that_is_off_is_silent_and_learns_nothing():
+def test_a_unit_that_is_off_hears_nothing_and_learns_its_bias_alone():
     model, x = xdg(), normal(50, 12)
     task, active = torch.ones(50, dtype=torch.long), torch.ones(50, 4, dtype=torch.bool)
     first, second = (gate.bool() for gate in model.gates.open[1].split((7, 5)))
-    silent = (model.encode(x, task) == 0).all(0)
-    assert silent[~second].all()
-    assert not silent[second].all()
-    model.losses(Batch(x, task, task), active, x[:, :0]).sum().backward()
     one, two = model.hidden
-    for learned, expected in [
-        (one.bias.grad, first),
-        (one.weight.grad, first[:, None].expand(7, 12)),
-        (two.bias.grad, second),
-        (two.weight.grad, second[:, None] & first),  # nothing is learned from a silent unit either
-        (model.readout.weight.grad, second.expand(4, 5)),
-    ]:
-        assert learned[~expected].count_nonzero() == 0
-        assert learned[expected].count_nonzero() > 0
+    with torch.no_grad():  # of either sign: what a unit that is off says is its bias, where that is above zero
+        one.bias[~first] = torch.linspace(-1, 1, int((~first).sum())).double()
+        two.bias[~second] = torch.linspace(-1, 1, int((~second).sum())).double()
+    h = model.encode(x, task)
+    assert close(h[:, ~second], two.bias[~second].relu().expand(50, -1))
+    assert (h[:, second].std(0) > 0).any()
+    model.losses(Batch(x, task, task), active, x[:, :0]).sum().backward()
+    for layer, gate in ((one, first), (two, second)):
+        assert layer.weight.grad[~gate].count_nonzero() == 0
+        assert layer.weight.grad[gate].count_nonzero() > 0
+        says = layer.bias.grad[~gate] != 0
+        assert says.equal(layer.bias[~gate] > 0)
+
+
+def test_the_decoders_gates_take_the_bias_along_and_those_of_a_classifier_do_not():
+    assert all(isinstance(layer, Excitable) for layer in xdg().hidden)
+    assert not any(isinstance(layer, Excitable) for layer in net().hidden)
+    assert not any(isinstance(layer, Excitable) for layer in Hidden((3, 4), seeded()))
+    plain, spared = (kind((3, 6, 4), seeded()).double() for kind in (Hidden, ExcitableHidden))
+    x = normal(8, 3)
+    assert spared(x).equal(plain(x))  # one start, and without gates one network
+    assert spared(x, torch.ones(8, 10).double()).allclose(plain(x))
+    assert close(spared(x, torch.zeros(8, 10).double()), spared[1].bias.relu().expand(8, -1))
 
 
 def test_xdg_must_be_told_the_task_and_others_do_not_look_at_it():
