@@ -103,6 +103,16 @@ def test_settings_of_split_cifar100_are_the_published_ones_and_tiny_imagenet_tak
         assert method("xdg").settle("task", {}, name) == {"gate_prop": 0.7}
 
 
+def test_settings_of_permuted_mnist_are_the_published_ones():
+    published = {
+        "bi-r": 0.8, "bi-r-si": 0.8, "bi-r-no-feedback": 0.8, "bi-r-no-conditional": 0.0, "bi-r-no-distill": 0.6,
+        "gr+gating": 0.2,
+    }  # fmt: skip
+    for name in ("permuted-mnist", "permuted-digits"):
+        for m, gate_prop in published.items():
+            assert method(m).settle("domain", {}, name)["gate_prop"] == gate_prop, m
+
+
 def test_features_keep_the_number_of_pixels_that_the_variational_loss_is_divided_by():
     images = tiny()
     parts_of = lambda some: Dataset("f", some.images.flatten(1).float(), some.labels, some.classes, image_units=99)  # noqa: E731
