@@ -51,9 +51,10 @@ test-colab-newest: ## Run the notebooks with the newest versions of what Colab h
 	@$(PYTHON) tools/environment.py --colab --newest
 	@$(BIN)/python -m pytest tests/test_notebooks.py -k colab $(ARGS)
 
-lint: setup ## Check style, types, and that notebooks match their chapters
+lint: setup ## Check style, the order of imports, types, and that notebooks match their chapters
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy
 	@$(BIN)/python tools/notebooks.py --check
 	@$(BIN)/python tools/assignments.py --check

@@ -117,9 +117,11 @@ def import_everything() -> None:
     """What submissions import, so that each does not do it anew."""
     import torch
 
-    import replaylib.checks
-    import replaylib.figures  # Matplotlib, seaborn and pandas come with it
+    import replaylib.course.assignments
+    import replaylib.course.figures  # Matplotlib, seaborn and pandas come with it
 
+    for name in dir(replaylib):  # each is loaded when it is first asked for
+        getattr(replaylib, name)
     torch.set_num_threads(1)
     replaylib.load("digits")  # and scikit-learn
     student.Server(socket.socketpair()[0])  # IPython's part in reading cells

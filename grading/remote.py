@@ -13,7 +13,7 @@ from grading.limits import Limits
 from grading.nursery import Nursery
 from grading.student import mapped
 from grading.wire import BrokenBorder, Ref, decoded, pickled, receive, send, value_of
-from replaylib.checks import Missing
+from replaylib.course.assignments import Missing
 from replaylib.errors import InputError
 from replaylib.scenarios import Batch
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from replaylib.conv import apart, batch_statistics
-from replaylib.dataset import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
 from replaylib.nets import Classifier, Gates, Hidden, Network, full, target_loss
 from replaylib.scenarios import Batch

@@ -134,11 +134,11 @@ class Gates(nn.Module):
 
 
 class Network(nn.Module):
-    """What `replaylib.train.train` asks of a network. Subclass it to train something new."""
+    """What `replaylib.train` asks of a network. Subclass it to train something new."""
 
     #: How many standard normal numbers a sample `losses` takes.
     latent = 0
-    #: Whether `losses` is a pure function of tensors, as it should be: what `replaylib.fast` needs.
+    #: Whether `losses` is a pure function of tensors, as it should be: what `replaylib.lab.fast` needs.
     pure = True
     #: Whether nothing in `losses` waits for the device: what `replaylib.capture` needs.
     capturable = True

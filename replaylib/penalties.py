@@ -15,7 +15,7 @@ from replaylib.scenarios import Stream
 
 
 class Penalty(Protocol):
-    """What `replaylib.train.train` asks of a penalty. Subclass it, or only have its methods."""
+    """What `replaylib.train` asks of a penalty. Subclass it, or only have its methods."""
 
     def begin(self, task: int) -> None:
         """Task number ``task`` begins."""

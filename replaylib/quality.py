@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from replaylib.errors import InputError
+from replaylib.loop import train
 from replaylib.nets import Classifier
 from replaylib.replay import Everything
 from replaylib.scenarios import Stream
-from replaylib.train import train
 
 CHUNK = 10_000
 
@@ -107,7 +107,7 @@ def judge(
     """The network in whose feature space replay is judged: trained on the real images of all tasks, interleaved.
 
     Its ``encode(x)`` gives features (n, hidden[-1]), and calling it logits (n, classes). ``stream`` is
-    class-incremental; ``generator`` decides the start and the samples; the rest is as in `replaylib.train.train`.
+    class-incremental; ``generator`` decides the start and the samples; the rest is as in `replaylib.train`.
     Raises `InputError` for another scenario, and what `train` and `Classifier` raise.
     """
     if stream.scenario != "class":

@@ -21,7 +21,7 @@ CHUNK = 2_500
 
 
 class Replay(Protocol):
-    """What `replaylib.train.train` asks of a source of replay. Subclass it, or only have its methods."""
+    """What `replaylib.train` asks of a source of replay. Subclass it, or only have its methods."""
 
     def sample(self, n: int) -> Batch | None:
         """``n`` replayed samples of the tasks that have ended; None while, or if, there is nothing to replay."""
@@ -185,7 +185,7 @@ class Teacher:
         """x (n, \\*shape) as samples of tasks ``task`` (n,), labelled by the copy.
 
         Task-incremental, a sample is labelled as one of its task's classes, whatever it
-        looks like. ``copy`` is whom to ask in the copy's place: `replaylib.fast` asks those
+        looks like. ``copy`` is whom to ask in the copy's place: `replaylib.lab.fast` asks those
         of many seeds at once.
         """
         active = self.stream.active(task, self.seen)

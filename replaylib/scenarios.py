@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from replaylib.data import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
 
 SCENARIOS = {

@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 
 from grading.judge import NOT_GRADED, Assignment
 from grading.points import grouped
-from replaylib.checks import read
+from replaylib.course.assignments import read
 from tests.test_notebooks import colab, runtime, wheel
 
 __all__ = ["colab", "runtime", "wheel"]  # fixtures

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
-from replaylib import bench, records
-from replaylib.__main__ import main
-from replaylib.data import load
+from replaylib.cli.main import main
+from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.protocols import protocol
+from replaylib.lab import bench, records
+from replaylib.lab.experiments import experiment
+from replaylib.lab.protocols import protocol
 from replaylib.scenarios import split_stream
 from tests.test_scenarios import tiny
 

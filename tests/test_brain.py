@@ -9,12 +9,12 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from replaylib.brain import Brain, BrainNet, ClassModes, internal
-from replaylib.dataset import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
+from replaylib.loop import train
 from replaylib.nets import Classifier, target_loss
 from replaylib.replay import Generated
 from replaylib.scenarios import SCENARIOS, Batch, split_stream
-from replaylib.train import train
 from tests.test_nets import close, normal, seeded
 from tests.test_scenarios import tiny
 from tests.test_vae import intensities, slow_decode, slow_layers, slow_reconstruction

@@ -12,16 +12,16 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
-from replaylib import fast, runs
-from replaylib.capture import WARM_UP, Captured, check_capturable
-from replaylib.data import load
+from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.fast import train_seeds
-from replaylib.methods import METHODS
-from replaylib.train import Diverged
+from replaylib.lab import fast, runs
+from replaylib.lab.capture import WARM_UP, Captured, check_capturable
+from replaylib.lab.experiments import experiment
+from replaylib.lab.fast import train_seeds
+from replaylib.lab.methods import METHODS
+from replaylib.loop import Diverged
 from tests.test_fast import assembled
-from tests.test_train import Waits
+from tests.test_loop import Waits
 
 SETTINGS = {"iterations": WARM_UP + 4, "batch": 16, "lr": 1e-3}
 PURE = sorted(METHODS.keys() - {"generative-classifier"})
@@ -80,7 +80,7 @@ def tapes(monkeypatch):
     monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     monkeypatch.setattr(fast, "check_capturable", lambda nets, device: None)
     # As on a GPU: what looks at the numbers, looks seldom, and one_hot does not.
-    monkeypatch.setattr("replaylib.train.Guard.__init__.__defaults__", (100,))
+    monkeypatch.setattr("replaylib.loop.Guard.__init__.__defaults__", (100,))
     monkeypatch.setattr(F, "one_hot", lambda y, classes: (y[..., None] == torch.arange(classes)).long())
     return Tape.made
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from replaylib import checkpoints, runs
-from replaylib.data import load
+from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
+from replaylib.lab import checkpoints, runs
+from replaylib.lab.experiments import experiment
 
 
 def described(method="bi-r", **changes):

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from replaylib import checks
-from replaylib.checks import Assignment, expect
+from replaylib.course import assignments
+from replaylib.course.assignments import Assignment, expect
 from replaylib.errors import InputError
 
 NAME = "1_forgetting"
@@ -127,6 +127,6 @@ def test_export_elsewhere_takes_the_saved_file(
 
 
 def test_visible_checks_are_found_beside_the_masters_or_in_the_package() -> None:
-    in_checkout, installed = checks.FOLDERS
+    in_checkout, installed = assignments.FOLDERS
     assert in_checkout.is_dir()
-    assert installed.parent == checks.HERE
+    assert installed.parent == assignments.LIBRARY

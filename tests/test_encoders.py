@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from replaylib import encoders, runs
-from replaylib.dataset import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
+from replaylib.data.glyphs import glyphs
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.glyphs import glyphs
+from replaylib.lab import encoders, runs
+from replaylib.lab.experiments import experiment
 
 
 @pytest.fixture(scope="module")

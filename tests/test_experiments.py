@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replaylib.errors import InputError
-from replaylib.experiments import Experiment, experiment
-from replaylib.methods import METHODS
-from replaylib.protocols import PROTOCOLS
+from replaylib.lab.experiments import Experiment, experiment
+from replaylib.lab.methods import METHODS
+from replaylib.lab.protocols import PROTOCOLS
 
 
 def test_ids_are_stable_across_versions_of_the_library():

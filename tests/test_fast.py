@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from replaylib import runs
-from replaylib.data import load
+from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.fast import LONG, Stack, check_compilable, compiler, pays_to_compile, train_seeds, train_together
-from replaylib.train import Diverged, train
+from replaylib.lab import runs
+from replaylib.lab.experiments import experiment
+from replaylib.lab.fast import LONG, Stack, check_compilable, compiler, pays_to_compile, train_seeds, train_together
+from replaylib.loop import Diverged, train
 
 SETTINGS = {"iterations": 12, "batch": 16, "lr": 1e-3}
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from replaylib import figures
+from replaylib.course import figures
 from replaylib.errors import InputError
 
 
@@ -111,7 +111,7 @@ def test_pictures_grey_and_coloured(shown):
 
 
 def test_methods_keep_their_colours_and_every_method_has_one():
-    from replaylib.methods import METHODS
+    from replaylib.lab.methods import METHODS
 
     assert set(figures.COLOURS) == set(METHODS)
     # Additions and ablations share the colour of what they are one step from.

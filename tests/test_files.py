@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from replaylib import files
+from replaylib.data import files
 from replaylib.errors import InputError
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from replaylib import data, folders
+from replaylib.data import catalogue, folders
 from replaylib.errors import InputError
 
 COLOURS = {"blue": (0, 0, 250), "red": (250, 0, 0)}
@@ -37,7 +37,7 @@ def zipped(root: Path, outer: str = "") -> Path:
 
 def refused(path: Path, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        data.load(path)
+        catalogue.load(path)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
 
@@ -54,7 +54,7 @@ def root(tmp_path) -> Path:
 
 
 def test_a_folder_becomes_tensors(root):
-    train, test = data.load(root)
+    train, test = catalogue.load(root)
     assert (train.name, train.classes, train.shape) == ("colours", ("blue", "red"), (3, 32, 32))
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert test.labels.tolist() == [0, 0, 1, 1]
@@ -70,7 +70,7 @@ def test_mean_and_std_are_those_of_the_training_part(tmp_path):
             for number in range(3):
                 pixels = draw.integers(0, 256, (32, 32, 3), np.uint8)
                 Image.fromarray(pixels).save(tmp_path / "noise" / part / name / f"{number}.png")
-    train, test = data.load(tmp_path / "noise")
+    train, test = catalogue.load(tmp_path / "noise")
     inputs = train.inputs(train.images)
     assert inputs.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
     assert inputs.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
@@ -78,17 +78,17 @@ def test_mean_and_std_are_those_of_the_training_part(tmp_path):
 
 
 def test_a_channel_that_never_varies_is_only_centred(root):
-    train, _ = data.load(root)
+    train, _ = catalogue.load(root)
     assert train.std[1] == 1
     assert train.inputs(train.images)[:, 1].abs().max() == 0
 
 
 @pytest.mark.parametrize("outer", ["", "colours-v2"])
 def test_a_zip_reads_as_the_folder_does_and_is_not_unpacked(root, outer):
-    expected = data.load(root)
+    expected = catalogue.load(root)
     archive = zipped(root, outer)
     shutil.rmtree(root)
-    found = data.load(archive)
+    found = catalogue.load(archive)
     for part, wanted in zip(found, expected, strict=True):
         assert torch.equal(part.images, wanted.images)
         assert torch.equal(part.labels, wanted.labels)
@@ -102,19 +102,19 @@ def test_folders_and_zips_in_the_data_directory_go_by_name(root, tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"no zip")
     assert set(folders.find(tmp_path)) == {"colours", "more"}
     assert folders.find(tmp_path)["colours"] == root
-    assert "more" in data.names()
-    assert len(data.load("more").train) == 6
+    assert "more" in catalogue.names()
+    assert len(catalogue.load("more").train) == 6
 
 
 @pytest.mark.parametrize("name", ["val", "validation", "Test"])
 def test_the_test_part_may_have_another_name(root, name):
     (root / "test").rename(root / name)
-    assert len(data.load(root).test) == 4
+    assert len(catalogue.load(root).test) == 4
 
 
 def test_test_goes_before_validation(root):
     shutil.copytree(root / "train", root / "val")
-    assert len(data.load(root).test) == 4
+    assert len(catalogue.load(root).test) == 4
 
 
 def test_what_is_hidden_or_no_image_is_passed_over(root):
@@ -123,23 +123,23 @@ def test_what_is_hidden_or_no_image_is_passed_over(root):
     (root / "train" / ".cache").mkdir()
     (root / "__MACOSX" / "train" / "red").mkdir(parents=True)
     (root / "__MACOSX" / "train" / "red" / "._0.png").touch()
-    assert len(data.load(root).train) == 6
-    assert len(data.load(zipped(root, "outer")).train) == 6
+    assert len(catalogue.load(root).train) == 6
+    assert len(catalogue.load(zipped(root, "outer")).train) == 6
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("P", 3), ("RGBA", 3)])
 def test_images_are_grey_only_if_all_are(tmp_path, mode, channels):
     root = write(tmp_path / "modes", mode=mode)
-    assert data.load(root).train.shape == (channels, 32, 32)
+    assert catalogue.load(root).train.shape == (channels, 32, 32)
     Image.new("RGB", (8, 8)).save(root / "test" / "red" / "0.png")
-    assert data.load(root).train.shape == (3, 32, 32)
+    assert catalogue.load(root).train.shape == (3, 32, 32)
 
 
 @settings(max_examples=15, deadline=None)
 @given(width=st.integers(1, 70), height=st.integers(1, 70), size=st.integers(4, 48))
 def test_images_of_any_size_are_cropped_to_a_square_and_resized(tmp_path_factory, width, height, size):
     root = write(tmp_path_factory.mktemp("sizes") / "any", train=1, test=1, size=(width, height))
-    train, _ = data.load(root, size=size)
+    train, _ = catalogue.load(root, size=size)
     assert train.images.shape == (2, 3, size, size)
     assert train.images[1].flatten(1).amin(1).tolist() == [250, 0, 0]
 
@@ -151,21 +151,21 @@ def test_images_of_the_wanted_size_keep_their_pixels_and_exif_turns_them(root):
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     image.save(root / "train" / "blue" / "1.png", exif=exif)
-    images = data.load(root).train.images
+    images = catalogue.load(root).train.images
     assert np.array_equal(images[0].permute(1, 2, 0).numpy(), pixels)
     assert np.array_equal(images[1].permute(1, 2, 0).numpy(), pixels[::-1, ::-1])
 
 
 def test_large_jpegs_are_read(tmp_path):
     root = write(tmp_path / "large", train=1, test=1, size=(1000, 600), suffix="jpg")
-    train, _ = data.load(root)
+    train, _ = catalogue.load(root)
     assert (train.images[0].float().mean((1, 2)) - torch.tensor([0.0, 0.0, 250.0])).abs().max() < 4
 
 
 @pytest.mark.parametrize("size", [0, -1, 3, 5000, 32.0, "32", True])
 def test_an_absurd_size_is_refused(root, size):
     with pytest.raises(InputError, match="image size"):
-        data.load(root, size=size)
+        catalogue.load(root, size=size)
 
 
 def test_one_class_is_refused(root):
@@ -243,7 +243,7 @@ def test_loading_stops_at_an_interruption(root, monkeypatch):
 
     monkeypatch.setattr(folders, "_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        data.load(root)
+        catalogue.load(root)
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links here")
@@ -252,4 +252,4 @@ def test_links_are_followed(root, tmp_path):
     linked.mkdir()
     for part in ("train", "test"):
         (linked / part).symlink_to(root / part, target_is_directory=True)
-    assert len(data.load(linked).train) == 6
+    assert len(catalogue.load(linked).train) == 6

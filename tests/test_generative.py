@@ -8,9 +8,9 @@ from torch.distributions import Bernoulli, Normal
 
 from replaylib.errors import InputError
 from replaylib.generative import GenerativeClassifier
+from replaylib.loop import train
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
-from replaylib.train import train
 from tests.test_nets import close, normal, seeded
 from tests.test_scenarios import tiny
 from tests.test_vae import intensities, slow_decode, slow_posterior

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from replaylib import data
-from replaylib import glyphs as module
+from replaylib.data import catalogue
+from replaylib.data import glyphs as module
+from replaylib.data.glyphs import glyphs
+from replaylib.data.symbols import SYMBOLS, distance_field, symbol_name
 from replaylib.errors import InputError
-from replaylib.glyphs import glyphs
-from replaylib.symbols import SYMBOLS, distance_field, symbol_name
 
 DISTINCT = 100  # how many symbols are promised not to look alike
 
 FINGERPRINT = """
 import hashlib, torch
-from replaylib.glyphs import glyphs
+from replaylib.data.glyphs import glyphs
 for threads in (1, 3):
     torch.set_num_threads(threads)
     split = glyphs(3, 40, 7, clutter=0.7, seed=5)
@@ -28,7 +28,7 @@ for threads in (1, 3):
 
 
 def test_a_split_has_the_shape_asked_for():
-    train, test = data.load("glyphs", classes=3, train_per_class=5, test_per_class=2, clutter=0.5)
+    train, test = catalogue.load("glyphs", classes=3, train_per_class=5, test_per_class=2, clutter=0.5)
     assert (train.images.shape, test.images.shape) == ((15, 3, 32, 32), (6, 3, 32, 32))
     assert train.labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert test.labels.tolist() == [0, 0, 1, 1, 2, 2]

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from replaylib import bench, checkpoints, imagined, runs, sweeps
-from replaylib.__main__ import main
-from replaylib.data import Split, load
-from replaylib.experiments import experiment
-from replaylib.methods import METHODS
-from replaylib.pretrain import Settings, pretrain
+from replaylib.cli.main import main
+from replaylib.data.catalogue import load
+from replaylib.data.dataset import Split
+from replaylib.lab import bench, checkpoints, replay_quality, runs, sweeps
+from replaylib.lab.experiments import experiment
+from replaylib.lab.methods import METHODS
+from replaylib.lab.pretrain import Settings, pretrain
 from tests.gpu_double import GPU, gpu
 
 SMALL = {"iterations": 2, "hidden": (12, 8), "batch": 8}
@@ -47,8 +48,8 @@ def test_so_do_other_data(protocol, scenario, method, options):
 
 def test_what_is_imagined_is_measured_there():
     for protocol in ("split-digits", "split-glyphs"):
-        record = imagined.measured(experiment(protocol, "class", "bi-r", **SMALL), device="cuda")
-        assert set(record.measures) > set(imagined.MEASURES)
+        record = replay_quality.measured(experiment(protocol, "class", "bi-r", **SMALL), device="cuda")
+        assert set(record.measures) > set(replay_quality.MEASURES)
 
 
 def test_steps_are_timed_there():

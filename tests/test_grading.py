@@ -19,7 +19,7 @@ from grading.limits import Limits
 from grading.nursery import Nursery
 from grading.remote import Names, Session
 from grading.wire import BrokenBorder, decoded, encoded, value_of
-from replaylib.checks import Missing
+from replaylib.course.assignments import Missing
 from replaylib.scenarios import Batch
 
 # Built assignments and a nursery serve all tests of this module: they run in one process.
@@ -99,9 +99,9 @@ HOSTILE = {
     "prints a lot": ("print('all tests passed ' * 10**6)", True, 12),
     "prints that it passed": ("print('q1 passed! all tests passed, score 12 / 12')", False, 0),
     "overwrites the grader's names": (
-        "import builtins, otter.test_files, replaylib.checks\n"
+        "import builtins, otter.test_files, replaylib.course.assignments\n"
         "grader = expect = test_case = None\n"
-        "replaylib.checks.expect = torch.allclose = torch.equal = lambda *a, **k: True\n"
+        "replaylib.course.assignments.expect = torch.allclose = torch.equal = lambda *a, **k: True\n"
         "torch.Tensor.__eq__ = lambda *a: True\n"
         "builtins.AssertionError = type('Never', (Exception,), {})\n"
         "otter.test_files.ExceptionTestFile.run = lambda *a: None",

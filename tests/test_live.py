@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from replaylib.brain import Brain, BrainNet
-from replaylib.data import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
+from replaylib.loop import adam, evaluate, objective
 from replaylib.nets import Classifier
 from replaylib.replay import Buffer, Generated
 from replaylib.scenarios import Batch, Stream, split_stream
-from replaylib.train import adam, evaluate, objective
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = ROOT / "book" / "_static" / "live"

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from replaylib.brain import Brain
-from replaylib.dataset import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
-from replaylib.methods import METHODS, Method, Parts, Plan, method
+from replaylib.lab.hyperparameters import SETTINGS
+from replaylib.lab.methods import METHODS, Method, Parts, Plan, method
+from replaylib.lab.protocols import PROTOCOLS
 from replaylib.penalties import EWC, SI
-from replaylib.protocols import PROTOCOLS
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing
 from replaylib.scenarios import SCENARIOS, Stream, split_stream
-from replaylib.settings import SETTINGS
 from tests.test_scenarios import tiny
 
 

@@ -212,7 +212,7 @@ BLOB = "https://github.com/Someone/my-fork/blob/main/"
         ("{numref}`fig-a`, {numref}`picture %s <fig-a>`", "Fig. 4.1, picture 4.1"),
         ("{eq}`eq-b`", "(4.2)"),
         ("{math}`a^2` and $b_{1}$", "$a^2$ and $b_{1}$"),
-        ("{func}`~replaylib.train.fit` {py:class}`Buffer`", "`fit` `Buffer`"),
+        ("{func}`~replaylib.loop.fit` {py:class}`Buffer`", "`fit` `Buffer`"),
         ("`{ref}` and ``{eq}`x` `` stay", "`{ref}` and ``{eq}`x` `` stay"),
         ("[one](01_one.md)", f"[one]({SITE}chapters/01_one.html)"),
         ("[one](01_one.md#first-label)", f"[one]({SITE}chapters/01_one.html#first-label)"),

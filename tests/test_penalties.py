@@ -8,11 +8,11 @@ from torch import nn
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
+from replaylib.loop import objective, train
 from replaylib.nets import Classifier
 from replaylib.penalties import EWC, SI, STIFFEST, Quadratic, fisher_diagonal
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
-from replaylib.train import objective, train
 from tests.test_nets import close, normal, seeded
 from tests.test_scenarios import tiny
 

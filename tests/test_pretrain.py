@@ -8,14 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from replaylib import data, encoders
-from replaylib.__main__ import main
+from replaylib.cli.main import main
 from replaylib.conv import ConvEncoder
-from replaylib.dataset import Dataset, Split
+from replaylib.data import catalogue
+from replaylib.data.dataset import Dataset, Split
+from replaylib.data.glyphs import RESERVED, glyphs
+from replaylib.data.symbols import SYMBOLS, symbol_name
 from replaylib.errors import InputError
-from replaylib.glyphs import RESERVED, glyphs
-from replaylib.pretrain import Settings, augment, pretrain
-from replaylib.symbols import SYMBOLS, symbol_name
+from replaylib.lab import encoders
+from replaylib.lab.pretrain import Settings, augment, pretrain
 
 FAST = Settings(epochs=2, batch=16, hidden=(20,), lr=1e-3)
 
@@ -58,7 +59,7 @@ def test_without_crop_and_flip_nothing_changes():
 
 
 def test_the_same_settings_give_the_same_encoder_and_a_stopped_run_goes_on(symbols, tmp_path, monkeypatch):
-    monkeypatch.setattr("replaylib.pretrain.KEEP_EVERY", 0)
+    monkeypatch.setattr("replaylib.lab.pretrain.KEEP_EVERY", 0)
     straight, origin = pretrain(symbols, FAST)
     assert same(straight, pretrain(symbols, FAST)[0])
     assert not same(straight, pretrain(symbols, dataclasses.replace(FAST, seed=1))[0])
@@ -85,7 +86,7 @@ def test_the_same_settings_give_the_same_encoder_and_a_stopped_run_goes_on(symbo
 
 
 def test_a_state_goes_on_on_the_kind_of_device_that_it_is_of(symbols, tmp_path, monkeypatch):
-    monkeypatch.setattr("replaylib.pretrain.KEEP_EVERY", 0)
+    monkeypatch.setattr("replaylib.lab.pretrain.KEEP_EVERY", 0)
     state = tmp_path / "state"
     pretrain(symbols, dataclasses.replace(FAST, epochs=1), state)
     found = torch.load(state, weights_only=True)
@@ -146,7 +147,7 @@ def test_encoders_are_found_by_name_and_wrong_ones_refused(symbols, tmp_path, mo
 
 
 def test_symbols_to_pretrain_on_are_not_those_of_experiments():
-    split = data.load("glyphs-pretraining", classes=4, train_per_class=10, test_per_class=5)
+    split = catalogue.load("glyphs-pretraining", classes=4, train_per_class=10, test_per_class=5)
     assert split.train.classes == tuple(symbol_name(s) for s in SYMBOLS[RESERVED : RESERVED + 4])
     assert split.train.labels.bincount().tolist() == [10] * 4
     assert split.test.labels.bincount().tolist() == [5] * 4
@@ -154,7 +155,7 @@ def test_symbols_to_pretrain_on_are_not_those_of_experiments():
         alone = glyphs(4, 2, 1, clutter, first=RESERVED)
         assert split.train.images[8 * level : 8 * level + 8].equal(alone.train.images)
     with pytest.raises(InputError, match="multiple of the 5 levels"):
-        data.load("glyphs-pretraining", train_per_class=7)
+        catalogue.load("glyphs-pretraining", train_per_class=7)
 
 
 @pytest.mark.parametrize(

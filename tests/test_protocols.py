@@ -3,7 +3,7 @@
 import pytest
 
 from replaylib.errors import InputError
-from replaylib.protocols import PROTOCOLS, default_device, in_profile, profile, protocol
+from replaylib.lab.protocols import PROTOCOLS, default_device, in_profile, profile, protocol
 
 
 def test_published_protocols_are_as_published():

@@ -7,7 +7,7 @@ import scipy.linalg
 import torch
 from torch.distributions import MultivariateNormal
 
-from replaylib.data import load
+from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.quality import (
     assess,

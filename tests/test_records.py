@@ -5,10 +5,10 @@ import os
 
 import pytest
 
-from replaylib import records
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.records import Record
+from replaylib.lab import records
+from replaylib.lab.experiments import experiment
+from replaylib.lab.records import Record
 
 NAN = float("nan")
 

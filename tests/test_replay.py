@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
+from replaylib.loop import objective
 from replaylib.nets import Classifier, NearestMean
 from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Teacher
 from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
-from replaylib.train import objective
 from tests.test_scenarios import tiny
 
 

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from replaylib import effects, runs
-from replaylib.__main__ import main
-from replaylib.commands import in_time
+from replaylib.cli.commands import in_time
+from replaylib.cli.main import main
+from replaylib.course.paper_figures import so_far
+from replaylib.course.reproduce import FIGURES, check_writable, draw, figure
 from replaylib.errors import InputError
-from replaylib.imagined import MEASURES
-from replaylib.panels import so_far
-from replaylib.records import Record
-from replaylib.reproduce import FIGURES, check_writable, draw, figure
-from replaylib.train import Diverged
+from replaylib.lab import compare, runs
+from replaylib.lab.records import Record
+from replaylib.lab.replay_quality import MEASURES
+from replaylib.loop import Diverged
 
 SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
 
@@ -201,7 +201,7 @@ def test_the_stored_dial_is_whole_and_shows_what_it_is_for():
 
     def kept(name: str, front_end: str, clutter: float) -> float:
         here = frame[(frame["front_end"] == front_end) & (frame["clutter"] == clutter)]
-        return effects.share_of_gap(here, name).mean()
+        return compare.share_of_gap(here, name).mean()
 
     assert kept("gr", "pixels", 0) >= 75
     assert kept("gr", "pixels", 1) < 35

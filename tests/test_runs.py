@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from replaylib import effects, records, runs
-from replaylib.data import load, shipped
+from replaylib.data.catalogue import load
+from replaylib.data.files import shipped
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.protocols import protocol
-from replaylib.train import evaluate
+from replaylib.lab import compare, records, runs
+from replaylib.lab.experiments import experiment
+from replaylib.lab.protocols import protocol
+from replaylib.loop import evaluate
 
 
 def quick(**changes):
@@ -131,7 +132,7 @@ def test_over_twenty_permutations_generative_replay_falls_behind_and_brain_inspi
     frame = runs.published().query("protocol == 'permuted-mnist' and scenario == 'domain' and tasks == 20")
     acc = frame.groupby("method")["acc"]
     assert acc.count()[["none", "gr", "bi-r", "joint"]].min() >= 3
-    kept = {name: effects.share_of_gap(frame, name).mean() for name in ("gr", "bi-r")}
+    kept = {name: compare.share_of_gap(frame, name).mean() for name in ("gr", "bi-r")}
     assert kept["gr"] < 65
     assert kept["bi-r"] > 80
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from replaylib.data import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.scenarios import SCENARIOS, Stream, class_order, permuted_stream, split_stream
 

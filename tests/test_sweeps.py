@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from replaylib import runs
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
-from replaylib.records import stored
-from replaylib.sweeps import by_seed, loader, seconds_of, sweep
-from replaylib.train import Diverged
+from replaylib.lab import runs
+from replaylib.lab.experiments import experiment
+from replaylib.lab.records import stored
+from replaylib.lab.sweeps import by_seed, loader, seconds_of, sweep
+from replaylib.loop import Diverged
 
 DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
 
@@ -104,7 +104,7 @@ def test_data_are_loaded_once_for_all_seeds_and_methods(monkeypatch):
     assert load(replace(e, seed=1, method="joint", front_end=None, encoder=None)) is data
     assert load(replace(e, clutter=0.0)) is not data
     assert load(e) is data
-    monkeypatch.setattr("replaylib.sweeps.KEPT_BYTES", 0)
+    monkeypatch.setattr("replaylib.lab.sweeps.KEPT_BYTES", 0)
     assert load(replace(e, tasks=2)).train.images.shape[0] < data.train.images.shape[0]
     assert load(e) is not data  # what there was no room for was let go
 

@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from replaylib import InputError, data, protocols
+from replaylib import InputError
+from replaylib.data import catalogue
+from replaylib.lab import protocols
 
 TOOL = Path(__file__).parents[1] / "tools" / "tiny_imagenet.py"
 
@@ -87,4 +89,4 @@ def test_another_archive_is_refused_and_leaves_nothing(tmp_path):
 def test_who_lacks_the_dataset_is_told_how_it_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
     with pytest.raises(InputError, match=r"tools/tiny_imagenet\.py"):
-        data.load("tiny-imagenet-32")
+        catalogue.load("tiny-imagenet-32")

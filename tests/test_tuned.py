@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from replaylib import encoders, runs
 from replaylib.brain import Brain, BrainNet
 from replaylib.conv import ConvEncoder, DeconvDecoder, apart, batch_statistics
 from replaylib.errors import InputError
-from replaylib.experiments import experiment
+from replaylib.lab import encoders, runs
+from replaylib.lab.experiments import experiment
 from replaylib.nets import Classifier
 from replaylib.penalties import fisher_diagonal
 from replaylib.scenarios import Batch

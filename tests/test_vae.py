@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from replaylib.data import load
+from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.vae import (
     VAE,

@@ -6,7 +6,7 @@ from base64 import b64decode
 import ipywidgets
 import pytest
 
-from replaylib import figures, widgets
+from replaylib.course import figures, widgets
 from replaylib.errors import InputError
 
 

@@ -35,9 +35,9 @@ BUILT = Path("_build/assignments")
 TAGS = ("solution", "check", "hidden-check")
 
 START = """\
-import replaylib.checks
+import replaylib.course.assignments
 
-grader = replaylib.checks.Assignment("{name}", globals())"""
+grader = replaylib.course.assignments.Assignment("{name}", globals())"""
 
 CHECK_ALL = """\
 # All visible checks at once. Hidden tests, which you do not see, try your answers on other data.
@@ -175,7 +175,7 @@ def plain(path: Path) -> str:
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         metadata = {}
-        if source.startswith(("# In Colab this cell installs", "import replaylib.checks")):
+        if source.startswith(("# In Colab this cell installs", "import replaylib.course.assignments")):
             metadata = {"cellView": "form", "jupyter": {"source_hidden": True}}
             source = f"# @title {'Install the library' if 'pip' in source else 'Get ready to check'}\n{source}"
         notebook.add(cell["cell_type"], source, metadata)

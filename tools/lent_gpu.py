@@ -16,15 +16,15 @@ from typing import Any
 
 import torch
 
-from replaylib import imagined, records, runs
-from replaylib.data import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
+from replaylib.data.files import writable
 from replaylib.errors import InputError
-from replaylib.experiments import Experiment, experiment
-from replaylib.files import writable
-from replaylib.methods import method
+from replaylib.lab import records, replay_quality, runs
+from replaylib.lab.experiments import Experiment, experiment
+from replaylib.lab.methods import method
+from replaylib.lab.sweeps import loader
+from replaylib.loop import Diverged
 from replaylib.nets import Network
-from replaylib.sweeps import loader
-from replaylib.train import Diverged
 
 #: Steps of the second task, in which replay has begun, after which its pace is known, and how many it is known from.
 SETTLED, TIMED = 200, 200
@@ -41,7 +41,7 @@ BFLOAT16 = {"precision": "bfloat16"}
 class Item:
     """Runs of one protocol and scenario: every method with every seed; a method's seeds are trained together.
 
-    With ``measured``, what the networks imagine is judged as well, see `replaylib.imagined`.
+    With ``measured``, what the networks imagine is judged as well, see `replaylib.lab.replay_quality`.
     """
 
     name: str
@@ -190,7 +190,7 @@ def _run_group(item: Item, group: list[Experiment], folder: Path, deadline: floa
     except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
         return f"{who}: FAILED {type(error).__name__}: {str(error).splitlines()[0][:300]}"
     for net, record in made:
-        kept = imagined.with_measures(net.to(device), record, data) if item.measured else record
+        kept = replay_quality.with_measures(net.to(device), record, data) if item.measured else record
         records.write(kept, folder)
     accuracies = ", ".join(f"{record.summary()['acc']:.2f}" for _, record in made)
     pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"

@@ -15,8 +15,8 @@ from pathlib import Path
 from PIL import Image
 
 from replaylib import InputError
-from replaylib.data import data_directory
-from replaylib.files import replacing, writable
+from replaylib.data.catalogue import data_directory
+from replaylib.data.files import replacing, writable
 
 ZIP = "tiny-imagenet-32.zip"
 #: As the stored runs have them: WordNet's number, and the first name.

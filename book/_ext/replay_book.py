@@ -59,7 +59,7 @@ def render_described_image(self: NbElementRenderer, data: MimeData) -> list[node
             image["alt"] = alt.strip()
         else:
             self.logger.warning(
-                "this cell shows an image without alternative text: draw it with replaylib.figures.figure(alt=...)",
+                "this cell shows an image without alternative text: draw it with figures.figure(alt=...)",
                 subtype="alt",
                 line=data.line,
             )
@@ -72,7 +72,7 @@ def render_widget_with_still(self: NbElementRenderer, data: MimeData) -> list[no
     still = data.output_metadata.get(data.mime_type, {}).get("still")
     if not still:
         self.logger.warning(
-            "this widget shows nothing where JavaScript is off: make it with replaylib.widgets",
+            "this widget shows nothing where JavaScript is off: make it with replaylib.course.widgets",
             subtype="widget",
             line=data.line,
         )

@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_mask(task_accuracy):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     logits = torch.tensor([[-1.0, -2, 5, 0], [-3, -1, 0, 0], [2, 1, 0, 9], [-2, -1, -5, -5]])
     active = torch.tensor([True, True, False, False]).expand(4, -1)
     slips = {'this is a fraction: accuracies are in percent everywhere in the course': 0.75, 'inactive units took part in the choice: look only where `active` is True': 0.0, 'an inactive unit set to 0 still beats an active one below 0: it must not be able to win at all': 25.0}
@@ -21,7 +21,7 @@ def check_mask(task_accuracy):
 def check_unit_that_does_not_exist(task_accuracy):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     active = torch.tensor([[True, True, False]])
     slips = {'a class whose unit is not active yet is no wrong answer but no question at all: nan, not 0': 0.0}
     expect(task_accuracy(torch.tensor([[1.0, 2, 3]]), torch.tensor([2]), active), math.nan, slips, 'expected nan here')

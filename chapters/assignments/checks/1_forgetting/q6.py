@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_conflict(permitted):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'the step still points against the old gradient: take that part out': [-1.0, 1.0], 'divide by the *squared* length of the old gradient': [2.0, 1.0], "divide by the old gradient's squared length, not by the new one's": [3.5, 1.0], 'you changed the old gradient: it is the new one that asks for permission': [1.5, 1.5], 'the sign: this step does twice the harm': [-2.0, 1.0]}
     new, old = (torch.tensor([-1.0, 1.0]), torch.tensor([3.0, 0.0]))
     given = (new.clone(), old.clone())
@@ -20,7 +20,7 @@ def check_conflict(permitted):
 @test_case(points=None, hidden=False)
 def check_no_conflict(permitted):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'this step helps the old task as well: leave it alone, project only where the two are in conflict': [0.0, 1.0]}
     expect(permitted(torch.tensor([2.0, 1.0]), torch.tensor([1.0, 0.0])), [2.0, 1.0], slips)
 

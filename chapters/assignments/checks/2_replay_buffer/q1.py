@@ -8,13 +8,13 @@ all_or_nothing = True
 
 @test_case(points=None, hidden=False)
 def check_one_mnist_buffer(samples_that_fit):
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'this is rounded: a sample that does not fit whole is not stored': 11, 'images are stored as one byte a pixel, not as 32-bit floats': 2, 'a whole number of samples, please': 8620 / 792}
     expect(samples_that_fit(8620, (1, 28, 28)), 10, slips)
     expect(samples_that_fit(15700, (1, 28, 28)), 19, {'the label takes 8 bytes as well': 20})
 
 @test_case(points=None, hidden=False)
 def check_colour(samples_that_fit):
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     expect(samples_that_fit(100000, (3, 32, 32)), 32, {'each *channel* of a pixel takes a byte': 96})
 

@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_single_decisions(make_room):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     generator = torch.Generator().manual_seed(0)
     room, full = ([0, 0, 0], [0, 1, 0, 0])
     expect(make_room(room, 0, 4, generator), 3, {'while there is room everyone gets in': -1})

@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_a_line(herding):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     features = torch.tensor([[0.0], [4], [5], [9], [13]])
     slips = {'each was picked for being near the mean by itself: what counts is the mean of those picked together': [2, 1, 3], 'a sample was picked twice: it is in the store already': [2, 3, 2], 'the *mean* of those picked: divide the sum by how many there are': [2, 0, 1], 'these are rows in their own order: give them in the order in which they were picked': [1, 2, 3]}
     given = features.clone()

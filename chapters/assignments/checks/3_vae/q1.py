@@ -10,7 +10,7 @@ all_or_nothing = True
 def check_values(draw_code):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'exp(logvar) is the variance; what multiplies the noise is the standard deviation': [[2.0, -2.0]], 'logvar is the *logarithm* of the variance': [[1.0, 2 - math.log(4)]], 'half of logvar is the logarithm of the standard deviation: exp is missing': [[1.0, 2 - math.log(2)]], 'sigma is exp(logvar / 2), no square root of logvar': [[1.0, 2 - math.log(4) ** 0.5]], 'the sign of logvar: a larger logvar is a wider q': [[2.0, 1.5]], 'the sign: the noise is added': [[0.0, 4.0]], 'mu is missing: the noise is added to it': [[1.0, -2.0]], 'the noise takes no part: every x would have one code': [[1.0, 2.0]]}
     mu, logvar, noise = (torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, math.log(4)]]), torch.tensor([[1.0, -1.0]]))
     given = [part.clone() for part in (mu, logvar, noise)]
@@ -29,7 +29,7 @@ def check_values(draw_code):
 def check_gradients(draw_code):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     mu = torch.tensor([[1.0, 2.0]], requires_grad=True)
     logvar = torch.tensor([[0.0, math.log(4)]], requires_grad=True)
     z = draw_code(mu, logvar, torch.tensor([[1.0, -1.0]]))

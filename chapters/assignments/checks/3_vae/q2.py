@@ -10,7 +10,7 @@ all_or_nothing = True
 def check_two_samples(kl):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'the divergences of the units of z add up: a sum, no mean': [0.0, 1.653426], 'the factor 1/2 is missing': [0.0, 6.613706], 'the sign: a divergence is never negative': [0.0, -3.306853], 'the sign of the logarithm: minus log of the variance': [0.0, 4.693147], '`logvar` is the logarithm of the variance, not of the standard deviation': [0.0, 8.613706], 'one number a sample: do not average over the batch': 1.653426, 'one number a sample: do not add up over the batch': 3.306853}
     mu, logvar = (torch.tensor([[0.0, 0], [1, 2]]), torch.tensor([[0.0, 0], [0, math.log(4)]]))
     expect(kl(mu, logvar), [0.0, 3.306853], slips)

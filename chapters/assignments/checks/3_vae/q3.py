@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_two_samples(reconstruction):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'averaged over pixels, not summed': [1.386294, 0.253856], 'one number a sample: the loss is averaged over the batch as well': 0.410038, 'the decoder gives *logits*: you took a sigmoid of a sigmoid': [0.724077, 0.550633], 'x and its opposite are the wrong way round': [0.693147, 2.126928], 'this is the squared error: for intensities taken as probabilities it is the cross-entropy': [0.25, 0.014209]}
     logits, x = (torch.tensor([[0.0, 0], [2, -2]]), torch.tensor([[1.0, 0], [1, 0]]))
     expect(reconstruction(logits, x), [0.693147, 0.126928], slips)
@@ -17,7 +17,7 @@ def check_two_samples(reconstruction):
 @test_case(points=None, hidden=False)
 def check_very_sure_decoder(reconstruction):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     loss = reconstruction(torch.tensor([[200.0, -200], [-200, 200]]), torch.tensor([[1.0, 0], [1, 0]]))
     assert loss is not None, 'it gave back nothing yet: return the loss'
     assert torch.as_tensor(loss).isfinite().all(), 'a logit of 200 gave inf or nan: log of exactly 0. Work with logits throughout'

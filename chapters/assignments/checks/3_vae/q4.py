@@ -10,7 +10,7 @@ all_or_nothing = True
 def check_one_sample(negative_elbo):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'the divergence is not divided by the number of pixels': [3.716891], 'this is the bound in nats, summed over pixels: divide all of it by their number': [4.947003], 'the divergence is a *penalty*: it is added': [-0.416676], 'divide by the number of pixels, not of the units of z': [2.063464], 'one of the two is a sum over pixels, the other a mean': [2.466864]}
     x, logits = (torch.tensor([[1.0, 0, 1, 0]]), torch.tensor([[0.0, 0, 2, -2]]))
     mu, logvar = (torch.tensor([[1.0, 2]]), torch.tensor([[0.0, math.log(4)]]))

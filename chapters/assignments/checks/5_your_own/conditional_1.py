@@ -10,7 +10,7 @@ all_or_nothing = True
 def check_two_classes(imagine_code):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'this is the standard normal prior still: the class makes no difference': [[1.0, -1], [1, 1]], 'exp(logvar) is the variance; what multiplies the noise is the standard deviation': [[14.0, 6], [1, 1]], 'logvar is the logarithm of the variance': [[10 + math.log(4), 10 - math.log(4)], [0, 0]], 'each sample takes the mode of *its* class, mean[y]': [[1.0, -1], [12, 12]], 'the width of the mode is not used': [[11.0, 9], [1, 1]]}
     mean, logvar = (torch.tensor([[0.0, 0], [10, 10]]), torch.tensor([[0.0, 0], [math.log(4), math.log(4)]]))
     noise = torch.tensor([[1.0, -1], [1, 1]])

@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_one_sample(recognise):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
 
     def layer(weight):
         made = torch.nn.Linear(2, len(weight), bias=False)

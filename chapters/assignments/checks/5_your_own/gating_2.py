@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_two_units(gated_decoder):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     z, W1, b1 = (torch.tensor([[1.0, 2]]), torch.tensor([[1.0, 1], [0, 1]]), torch.tensor([1.0, -1]))
     W2, b2, gate = (torch.tensor([[1.0, 1], [2, 0]]), torch.tensor([0.5, 0.5]), torch.tensor([[0.0, 1]]))
     slips = {'the gate makes no difference: it multiplies what enters the ReLU': [[5.5, 8.5]], 'the gate was applied to the output: a closed gate there blackens pixels; it belongs to the hidden units': [[0.0, 8.5]], 'the gate was applied to the output as well: the output layer is not gated': [[0.0, 0.5]], 'the bias of a closed unit leaks through: the gate multiplies the bias, too': [[2.5, 2.5]], 'the gate was applied to the code z: it belongs to the hidden units': [[4.5, 6.5]]}

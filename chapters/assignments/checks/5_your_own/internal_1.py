@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_three_images(features):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     linear = torch.nn.Linear(4, 4, bias=False)
     linear.weight.data = torch.tensor([[1.0, 2, 3, 4], [0, 1, 0, 1], [1, 1, 1, 1], [4, 3, 2, 1]])
     dropout, square = (torch.nn.Dropout(0.5), torch.nn.Unflatten(1, (2, 2)))
@@ -32,7 +32,7 @@ def check_three_images(features):
 @test_case(points=None, hidden=False)
 def check_size_of_a_chunk(features):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     front = torch.nn.Sequential(torch.nn.Unflatten(0, (3, 1)), torch.nn.Flatten(0, 1), torch.nn.Flatten())
     images = torch.arange(24, dtype=torch.uint8).view(6, 1, 2, 2)
     try:

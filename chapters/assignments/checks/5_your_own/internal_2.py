@@ -10,7 +10,7 @@ all_or_nothing = True
 def check_two_features(standardise):
     import math
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     nan, inf, half = (math.nan, math.inf, 0.5 ** 0.5)
     slips = {'the test part was scaled by its own statistics: the two are no longer comparable': [[-1.0, 0], [1, 0], [1, -1], [-1, 1]], 'test data had a say in the statistics: they come from the training part alone': [[-1.183216, -0.57735], [0.169031, -0.57735], [1.521278, -0.57735], [-0.507093, 1.732051]], 'a constant feature was divided by 0: shift it only': [[-1.0, nan], [1, nan], [3, nan], [0, inf]], 'the standard deviation that divides by n, not by n - 1': [[-half, 0], [half, 0], [3 * half, 0], [0, 2]], 'the test part was left as it is': [[-1.0, 0], [1, 0], [5, 5], [2, 7]]}
     train, test = (torch.tensor([[1.0, 5], [3, 5]]), torch.tensor([[5.0, 5], [2, 7]]))

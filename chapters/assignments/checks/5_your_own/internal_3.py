@@ -9,7 +9,7 @@ all_or_nothing = True
 @test_case(points=None, hidden=False)
 def check_one_sample(internal_loss):
     import torch
-    from replaylib.checks import expect
+    from replaylib.course.assignments import expect
     slips = {'*half* the squared error': [19 / 6], 'averaged over the features, no sum': [4.5], 'the divergence is divided by the pixels of the image, not by the number of features': [10 / 3], 'the divergence is divided by the number of pixels': [22 / 3], 'one number a sample, (n,)': 11 / 6}
     output, h = (torch.tensor([[1.0, 2, 3]]), torch.tensor([[1.0, 0, 1]]))
     expect(internal_loss(output, h, torch.tensor([6.0]), 12), [11 / 6], slips)

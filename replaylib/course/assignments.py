@@ -1,0 +1,252 @@
+"""The graded assignments, as a student meets them: checks that answer at once, and one file to hand in.
+
+A check is read from a file in otter-grader's exception-based format, which needs no otter-grader to be run. What runs
+here are the visible checks alone; the hidden tests, which decide the mark, are the instructor's.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from replaylib.errors import InputError, unknown
+
+LIBRARY = Path(__file__).resolve().parents[1]
+FOLDERS = (LIBRARY.parent / "chapters" / "assignments" / "checks", LIBRARY / "assignment_checks")
+
+NOT_YET = "it gave back nothing yet: replace the ... by your own code, and return the result"
+
+
+class Missing:
+    """Stands for a name that the notebook does not define; whoever uses it is told so."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *_: object, **__: object) -> Any:
+        raise AssertionError(f"`{self.name}` is not defined: run its cell, and keep its name as it was")
+
+    def __getattr__(self, _: str) -> Any:
+        self()
+
+
+def expect(
+    result: object,
+    right: object,
+    slips: Mapping[str, object] | None = None,
+    hint: str = "",
+    tolerance: float = 1e-4,
+) -> None:
+    """Raise AssertionError, with a hint, unless a result is what it should be.
+
+    A number, a list, an array and a tensor of the same values are the same; nan equals nan. What counts is the value.
+
+    Parameters
+    ----------
+    right : a tensor, a number, a bool, or a list of numbers.
+    slips : the hint for each result that is known to come from a misconception.
+    hint : said of any other wrong result.
+    tolerance : absolute, and relative to the larger value.
+    """
+    if result is None or result is ...:
+        raise AssertionError(NOT_YET)
+    found, wanted = _tensor(result), _tensor(right)
+    assert wanted is not None
+    if found is None:
+        raise AssertionError(f"the result should be numbers, and is a {type(result).__name__}. {hint}".strip())
+    if _same(found, wanted, tolerance):
+        return
+    for reason, slip in (slips or {}).items():
+        wrong = _tensor(slip)
+        if wrong is not None and _same(found, wrong, tolerance):
+            raise AssertionError(reason)
+    if found.shape != wanted.shape:
+        told = f"the result has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}"
+        raise AssertionError(f"{told}. {hint}".strip())
+    raise AssertionError(hint or "the values are not right yet: follow the formula in the question step by step")
+
+
+def _tensor(value: object) -> Tensor | None:
+    """A value as float64 numbers, or None if it is something else."""
+    try:
+        if isinstance(value, Tensor):
+            return value.detach().cpu().to(torch.float64)
+        return torch.from_numpy(np.array(value, dtype=np.float64))
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    try:  # a list of tensors
+        return torch.stack([torch.as_tensor(one, dtype=torch.float64) for one in value])  # type: ignore[attr-defined]
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    return a.shape == b.shape and torch.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+# Checks in otter-grader's format --------------------------------------------------------------------------------------
+
+
+@dataclass
+class test_case:
+    """The decorator of otter-grader's exception-based format: it only remembers the function and what is said of it."""
+
+    points: float | None = None
+    hidden: bool = False
+    success_message: str | None = None
+    failure_message: str | None = None
+    name: str | None = None
+    function: Callable[..., None] = field(init=False, repr=False)
+
+    __test__ = False  # no test of pytest's
+
+    def __call__(self, function: Callable[..., None]) -> "test_case":
+        self.function = function
+        return self
+
+    def run(self, names: Mapping[str, object]) -> str:
+        """The hint, or nothing if the check is passed. ``names`` are those that the notebook defines."""
+        given = {name: names.get(name, Missing(name)) for name in signature(self.function).parameters}
+        try:
+            self.function(**given)
+        except AssertionError as error:
+            return str(error) or "a check failed"
+        except Exception as error:
+            return f"your code stopped with {type(error).__name__}: {error}"
+        return ""
+
+
+def read(path: Path) -> list[test_case]:
+    """The test cases in a file of otter-grader's exception-based format."""
+    source = path.read_text(encoding="utf-8").replace(
+        "from otter.test_files import", "from replaylib.course.assignments import"
+    )
+    names: dict[str, object] = {}
+    exec(compile(source, str(path), "exec"), names)
+    return [case for case in names.values() if isinstance(case, test_case)]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What checking a question found; ``hints`` is empty if all its visible checks passed."""
+
+    question: str
+    hints: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if not self.hints:
+            return f"{self.question}: all visible checks passed. (Hidden tests try your answer on other data.)"
+        return "\n".join([f"{self.question}: not yet.", *(f"  Hint: {hint}" for hint in self.hints)])
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What checking all questions found."""
+
+    each: tuple[Outcome, ...]
+
+    def __str__(self) -> str:
+        done = sum(not outcome.hints for outcome in self.each)
+        last = f"{done} of {len(self.each)} questions pass all their visible checks."
+        return "\n".join([*map(str, self.each), last])
+
+    __repr__ = __str__
+
+
+class Assignment:
+    """One assignment in a student's notebook.
+
+    Parameters
+    ----------
+    name : which one, e.g. ``"1_forgetting"``.
+    names : the notebook's variables: ``globals()``.
+
+    Raises
+    ------
+    InputError : no assignment has that name.
+    """
+
+    def __init__(self, name: str, names: Mapping[str, object]) -> None:
+        found = {path.name: path for folder in FOLDERS for path in folder.glob("*/") if path.is_dir()}
+        if name not in found:
+            raise unknown("assignment", name, found)
+        self.name, self.names = name, names
+        self.files = {path.stem: path for path in sorted(found[name].glob("*.py"))}
+
+    def check(self, question: str) -> Outcome:
+        """Run a question's visible checks; raises `InputError` if there is no such question."""
+        if question not in self.files:
+            raise unknown("question", question, self.files)
+        hints = [case.run(self.names) for case in read(self.files[question])]
+        return Outcome(question, tuple(dict.fromkeys(filter(None, hints))))
+
+    def check_all(self) -> Outcomes:
+        """Run the visible checks of every question."""
+        return Outcomes(tuple(self.check(question) for question in self.files))
+
+    def export(self) -> Path:
+        """Write the notebook, as it is now, to one file to hand in; in Colab the browser then downloads it.
+
+        Returns
+        -------
+        The file, ``NAME_submission.ipynb`` in the working folder.
+
+        Raises
+        ------
+        InputError : Colab did not give the notebook, or, elsewhere, its file was not found.
+        """
+        target = Path(f"{self.name}_submission.ipynb")
+        notebook = _notebook_in_colab() if "google.colab" in sys.modules else _notebook_on_disk(self.name, target)
+        target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+        cells = sum(cell.get("cell_type") == "code" for cell in notebook["cells"])
+        print(f"Wrote {target}, with {cells} code cells. This is the one file to hand in.")
+        if "google.colab" in sys.modules:
+            _download(target)
+        return target
+
+
+def _notebook_in_colab() -> dict[str, Any]:
+    from google.colab import _message
+
+    answer = _message.blocking_request("get_ipynb", timeout_sec=60)
+    if not answer or not answer.get("ipynb", {}).get("cells"):
+        raise InputError("Colab did not give the notebook: run this cell again, or use File, Download, Download .ipynb")
+    notebook: dict[str, Any] = answer["ipynb"]
+    return notebook
+
+
+def _download(path: Path) -> None:
+    from google.colab import files
+
+    files.download(str(path))
+
+
+def _notebook_on_disk(name: str, target: Path) -> dict[str, Any]:
+    """The notebook's file, saved a moment ago: where Jupyter says it is, or the one of that name in this folder."""
+    named = os.environ.get("JPY_SESSION_NAME", "")
+    found = (
+        [Path(named)] if named.endswith(".ipynb") and Path(named).is_file() else sorted(Path().glob(f"{name}*.ipynb"))
+    )
+    found = [path for path in found if path.name != target.name]
+    if len(found) != 1:
+        told = "several notebooks" if found else "no notebook"
+        raise InputError(
+            f"found {told} named {name}*.ipynb in {Path.cwd()}: save, and hand in your notebook's file itself"
+        )
+    minutes = (time.time() - found[0].stat().st_mtime) / 60
+    if minutes > 2:
+        print(f"{found[0].name} was last saved {math.floor(minutes)} minutes ago. Changed since? Save, run again.")
+    notebook: dict[str, Any] = json.loads(found[0].read_text(encoding="utf-8"))
+    return notebook

@@ -1,0 +1,198 @@
+"""A figure of the paper, as a set of experiments: those that are stored are read, the others run, and all are drawn.
+
+The figures are those of van de Ven, Siegelmann & Tolias (2020, Nature Communications 11:4069), and this course's own
+``dial``. What is drawn is what was run here, on the machine and data that the records name; nothing is the paper's own.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from replaylib.course import figures, paper_figures
+from replaylib.data.glyphs import LEVELS
+from replaylib.errors import InputError, unknown
+from replaylib.lab import replay_quality, runs
+from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
+from replaylib.lab.methods import METHODS, Method, method
+from replaylib.lab.protocols import protocol
+from replaylib.lab.records import Record
+
+#: Steps of all tasks together, where the number of tasks varies: fixed computing, shared out over more and more tasks.
+STEPS = 1500
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the table `FIGURES`.
+
+    Attributes
+    ----------
+    methods : as they are drawn, each for all of ``scenarios`` that it can serve.
+    protocol : another of the same kind may be put in its place.
+    draw : draws a frame of runs, see `replaylib.lab.runs.frame`, and shows the figure.
+    variants : what else varies, as fields of an experiment; front ends that a method cannot have are left out, and a
+        method that lacks one of the other fields is refused.
+    measured : whether what the networks imagine is measured, see `replaylib.lab.replay_quality`: methods then are
+        generative.
+    of_one_method : whether it is drawn of a single method.
+    """
+
+    name: str
+    summary: str
+    protocol: str
+    scenarios: tuple[str, ...]
+    methods: tuple[str, ...]
+    draw: Callable[[pd.DataFrame], None]
+    variants: tuple[Mapping[str, float | str], ...] = ({},)
+    measured: bool = False
+    of_one_method: bool = False
+
+    def experiments(
+        self,
+        protocol_name: str | None = None,
+        seeds: int | None = None,
+        methods: Sequence[str] = (),
+        iterations: int | None = None,
+    ) -> list[Experiment]:
+        """All runs of the figure: seed by seed, so that a figure of fewer seeds is there before one of all.
+
+        Parameters
+        ----------
+        protocol_name, seeds, methods : in the place of the figure's own; seeds 0 to ``seeds`` - 1.
+        iterations : steps a task, in the place of the protocol's; a smaller figure where there is no GPU.
+
+        Raises
+        ------
+        InputError : too few or too many seeds, other iterations for a figure that varies them itself, a method that
+            has no part in this figure, several in a figure of one, or a method or protocol that does not allow what is
+            measured.
+        """
+        names = tuple(dict.fromkeys(methods)) or self.methods
+        self._check(names)
+        p = protocol(protocol_name or self.protocol)
+        count = p.seeds if seeds is None else seeds
+        check_seeds(count)
+        if iterations is not None and any("iterations" in variant for variant in self.variants):
+            raise InputError(f"{self.name} shares out its steps over tasks itself: leave iterations out")
+        fixed = {} if iterations is None else {"iterations": iterations}
+        every = (
+            experiment(p.name, scenario, name, seed, **variant, **fixed)  # type: ignore[arg-type]
+            for seed in range(count)
+            for variant in self.variants
+            for scenario in self.scenarios
+            for name in names
+            if scenario in method(name).scenarios and fits(name, variant)
+        )
+        # To replay as many samples as a step has of its own is what happens where nothing is said.
+        made = list(dict.fromkeys(every))
+        if self.measured:
+            for description in made:
+                replay_quality.check(description)
+        return made
+
+    def _check(self, names: Sequence[str]) -> None:
+        if self.of_one_method and len(names) > 1:
+            raise InputError(f"{self.name} shows one method, and {len(names)} were asked for: give one of them")
+        for name in names:
+            if lacking := self._lacking(method(name)):
+                takers = ", ".join(m.name for m in METHODS.values() if not self._lacking(m))
+                raise InputError(
+                    f"{self.name} varies {' and '.join(lacking)}, which {name} has not: take one of {takers}"
+                )
+            serves = method(name).scenarios
+            if not set(self.scenarios) & set(serves):
+                found = f"{self.name} is {', '.join(self.scenarios)}-incremental, and {name} serves {', '.join(serves)}"
+                raise InputError(f"{found}: take another method, or another figure")
+
+    def _lacking(self, m: Method) -> list[str]:
+        """What this figure varies and a method does not have."""
+        varied = sorted({field for variant in self.variants for field in variant})
+        return [
+            field
+            for field in varied
+            if (field in OPTIONS and field not in m.options) or (field == "replayed" and not m.replay)
+        ]
+
+
+def fits(name: str, variant: Mapping[str, float | str]) -> bool:
+    """Whether a method can have the variant's front end: replayed features are of a frozen one, pixels of none."""
+    replays, front_end = method(name).replays, variant.get("front_end")
+    return not (replays == "features" and front_end == "pixels") and not (replays == "pixels" and front_end == "frozen")
+
+
+BASELINES = ("none", "joint", "xdg", "ewc", "si", "lwf", "gr", "bi-r")
+ADDED = ("gr", "gr+feedback", "gr+conditional", "gr+gating", "gr+internal", "gr-distill")
+TAKEN = ("bi-r", "bi-r-no-feedback", "bi-r-no-conditional", "bi-r-no-gating", "bi-r-no-internal", "bi-r-no-distill")
+
+FIGURES = {
+    figure.name: figure
+    for figure in (
+        Figure("fig3", "methods on Split MNIST", "split-mnist", ("task", "class"), BASELINES, paper_figures.bars),
+        Figure(
+            "fig4", "how much replay, and how good", "split-mnist", ("task", "class"), ("gr",),
+            paper_figures.amount_and_quality,
+            (*({"replayed": n} for n in (1, 4, 16, 64)), *({"latent": n} for n in (1, 2, 5, 10, 30)), {}),
+            of_one_method=True,
+        ),
+        Figure(
+            "fig5", "Permuted MNIST with 100 tasks", "permuted-mnist", ("domain",),
+            ("none", "joint", "ewc", "si", "lwf", "gr", "bi-r", "bi-r-si"), paper_figures.over_tasks,
+        ),
+        Figure(
+            "fig6", "methods on Split CIFAR-100", "split-cifar100", ("task", "class"),
+            (*BASELINES, "bi-r-si"), paper_figures.bars,
+        ),
+        Figure(
+            "fig8", "additions to generative replay, and what brain-inspired replay is without each part",
+            "split-cifar100", ("task", "class"), (*ADDED, *TAKEN), paper_figures.bars,
+        ),
+        Figure(
+            "fig9", "quality of what each of them imagines after all tasks", "split-cifar100", ("class",),
+            (*ADDED, *TAKEN), paper_figures.quality, measured=True,
+        ),
+        Figure(
+            "dial", "glyphs over more and more clutter (this course's own)", "split-glyphs", ("class",),
+            ("none", "joint", "exact", "gr", "bi-r"), paper_figures.dial,
+            tuple({"clutter": level, "front_end": end} for level in LEVELS for end in ("pixels", "frozen")),
+        ),
+        Figure(
+            "dial-tasks", "glyphs in more and more tasks, with as many steps in all (this course's own)",
+            "split-glyphs", ("class",), ("none", "joint", "exact", "gr", "bi-r"), paper_figures.dial,
+            tuple(
+                {"tasks": tasks, "iterations": STEPS // tasks, "front_end": end}
+                for tasks in (2, 5, 10) for end in ("pixels", "frozen")
+            ),
+        ),
+    )
+}  # fmt: skip
+
+
+def figure(name: str) -> Figure:
+    """The figure of that name; raises `InputError`, with the nearest names, if there is none."""
+    if name not in FIGURES:
+        raise unknown("figure", name, FIGURES)
+    return FIGURES[name]
+
+
+def draw(chosen: Figure, records: Iterable[Record], path: Path) -> Path:
+    """Draw the figure into an SVG file; raises `InputError` where it cannot be written."""
+    with figures.caught() as drawn:
+        chosen.draw(runs.frame(records))
+    try:
+        path.write_text(drawn[0]["image/svg+xml"])
+    except OSError as error:
+        raise InputError(f"cannot write {path} ({error.strerror}): choose another place with --out") from error
+    return path
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` where no figure could be written, before hours of computing."""
+    try:
+        with path.open("r+") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        advice = "choose a file in a folder that is there, with --out"
+        raise InputError(f"cannot write {path} ({error.strerror}): {advice}") from error

@@ -1,0 +1,142 @@
+"""Where data comes from: embedded in the installation, downloaded once, or a folder of the user's own images."""
+
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import torch
+
+from replaylib.data import downloads, folders
+from replaylib.data.dataset import Dataset, Split
+from replaylib.data.glyphs import glyphs, glyphs_pretraining
+from replaylib.errors import InputError, unknown
+
+DIGITS_TEST_SIZE = 360
+DIGITS_SEED = 0
+
+
+def data_directory() -> Path:
+    """The folder that downloads go to and image folders are looked for in.
+
+    ``$REPLAYLIB_DATA`` if it is set, otherwise the user's cache folder. It need not exist.
+
+    Raises
+    ------
+    InputError : if it is something else than a folder.
+    """
+    named = os.environ.get("REPLAYLIB_DATA")
+    directory = Path(named).expanduser() if named else platformdirs.user_cache_path("replaylib")
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"the data directory {directory} is not a folder; set REPLAYLIB_DATA to one.")
+    return directory
+
+
+def digits() -> Split:
+    """scikit-learn's 1,797 handwritten digits (Alpaydin & Kaynak 1998), 8x8 grey, embedded in its installation.
+
+    Its ink values 0..16 become 0..255. The split is stratified by class and always the same: 1,437 images to
+    train on and 360 to test on, drawn by ``train_test_split`` with ``random_state=0``.
+    """
+    from sklearn.datasets import load_digits  # scikit-learn takes seconds to import, and few need it
+    from sklearn.model_selection import train_test_split
+
+    ink, labels = load_digits(return_X_y=True)
+    images = torch.from_numpy(np.rint(ink * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
+    targets = torch.from_numpy(labels.astype(np.int64))
+    rows = train_test_split(
+        np.arange(len(labels)), test_size=DIGITS_TEST_SIZE, stratify=labels, random_state=DIGITS_SEED
+    )
+    return Split(*(Dataset("digits", images[part], targets[part], downloads.DIGITS) for part in rows))
+
+
+EMBEDDED: dict[str, tuple[Callable[..., Split], str]] = {
+    "digits": (digits, "1,797 handwritten digits, 8x8 grey, embedded"),
+    "glyphs": (glyphs, "symbols drawn over clutter, 32x32 RGB, as many classes as asked for, embedded"),
+    "glyphs-pretraining": (glyphs_pretraining, "other symbols, at all levels of clutter, to pre-train on, embedded"),
+}
+
+
+#: Image folders that protocols ask for by name, and how one comes by them.
+MADE = {
+    "tiny-imagenet-32": "make it from Tiny ImageNet's archive with tools/tiny_imagenet.py, which is in the repository",
+}
+
+
+def names() -> dict[str, str]:
+    """Every name that `load` takes now, with one line that describes it, image folders found included."""
+    found = {name: f"image folder {path}" for name, path in folders.find(data_directory()).items()}
+    embedded = {name: description for name, (_, description) in EMBEDDED.items()}
+    here = data_directory()
+    fetched = {
+        name: f"{source.description}, "
+        + ("downloaded" if (here / source.folder).exists() else f"a download of {source.megabytes} MB")
+        for name, source in downloads.SOURCES.items()
+    }
+    return found | fetched | embedded
+
+
+def load(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: Any) -> Split:
+    """A dataset by name, both parts as tensors on `device`.
+
+    Parameters
+    ----------
+    name : ``"digits"`` or ``"glyphs"`` (embedded), ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"`` or ``"cifar100"``
+        (downloaded to `data_directory` unless already there), the path of an image folder or of a zip of one, or
+        the name of a folder or zip (without ``.zip``) that lies in `data_directory`.
+    device : where the tensors shall be, e.g. ``"cuda"``.
+    options : of `replaylib.data.glyphs.glyphs`, or ``size`` for an image folder; the others take none.
+
+    Raises
+    ------
+    InputError : for an unknown name, option or device, and for data that is missing, damaged or cannot be fetched.
+    """
+    wanted = os.fspath(name)
+    source = _source(wanted)
+    accepted = [option for option in inspect.signature(source).parameters if option != "device"]
+    for option in options:
+        if option not in accepted:
+            takes = ", ".join(accepted) or "none"
+            raise InputError(f"dataset {wanted!r} has no option {option!r}; its options: {takes}.")
+    target = _checked_device(device)
+    split = source(**options)
+    return Split(*(part.to(target) for part in split))
+
+
+def _source(name: str) -> Callable[..., Split]:
+    """The function that makes or reads the dataset; its parameters are the options it takes."""
+    if name in EMBEDDED:
+        return EMBEDDED[name][0]
+    if name in downloads.SOURCES:
+        return lambda: downloads.load(name, data_directory())
+    path = _image_folder(name)
+    return lambda size=folders.SIZE: folders.load(path, size)
+
+
+def _image_folder(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.name != name:  # a separator or ~ makes it a path and nothing else
+        if not path.exists():
+            raise InputError(f"there is no image folder or zip at {path}; check the path.")
+        return path
+    found = folders.find(data_directory())
+    if name in found:
+        return found[name]
+    if path.exists():
+        return path
+    if name in MADE:
+        raise InputError(f"dataset {name!r} is not in {data_directory()}: {MADE[name]}")
+    known = names()
+    hint = f"Known: {', '.join(sorted(known))}, or the path of an image folder or of a zip of one."
+    raise unknown("dataset", name, known, hint)
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {str(device)!r} cannot be used ({reason}); use 'cpu'.") from None

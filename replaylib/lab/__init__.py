@@ -1,0 +1,1 @@
+"""What makes an experiment of the science: describing, running, storing, repeating, scaling, comparing."""

@@ -1,0 +1,343 @@
+"""How fast is a training step, and how fast could it be: measured in one run, because machines are noisy."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader, Dataset
+
+from replaylib.data.dataset import Dataset as Images
+from replaylib.data.dataset import Split, pad
+from replaylib.errors import InputError
+from replaylib.lab import runs
+from replaylib.lab.experiments import Experiment, experiment
+from replaylib.lab.fast import train_seeds
+from replaylib.lab.protocols import protocol
+from replaylib.lab.records import commit, device_name, no_nan, versions, write_new
+from replaylib.scenarios import Batch, Stream
+
+#: Steps that are taken and not timed, so that memory is there and caches are warm.
+WARM_UP = 5
+#: Parts that the timed steps come in.
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One measurement, of steps in the last task, where replay costs most.
+
+    Attributes
+    ----------
+    scenario, tasks, batch, hidden : what was varied, see `replaylib.lab.experiments.Experiment`.
+    seeds : how many runs were trained together; a step is one step of all of them.
+    compiled : whether its loss was compiled, see `replaylib.lab.fast.compiled_objective`; what that takes is not timed.
+    captured : whether steps were replayed as a CUDA graph, see `replaylib.lab.capture`.
+    iterations_per_s : steps a second, of each seed.
+    loader_iterations_per_s : the same where current samples come one by one from a ``DataLoader``; None: not measured.
+    gflops : 10^9 floating-point operations a second in the step's matrix products, all seeds together.
+    matmul_ratio : time of the step's matrix products alone, same shapes and precision, over the time of the step: 1 is
+        a step that does nothing else.
+    peak_mb : memory in use at most: on a GPU of the tensors of this measurement, on a CPU of the process so far; nan
+        where the system does not say.
+    """
+
+    protocol: str
+    scenario: str
+    method: str
+    device: str
+    dtype: str
+    tasks: int
+    batch: int
+    hidden: tuple[int, ...]
+    seeds: int
+    iterations_per_s: float
+    loader_iterations_per_s: float | None
+    gflops: float
+    matmul_ratio: float
+    peak_mb: float
+    compiled: bool = False
+    captured: bool = False
+
+
+def measure(
+    description: Experiment,
+    data: Split,
+    *,
+    seeds: int = 1,
+    steps: int = 50,
+    loader: bool = False,
+    compiled: bool = False,
+    captured: bool = False,
+) -> Speed:
+    """Time ``steps`` steps of the last task of an experiment, after as many of each task before it.
+
+    They are timed in `REPEATS` parts, each in turn with its matrix products alone and with the loader, and the fastest
+    of each counts: what else the machine does is not to be measured.
+
+    Parameters
+    ----------
+    data : the protocol's, on the device that is measured.
+    seeds : trained together if more than one.
+    compiled, captured : see `Speed`; the first for one seed, the second on a GPU.
+    loader : also measure the step with a ``DataLoader`` in the place of `Stream.draw`.
+
+    Raises
+    ------
+    InputError : fewer than one step, or a method that cannot be stacked where several seeds are asked for.
+    """
+    if steps < 1:
+        raise InputError(f"steps is {steps}: time 1 or more")
+    device = data.train.images.device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    products = _products_of_a_step(description, data, seeds)
+    if compiled:
+        # PyTorch compiles a function a few times only, and no more when other methods have used that up.
+        torch.compiler.reset()
+    few = -(-steps // REPEATS)
+    timed = [
+        partial(_seconds_a_step, description, data, seeds, few, compiled=compiled, captured=captured),
+        partial(_seconds_of, products, few, device),
+        *([partial(_seconds_a_step, description, data, 1, few, per_sample=True)] if loader else []),
+    ]
+    seconds, alone, *loading = _fastest(timed, REPEATS)
+    dtype = description.precision or "float32"
+    return Speed(
+        protocol=description.protocol, scenario=description.scenario, method=description.method,
+        device=device_name(device), dtype=dtype, tasks=description.tasks, batch=description.batch,
+        hidden=description.hidden, seeds=seeds, iterations_per_s=1 / seconds,
+        loader_iterations_per_s=1 / loading[0] if loading else None,
+        gflops=sum(_operations(a, b) for a, b in products) / seconds / 1e9,
+        matmul_ratio=alone / seconds, peak_mb=_peak_mb(device), compiled=compiled,
+        captured=captured,
+    )  # fmt: skip
+
+
+def relative_times(
+    descriptions: Sequence[Experiment], data: Split, *, steps: int = 10, repeats: int = 3
+) -> list[float]:
+    """How long a step takes, of each experiment, over that of the first one; steps with replay, of the second task.
+
+    Each is timed ``repeats`` times, in turn, and its fastest counts: what else the machine does is not to be measured.
+    Raises `InputError` for no step or repeat.
+    """
+    if steps < 1 or repeats < 1:
+        raise InputError(f"{repeats} repeats of {steps} steps: time 1 or more, once or more often")
+    # Two tasks suffice: a step costs the same in every later one.
+    short = [replace(description, tasks=2) for description in descriptions]
+    fastest = _fastest([partial(_seconds_a_step, description, data, 1, steps) for description in short], repeats)
+    return [seconds / fastest[0] for seconds in fastest]
+
+
+def stand_in(description: Experiment) -> Split:
+    """The protocol's data on the CPU; noise in the shape of MNIST for those on MNIST, which need not be there.
+
+    How long a step takes does not depend on what the images show.
+    """
+    p = protocol(description.protocol)
+    if p.dataset != "mnist" or description.dataset != p.dataset:
+        return runs.data_of(description)
+    images = torch.randint(256, (1000, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    part = Images("noise", images, torch.arange(1000) % 10, tuple("0123456789"))
+    return pad(Split(part, part), p.padding) if p.padding else Split(part, part)
+
+
+def scaling(description: Experiment) -> list[Experiment]:
+    """An experiment with other batches and widths, and task-incremental with more and more tasks and classes.
+
+    Tasks are those of Permuted MNIST, ten classes each, with the experiment's layers and batch.
+    """
+    batches = [replace(description, batch=size) for size in (64, 128, 256, 512)]
+    widths = [replace(description, hidden=(width, width)) for width in (200, 400, 800, 1600)]
+    options = {name: value for name, value in description.options.items() if value is not None}
+    shared: dict[str, Any] = {
+        "hidden": description.hidden,
+        "batch": description.batch,
+        "precision": description.precision,
+    }
+    tasks = [
+        experiment("permuted-mnist", "task", description.method, tasks=n, **shared, **options) for n in (2, 5, 10, 20)
+    ]
+    return [*batches, *widths, *tasks]
+
+
+def table(speeds: Sequence[Speed]) -> str:
+    """Measurements as lines of text, a line each."""
+    columns = {
+        "method": lambda s: s.method, "scenario": lambda s: s.scenario, "dtype": lambda s: s.dtype,
+        "tasks": lambda s: str(s.tasks), "batch": lambda s: str(s.batch), "hidden": lambda s: str(s.hidden[0]),
+        "seeds": lambda s: str(s.seeds), "compiled": lambda s: "yes" if s.compiled else "",
+        "captured": lambda s: "yes" if s.captured else "",
+        "it/s": lambda s: f"{s.iterations_per_s:.1f}",
+        "seed-it/s": lambda s: f"{s.iterations_per_s * s.seeds:.1f}",
+        "loader it/s": lambda s: "" if s.loader_iterations_per_s is None else f"{s.loader_iterations_per_s:.1f}",
+        "GFLOP/s": lambda s: f"{s.gflops:.1f}", "matmul ratio": lambda s: f"{s.matmul_ratio:.2f}",
+        "peak MB": lambda s: f"{s.peak_mb:.0f}",
+    }  # fmt: skip
+    rows = [list(columns), *([show(s) for show in columns.values()] for s in speeds)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
+    """Write measurements to a new JSON file in an existing folder, with the command, versions, commit and date."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = {"command": command, "versions": versions(), "commit": commit(), "date": now}
+    name = f"{now[:19].replace(':', '-')}.json"
+    return write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
+
+
+def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
+    """Measurements as plain data, for JSON."""
+    return [no_nan(asdict(speed)) for speed in speeds]
+
+
+def _fastest(timed: Sequence[Callable[[], float]], repeats: int) -> list[float]:
+    """The smallest of what each gives, when they are called in turn."""
+    each = [[seconds() for seconds in timed] for _ in range(repeats)]
+    return [min(times) for times in zip(*each, strict=True)]
+
+
+def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int, **how: bool) -> float:
+    """Seconds of one step of the last task, the tasks before it being given as many; ``how``: see `_run`."""
+    stamps: list[float] = []
+    device = data.train.images.device
+
+    def watch(task: int, step: int, net: object) -> None:
+        if task == description.tasks - 1 and step in (WARM_UP, WARM_UP + steps):
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            stamps.append(time.perf_counter())
+
+    _run(description, data, seeds, WARM_UP + steps, watch, **how)
+    return (stamps[1] - stamps[0]) / steps
+
+
+def _products_of_a_step(description: Experiment, data: Split, seeds: int) -> list[tuple[Tensor, Tensor]]:
+    """The operands of every matrix product of one step of the last task."""
+    recorder = _Products()
+
+    def watch(task: int, step: int, net: object) -> None:
+        recorder.on = task == description.tasks - 1 and step == 1
+
+    with recorder:
+        _run(description, data, seeds, 2, watch)
+    return recorder.seen
+
+
+class _Products(TorchDispatchMode):
+    """Notes the operands' shapes, strides and types of matrix products while ``on``; keeps no values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on = False
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        if self.on and name in ("mm", "bmm", "addmm", "baddbmm"):
+            a, b = args[-2:]
+            self.seen.append((_like(a), _like(b)))
+        return function(*args, **(kwargs or {}))
+
+
+def _like(x: Tensor) -> Tensor:
+    # Random numbers, not zeros: neither a processor nor a power limit may find them easy.
+    made = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
+    return made.copy_(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))
+
+
+def _operations(a: Tensor, b: Tensor) -> int:
+    return 2 * a.numel() * b.shape[-1]
+
+
+@torch.no_grad()
+def _seconds_of(products: Sequence[tuple[Tensor, Tensor]], steps: int, device: torch.device) -> float:
+    for repeat in range(WARM_UP + steps):
+        if repeat == WARM_UP:
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            began = time.perf_counter()
+        for a, b in products:
+            torch.matmul(a, b)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return (time.perf_counter() - began) / steps
+
+
+def _peak_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return float("nan")
+    # The system counts in kB, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _run(
+    description: Experiment,
+    data: Split,
+    seeds: int,
+    steps: int,
+    watch: Any,
+    per_sample: bool = False,
+    compiled: bool = False,
+    captured: bool = False,
+) -> None:
+    described = [replace(description, seed=seed) for seed in range(seeds)]
+    streams, parts, generators = (list(one) for one in zip(*(runs.assemble(d, data) for d in described), strict=True))
+    settings: dict[str, Any] = {
+        "iterations": steps, "batch": description.batch, "lr": description.lr, "replayed": description.replayed,
+        "precision": description.precision or "float32", "watch": watch,
+    }  # fmt: skip
+    if per_sample:
+        streams = [_PerSample(stream, description.batch) for stream in streams]
+    train_seeds(streams, parts, generators, compiled=compiled, captured=captured, **settings)
+
+
+class _PerSample:
+    """A stream whose current samples are fetched one by one and collated, as by an ordinary ``DataLoader``."""
+
+    def __init__(self, stream: Stream, batch: int) -> None:
+        self._stream, self._batch = stream, batch
+        self._loaders: dict[int, Iterator[tuple[Tensor, Tensor]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def draw(self, task: int, n: int, generator: torch.Generator) -> Batch:
+        if task not in self._loaders:
+            self._loaders = {task: self._forever(task)}
+        x, y = (part.to(self._stream.device) for part in next(self._loaders[task]))
+        return Batch(x, y, torch.full_like(y, task))
+
+    def _forever(self, task: int) -> Iterator[tuple[Tensor, Tensor]]:
+        shuffled = torch.Generator().manual_seed(0)
+        rows = self._stream.rows(task)
+        # Of a task with fewer samples than a batch, each comes several times: an epoch has at least one whole batch.
+        samples = _Samples(self._stream, task, rows.repeat(-(-self._batch // len(rows))))
+        while True:
+            yield from DataLoader(samples, self._batch, shuffle=True, drop_last=True, generator=shuffled)
+
+
+class _Samples(Dataset[tuple[Tensor, Tensor]]):
+    def __init__(self, stream: Stream, task: int, rows: Tensor) -> None:
+        self.stream, self.task, self.rows = stream, task, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
+        row = self.rows[place : place + 1]
+        batch = self.stream.batch(row, torch.full_like(row, self.task))
+        return batch.x[0], batch.y[0]

@@ -1,0 +1,228 @@
+"""An experiment is a frozen description, validated, with a stable id. It says what to compute and holds no result."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from typing import Any
+
+from replaylib.errors import InputError, unknown
+from replaylib.lab.methods import method
+from replaylib.lab.protocols import FRONT_ENDS, protocol
+from replaylib.nets import Gates
+from replaylib.penalties import check_strength
+from replaylib.replay import Buffer
+from replaylib.scenarios import SCENARIOS
+
+#: The fields of an experiment that methods take as options.
+OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent")
+#: Those of its fields that are no whole numbers.
+NUMBERS = ("lr", "strength", "gate_prop", "clutter")
+#: What an experiment can do with an encoder; without one, both fields are None.
+WITH_ENCODER = ("frozen", "tuned")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that decides what one training run computes. Make it with `experiment`, which fills in the protocol's.
+
+    ``encoder`` names a pre-trained encoder, see `replaylib.lab.encoders`, and ``front_end`` what is done with it:
+    ``"frozen"``, its features take the place of the images, or ``"tuned"``, it learns with all other layers. Both are
+    None where fully connected layers read pixels. ``clutter`` is how much there is behind glyphs; None: other data.
+    ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task.
+
+    Raises
+    ------
+    InputError : a number outside its range, or a combination that makes no sense.
+    """
+
+    protocol: str
+    scenario: str
+    method: str
+    dataset: str
+    seed: int
+    tasks: int
+    hidden: tuple[int, ...]
+    lr: float
+    batch: int
+    iterations: int
+    budget: int | None = None
+    policy: str | None = None
+    strength: float | None = None
+    gate_prop: float | None = None
+    latent: int | None = None
+    precision: str | None = None
+    clutter: float | None = None
+    encoder: str | None = None
+    front_end: str | None = None
+    replayed: int | None = None
+
+    def __post_init__(self) -> None:
+        protocol(self.protocol)
+        hidden: object = self.hidden
+        if isinstance(hidden, str) or not isinstance(hidden, Iterable):
+            raise InputError(f"hidden is {hidden!r}: give the units of each hidden layer, e.g. (400, 400)")
+        object.__setattr__(self, "hidden", tuple(hidden))
+        # 1 and 1.0 are one description, with one id.
+        for name in NUMBERS:
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _number(name, value))
+        if self.scenario not in SCENARIOS:
+            raise unknown("scenario", self.scenario, SCENARIOS)
+        for name, low, high in (
+            ("seed", 0, 2**31 - 1), ("tasks", 2, 1000), ("batch", 1, 65_536), ("iterations", 1, 10_000_000),
+        ):  # fmt: skip
+            self._whole(name, low, high)
+        if not 0 < self.lr <= 1:
+            raise InputError(f"lr is {self.lr:g}: a learning rate lies above 0 and is at most 1, e.g. 0.001")
+        if not self.hidden:
+            raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
+        object.__setattr__(self, "hidden", tuple(_within("hidden", units, 1, 10_000) for units in self.hidden))
+        if self.precision not in (None, "bfloat16"):
+            raise InputError(f"unknown precision {self.precision!r}: choose bfloat16, or leave it out for float32")
+        m = method(self.method)
+        m.settle(self.scenario, self.options)
+        missing = [name for name in m.options if getattr(self, name) is None]
+        if missing:
+            raise InputError(f"method {self.method} needs {', '.join(missing)}: use experiment(), which fills them in")
+        if self.budget is not None and self.policy is not None:
+            self._whole("budget", 1, 1_000_000)
+            Buffer.check(self.budget, self.policy)
+        if self.strength is not None:
+            check_strength(self.strength)
+        if self.gate_prop is not None:
+            Gates.check(self.gate_prop)
+        if self.latent is not None:
+            self._whole("latent", 1, 10_000)
+        if self.replayed is not None:
+            self._whole("replayed", 1, 65_536)
+            if not m.replay:
+                raise InputError(f"method {self.method} replays nothing: leave replayed out")
+
+        self._check_data()
+
+    def _whole(self, name: str, low: int, high: int) -> None:
+        object.__setattr__(self, name, _within(name, getattr(self, name), low, high))
+
+    def _check_data(self) -> None:
+        if self.clutter is not None:
+            if self.dataset != "glyphs":
+                raise InputError(f"{self.dataset} has no clutter: leave it out, or use split-glyphs")
+            if not 0 <= self.clutter <= 1:
+                raise InputError(f"clutter is {self.clutter:g}: expected a number from 0 to 1")
+        if (self.encoder is None) != (self.front_end is None):
+            raise InputError("encoder and front_end go together: say which encoder, and whether it is frozen or tuned")
+        if self.front_end is None:
+            return
+        if self.front_end not in WITH_ENCODER:
+            raise unknown("front end", self.front_end, WITH_ENCODER)
+        replays = method(self.method).replays
+        if replays == "features" and self.front_end != "frozen":
+            raise InputError(f"{self.method} learns the features of an encoder that does not change: make it frozen")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The method's options, by name; None for those that it does not take."""
+        return {name: getattr(self, name) for name in OPTIONS}
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that depend on the description alone, not on when or where it runs.
+
+        Fields that are None do not count, so that a field added later leaves the ids of earlier experiments alone.
+        """
+        described = {name: value for name, value in asdict(self).items() if value is not None}
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def check_seeds(count: int) -> None:
+    """Raise `InputError` unless so many seeds, 0 to count - 1, can be asked for at once."""
+    _within("seeds", count, 1, 1000)
+
+
+def _within(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
+        raise InputError(f"{name} is {value!r}: expected a whole number from {low} to {high}")
+    return int(value)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{name} is {value!r}: expected a number")
+    return float(value)
+
+
+def experiment(
+    protocol_name: str,
+    scenario: str | None = None,
+    method_name: str = "none",
+    seed: int = 0,
+    *,
+    dataset: str | None = None,
+    tasks: int | None = None,
+    hidden: tuple[int, ...] | None = None,
+    lr: float | None = None,
+    batch: int | None = None,
+    iterations: int | None = None,
+    budget: int | None = None,
+    policy: str | None = None,
+    strength: float | None = None,
+    gate_prop: float | None = None,
+    latent: int | None = None,
+    precision: str | None = None,
+    clutter: float | None = None,
+    encoder: str | None = None,
+    front_end: str | None = None,
+    replayed: int | None = None,
+) -> Experiment:
+    """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
+
+    ``front_end`` is one of `replaylib.lab.protocols.FRONT_ENDS`. Where the protocol has an encoder, methods that replay
+    features and ablations of brain-inspired replay have it frozen by default, and others as the protocol says; an
+    encoder given is frozen, but for methods that replay pixels and are no such ablation.
+
+    Raises
+    ------
+    InputError : an unknown name, a scenario or an option that the method does not take, or what `Experiment` refuses.
+    """
+    p = protocol(protocol_name)
+    dataset = p.dataset if dataset is None else dataset
+    if front_end is None:
+        replays = method(method_name).replays
+        if encoder is not None:
+            front_end = "tuned" if replays == "pixels" and not method(method_name).ablation else "frozen"
+        elif p.encoder is not None:
+            unchanging = replays == "features" or (method(method_name).ablation and p.front_end != "pixels")
+            front_end = "frozen" if unchanging else p.front_end
+        else:
+            front_end = "pixels"
+    if front_end not in FRONT_ENDS:
+        raise unknown("front end", front_end, FRONT_ENDS)
+    if front_end == "pixels" and encoder is not None:
+        raise InputError(f"front end pixels has no encoder, and {encoder} was given: leave one of them out")
+    if front_end != "pixels" and encoder is None and p.encoder is None:
+        raise InputError(f"{p.name} has no encoder of its own: name one, or leave the front end out")
+    if clutter is None and dataset == "glyphs":
+        clutter = 0.0
+    scenario = p.scenario if scenario is None else scenario
+    chosen = {"budget": budget, "policy": policy, "strength": strength, "gate_prop": gate_prop, "latent": latent}
+    options: dict[str, Any] = method(method_name).settle(scenario, chosen, p.name)
+    return Experiment(
+        protocol=p.name,
+        scenario=scenario,
+        method=method_name,
+        dataset=dataset,
+        seed=seed,
+        tasks=p.tasks if tasks is None else tasks,
+        hidden=p.hidden if hidden is None else hidden,
+        lr=p.lr if lr is None else lr,
+        batch=p.batch if batch is None else batch,
+        iterations=p.iterations if iterations is None else iterations,
+        precision=None if precision == "float32" else precision,
+        clutter=clutter,
+        encoder=None if front_end == "pixels" else encoder or p.encoder,
+        front_end=None if front_end == "pixels" else front_end,
+        replayed=None if replayed == (p.batch if batch is None else batch) else replayed,
+        **options,
+    )

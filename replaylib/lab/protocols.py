@@ -1,0 +1,171 @@
+"""What is held fixed while methods are compared: the stream, the network, the optimizer, the number of steps.
+
+A protocol is either published (its source says where) or the quick stand-in of a published one on embedded data.
+Chapters ask for the published one by name through `in_profile`, which hands out the stand-in unless the environment
+variable ``REPLAYLIB_PROFILE`` says ``paper``.
+"""
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from replaylib.data.catalogue import load
+from replaylib.data.dataset import Split, pad
+from replaylib.data.glyphs import RESERVED
+from replaylib.errors import InputError, unknown
+from replaylib.scenarios import Stream, permuted_stream, split_stream
+
+#: What a network does with a pre-trained encoder.
+FRONT_ENDS = {
+    "pixels": "there is none: fully connected layers read pixels",
+    "frozen": "the data are its features, computed once; methods that replay pixels pass them through it unchanged",
+    "tuned": "it is trained on with all other layers; replay is of pixels",
+}
+
+BI_R = "van de Ven, Siegelmann & Tolias 2020"
+PUBLISHED = f"{BI_R}, Nature Communications 11:4069"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One row of the table `PROTOCOLS`.
+
+    Attributes
+    ----------
+    kind : ``"split"`` (classes are shared out over tasks) or ``"permuted"`` (tasks differ in the order of pixels).
+    hidden : units of each fully connected hidden layer.
+    lr : Adam's learning rate (its betas are 0.9 and 0.999 throughout).
+    batch : samples of the current task a step; as many replayed ones come on top.
+    iterations : steps a task.
+    scenario : the scenario of the published protocol, and the default one.
+    seeds : how many the source used (published) or the book uses (quick).
+    padding : zeros added on each side of an image.
+    dataset_options : passed on to `replaylib.data.load`, as pairs.
+    symbols : where the dataset is ``"glyphs"``, how many of them a task has.
+    encoder : a pre-trained encoder, see `replaylib.lab.encoders`; None where there is none.
+    front_end : what is done with it by methods that do not replay features (see `FRONT_ENDS`).
+    settings : the protocol whose published hyper-parameters are taken, where it is not this one.
+    quick : the name of its stand-in on embedded data; None if it is one.
+    """
+
+    name: str
+    dataset: str
+    kind: str
+    tasks: int
+    hidden: tuple[int, ...]
+    lr: float
+    batch: int
+    iterations: int
+    scenario: str
+    seeds: int
+    source: str
+    padding: int = 0
+    dataset_options: tuple[tuple[str, int | float], ...] = ()
+    quick: str | None = None
+    symbols: int | None = None
+    encoder: str | None = None
+    front_end: str = "pixels"
+    settings: str | None = None
+
+    def stream(self, data: Split, scenario: str, tasks: int, seed: int) -> Stream:
+        """The stream of tasks that this protocol makes of ``data``; see `split_stream` and `permuted_stream`."""
+        make = {"split": split_stream, "permuted": permuted_stream}[self.kind]
+        return make(data, scenario, tasks, seed)
+
+    def load(
+        self, dataset: str | None = None, device: str = "cpu", *, tasks: int | None = None, clutter: float | None = None
+    ) -> Split:
+        """The protocol's data, or another dataset put in its place, on a device.
+
+        Parameters
+        ----------
+        tasks, clutter : of glyphs, where not the protocol's own: for how many tasks symbols are drawn, over how much.
+
+        Raises
+        ------
+        InputError : more symbols than are kept apart for experiments, or what `replaylib.data.load` raises.
+        """
+        options: dict[str, int | float] = {}
+        if dataset in (None, self.dataset):
+            options |= dict(self.dataset_options)
+        if (dataset or self.dataset) == "glyphs":
+            options["classes"] = self.symbols_of(self.tasks if tasks is None else tasks)
+            options["clutter"] = 0.0 if clutter is None else clutter
+        data = load(dataset or self.dataset, device, **options)
+        return pad(data, self.padding) if self.padding else data
+
+    def symbols_of(self, tasks: int) -> int:
+        """How many symbols so many tasks have: at most those on which no encoder was pre-trained.
+
+        Tasks that differ in the order of pixels share them. Raises `InputError` for more than there are.
+        """
+        if self.kind == "permuted":
+            return self.symbols or RESERVED
+        count = (self.symbols or 2) * tasks
+        if count > RESERVED:
+            raise InputError(
+                f"{tasks} tasks of glyphs are {count} symbols, and {RESERVED} are kept apart from those that encoders "
+                f"are pre-trained on: ask for at most {RESERVED // (self.symbols or 2)} tasks"
+            )
+        return count
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "split-mnist", "mnist", "split", 5, (400, 400), 1e-3, 128, 2000, "class", 20, PUBLISHED,
+            quick="split-digits",
+        ),
+        Protocol(
+            "permuted-mnist", "mnist", "permuted", 100, (2000, 2000), 1e-4, 256, 5000, "domain", 5, PUBLISHED,
+            padding=2, quick="permuted-digits",
+        ),
+        Protocol("split-digits", "digits", "split", 5, (100, 100), 2e-3, 64, 100, "class", 5, "quick Split MNIST"),
+        Protocol(
+            "permuted-digits", "digits", "permuted", 10, (100, 100), 3e-3, 64, 100, "domain", 3,
+            "quick Permuted MNIST",
+        ),
+        Protocol(
+            "split-glyphs", "glyphs", "split", 5, (100, 100), 1e-3, 32, 300, "class", 3,
+            "quick Split CIFAR-100, drawn by the project", symbols=2, encoder="glyphs",
+        ),
+        Protocol(
+            "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
+            f"{PUBLISHED}, with an encoder pre-trained on CIFAR-10 (JPEG) for fewer epochs",
+            encoder="cifar10-jpeg", front_end="tuned", quick="split-glyphs",
+        ),
+        Protocol(
+            "split-tiny-imagenet", "tiny-imagenet-32", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
+            "this course, as Split CIFAR-100 on other images: 100 classes of Tiny ImageNet at 32x32",
+            encoder="cifar10-jpeg", front_end="tuned", settings="split-cifar100", quick="split-glyphs",
+        ),
+    )
+}  # fmt: skip
+
+
+def protocol(name: str) -> Protocol:
+    """The protocol of that name; raises `InputError`, with the nearest names, if there is none."""
+    if name not in PROTOCOLS:
+        raise unknown("protocol", name, PROTOCOLS)
+    return PROTOCOLS[name]
+
+
+def profile() -> str:
+    """``"quick"`` or ``"paper"``: the environment variable ``REPLAYLIB_PROFILE``, the one place where it is chosen."""
+    chosen = os.environ.get("REPLAYLIB_PROFILE") or "quick"
+    if chosen not in ("quick", "paper"):
+        raise InputError(f"REPLAYLIB_PROFILE is {chosen!r}: set it to quick (the default) or paper")
+    return chosen
+
+
+def default_device() -> str:
+    """``"cuda"`` under the ``paper`` profile where there is a GPU; otherwise ``"cpu"``, which suits small networks."""
+    return "cuda" if profile() == "paper" and torch.cuda.is_available() else "cpu"
+
+
+def in_profile(name: str) -> Protocol:
+    """A published protocol under the ``paper`` profile, its quick stand-in under ``quick``."""
+    published = protocol(name)
+    return protocol(published.quick) if profile() == "quick" and published.quick else published

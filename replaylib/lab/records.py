@@ -1,0 +1,193 @@
+"""A record of a run: one JSON file, written once, whole, and never overwritten, that says where it comes from."""
+
+import json
+import math
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from replaylib import metrics
+from replaylib._version import __version__
+from replaylib.data.files import create, writable
+from replaylib.errors import InputError
+from replaylib.lab.experiments import Experiment
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run. Accuracies are in percent; matrix orientation as in `replaylib.metrics`; nan is null in JSON.
+
+    Attributes
+    ----------
+    matrix, untrained : (tasks, tasks) and (tasks,), as nested tuples.
+    memory_bytes : training data kept for replay at the end.
+    seconds : wall time of training and testing, loading the data apart.
+    device : the processor's name; versions : of Python and the packages that compute.
+    commit : of the library's checkout, with "+" where files differed from it; None outside a checkout.
+    date : when it ended, UTC, ISO 8601.
+    measures : of what the network imagines after the last task, see `replaylib.lab.replay_quality`; None where nobody
+        asked.
+    """
+
+    experiment: Experiment
+    matrix: tuple[tuple[float, ...], ...]
+    untrained: tuple[float, ...]
+    memory_bytes: int
+    seconds: float
+    device: str
+    versions: dict[str, str]
+    commit: str | None
+    date: str
+    measures: dict[str, float] | None = None
+
+    def tensor(self) -> torch.Tensor:
+        """The accuracy matrix as a (tasks, tasks) float64 tensor."""
+        return torch.tensor(self.matrix, dtype=torch.float64)
+
+    def summary(self) -> dict[str, float]:
+        """``acc``, ``bwt``, ``fwt``, ``forgetting``: see `replaylib.metrics`."""
+        matrix, untrained = self.tensor(), torch.tensor(self.untrained, dtype=torch.float64)
+        return {
+            "acc": metrics.final_accuracy(matrix).item(),
+            "bwt": metrics.backward_transfer(matrix).item(),
+            "fwt": metrics.forward_transfer(matrix, untrained).item(),
+            "forgetting": metrics.forgetting(matrix).item(),
+        }
+
+
+def write(record: Record, folder: str | Path) -> Path:
+    """Write a record to an existing folder as one JSON file, whole or not at all; an earlier file is never touched.
+
+    One with measures and one of the same experiment without are two files.
+
+    Raises
+    ------
+    InputError : the folder cannot be written, or holds this experiment's record already.
+    """
+    name = f"{record.experiment.id}{'' if record.measures is None else '-measured'}.json"
+    return write_new(Path(folder) / name, asdict(record))
+
+
+def write_new(target: Path, content: Any) -> Path:
+    """Write JSON to a file that is not there yet, whole or not at all; nan becomes null.
+
+    Raises
+    ------
+    InputError : the folder cannot be written, or there is such a file already.
+    """
+    try:
+        create(target, json.dumps(no_nan(content), indent=1))
+    except FileExistsError as error:
+        raise InputError(f"{target} exists: what is there is never overwritten; choose another folder") from error
+    except OSError as error:
+        raise InputError(f"cannot write to {target.parent} ({error.strerror}): choose another folder") from error
+    return target
+
+
+def done(folder: str | Path) -> dict[str, Record]:
+    """The records below a folder by their experiments' ids; see `writable`."""
+    writable(folder)
+    return stored([Path(folder)])
+
+
+def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]:
+    """The records below several folders, by the ids of their experiments; a folder that is not there holds none.
+
+    With ``measured``, those that `replaylib.lab.replay_quality` made alone. Raises `InputError` where one is damaged.
+    """
+    found = (record for folder in folders for record in below(folder))
+    return {record.experiment.id: record for record in found if record.measures is not None or not measured}
+
+
+def below(folder: Path) -> Iterator[Record]:
+    """The records below a folder, whatever they are called. Other JSON files, such as those of ``bench``, are none.
+
+    Raises
+    ------
+    InputError : a file that has the name of a record, or describes an experiment as one does, is damaged.
+    """
+    return (read(path) for path in sorted(folder.rglob("*.json")) if _means_to_be_a_record(path))
+
+
+def _means_to_be_a_record(path: Path) -> bool:
+    if re.fullmatch(r"[0-9a-f]{12}(-\w+)?", path.stem):
+        return True
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and "experiment" in content
+
+
+def read(path: str | Path) -> Record:
+    """The record in one file; raises `InputError` where the file is damaged or no record."""
+    try:
+        raw = json.loads(Path(path).read_text())
+        described = {**raw["experiment"], "hidden": tuple(raw["experiment"]["hidden"])}
+        nan = float("nan")
+        return Record(
+            **{
+                **{field.name: raw[field.name] for field in fields(Record) if field.name != "measures"},
+                "experiment": Experiment(**described),
+                "matrix": tuple(tuple(nan if x is None else x for x in row) for row in raw["matrix"]),
+                "untrained": tuple(nan if x is None else x for x in raw["untrained"]),
+                "measures": _numbers(raw.get("measures")),
+            }
+        )
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged or no record of a run ({error!r}): remove it or restore it") from error
+
+
+def _numbers(raw: Any) -> dict[str, float] | None:
+    return None if raw is None else {name: float(value) for name, value in raw.items()}
+
+
+def no_nan(value: Any) -> Any:
+    """JSON has no nan: null in its place."""
+    if isinstance(value, dict):
+        return {key: no_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [no_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def device_name(device: torch.device) -> str:
+    """What computes, e.g. ``"cpu (x86_64, 2 threads)"`` or a GPU's product name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide what a run computes."""
+    packages = ("torch", "numpy", "scikit-learn")
+    installed = {name: metadata.version(name) for name in packages}
+    return {"replaylib": __version__, "python": platform.python_version(), **installed}
+
+
+@cache
+def commit() -> str | None:
+    """The library's git commit, with "+" appended where tracked files differ from it; None outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(CHECKOUT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")) != CHECKOUT:
+            return None
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

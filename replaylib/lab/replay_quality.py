@@ -1,0 +1,158 @@
+"""A run of generative replay, and with its record how good is what the network imagines after the last task.
+
+The comparison of van de Ven et al. (2020), Fig. 9: class-incremental, in the feature space of one judge, a network that
+learned the real images of all tasks together. Where a protocol has a pre-trained encoder, the judge reads its features,
+as the reference code's does, so that those who imagine features and those who imagine pixels have one judge.
+"""
+
+import copy
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from replaylib import quality
+from replaylib.brain import BrainNet
+from replaylib.data.dataset import Dataset, Split
+from replaylib.errors import InputError
+from replaylib.lab import encoders, runs
+from replaylib.lab.experiments import Experiment
+from replaylib.lab.methods import method
+from replaylib.lab.protocols import default_device, protocol
+from replaylib.lab.records import Record
+from replaylib.loop import Watch
+from replaylib.nets import Classifier, Network
+
+#: Test images that are asked about, if there are as many; as many are imagined.
+IMAGES = 10_000
+#: Of these, how many have their likelihood estimated, and by how many samples each (the reference code takes as many).
+LIKELY, SAMPLES = 2000, 100
+#: Images that go through a network at once.
+CHUNK = 1000
+#: What `measured` adds to a record, and whether more of it is better.
+MEASURES = {
+    "log_likelihood": True, "reconstruction_error": False, "inception_score": True, "frechet_distance": False,
+    "precision": True, "recall": True,
+}  # fmt: skip
+
+
+def check(description: Experiment) -> None:
+    """Raise `InputError` unless what this run imagines can be judged: class-incremental, generative, split classes."""
+    m = method(description.method)
+    if not (m.replay and m.replays):
+        raise InputError(f"{m.name} imagines nothing whose quality could be measured: take gr, bi-r or a variant")
+    if description.scenario != "class" or protocol(description.protocol).kind != "split":
+        found = f"{description.protocol}, {description.scenario}-incremental"
+        raise InputError(f"the quality of replay is measured where each class is in one task, not on {found}")
+
+
+def measured(
+    description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
+) -> Record:
+    """As `replaylib.lab.runs.execute`, and with ``measures`` in the record, all of them after the last task.
+
+    ``log_likelihood`` (mean, nats) and ``reconstruction_error`` (mean a unit) of test samples, as the network takes
+    them: of features they cannot be compared with those of pixels. The scores of `replaylib.quality.Quality`; the
+    judge's own accuracy (%) on test images, ``judge_accuracy``; and how many samples all this rests on: ``images``,
+    ``likely`` and ``samples`` as in `IMAGES`, `LIKELY` and `SAMPLES`.
+
+    Parameters
+    ----------
+    description, data, device, watch : see `replaylib.lab.runs.trained`.
+
+    Raises
+    ------
+    InputError : a method that imagines nothing, or a stream whose classes are not each in one task, see `check`; data
+        that do not fit, and runs that diverge, see `replaylib.lab.runs.trained`.
+    """
+    check(description)
+    device = default_device() if device is None else device
+    data = runs.data_of(description, device) if data is None else data
+    net, record = runs.trained(description, data, device, watch)
+    return with_measures(net.to(device), record, data)
+
+
+def with_measures(net: Network, record: Record, data: Split) -> Record:
+    """The record of a run that `check` allows, with ``measures`` as in `measured`.
+
+    ``net`` is the network at its end, and ``data`` are the run's, on the network's device.
+    """
+    assert isinstance(net, BrainNet)
+    return replace(record, measures=_measures(net, record.experiment, data))
+
+
+@torch.no_grad()
+def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, float]:
+    p = protocol(description.protocol)
+    stream = p.stream(runs.as_seen(description, data), "class", description.tasks, description.seed)
+    rows = torch.cat([stream.rows(task, "test") for task in range(stream.tasks)])
+    task = torch.cat([torch.full_like(stream.rows(t, "test"), t) for t in range(stream.tasks)])
+    pick = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:IMAGES].to(rows.device)
+    rows, task = rows[pick], task[pick]
+
+    few = stream.batch(rows[:LIKELY], task[:LIKELY], "test")
+    drawing = stream.generator(1)
+    likely = quality.log_likelihood(net, few.x, drawing, y=few.y, samples=SAMPLES, chunk=CHUNK)
+    errors = [
+        quality.reconstruction_error(net, one.x, drawing, y=one.y, chunk=CHUNK)
+        for some in torch.arange(len(rows), device=rows.device).split(CHUNK)
+        for one in [stream.batch(rows[some], task[some], "test")]
+    ]
+
+    y, of_task = stream.draw_units(stream.tasks, len(rows), stream.generator(2))
+    noise = torch.randn(len(y), net.latent, generator=stream.generator(3), device=stream.device)
+    encoder = description.encoder or p.encoder
+    imagined = torch.cat(
+        [
+            as_judged(net.generate(*some), stream.data.train, encoder)
+            for some in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)
+        ]
+    )
+    seen = encoders.features(data, encoder) if encoder else data
+    judge = _judge(_of_all_seeds(description), seen)
+    real = seen.test.inputs(seen.test.images[rows])
+    right = torch.cat([judge(part).argmax(1) for part in real.split(CHUNK)]) == seen.test.labels[rows]
+    scores = quality.assess(judge, real, imagined.view_as(real), seed=0, chunk=CHUNK)
+    return {
+        "log_likelihood": likely.mean().item(), "reconstruction_error": torch.cat(errors).mean().item(),
+        **scores._asdict(), "judge_accuracy": 100 * right.double().mean().item(),
+        "images": len(rows), "likely": len(few.y), "samples": SAMPLES,
+    }  # fmt: skip
+
+
+def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
+    """Imagined samples (n, units) as a judge takes them: pixels through the encoder if there is one, features as are.
+
+    ``by`` is the dataset that the network learned from, in whose units it imagines.
+    """
+    if encoder is None or by.images.dtype != torch.uint8:
+        return x
+    images = x.view(-1, *by.shape)
+    if by.mean is not None and by.std is not None:
+        images = images * _by_channel(by.std, x) + _by_channel(by.mean, x)
+    found = encoders.load(encoder)
+    images = (images - _by_channel(found.origin.mean, x)) / _by_channel(found.origin.std, x)
+    front = copy.deepcopy(found.net).to(x.device)
+    return torch.cat([front(part) for part in images.split(CHUNK)])
+
+
+def _by_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
+    return torch.tensor(values, device=x.device).view(-1, 1, 1)
+
+
+def _of_all_seeds(description: Experiment) -> Experiment:
+    """What methods and seeds of one comparison have in common, as far as a judge depends on it."""
+    options = dict.fromkeys(("budget", "policy", "strength", "gate_prop", "latent", "replayed", "encoder", "front_end"))
+    return replace(description, method="joint", seed=0, precision=None, **options)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=2)
+def _judge(description: Experiment, seen: Split) -> Classifier:
+    # Classes in label order, so that its output units are the labels.
+    stream = protocol(description.protocol).stream(seen, "class", description.tasks, 0)
+    with torch.enable_grad():
+        return quality.judge(
+            stream, torch.Generator().manual_seed(0),
+            hidden=description.hidden, iterations=description.iterations, batch=description.batch, lr=description.lr,
+        )  # fmt: skip

@@ -1,0 +1,257 @@
+"""The command line, as it is typed, and as it is typed wrong."""
+
+import functools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from replaylib.cli.main import main
+from replaylib.data import catalogue
+from replaylib.lab import checkpoints, runs
+from replaylib.lab.fast import compiler
+
+QUICK = ["run", "split-digits", "--iterations", "3"]
+
+
+def test_run_prints_the_matrix_and_its_mean_with_its_spread(capsys):
+    assert main([*QUICK, "--method", "joint", "--scenario", "domain", "--seeds", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert len(re.findall(r"^after task \d +(\d+\.\d\d *){5}$", out, re.M)) == 5
+    assert re.search(r"^ACC \d+\.\d\d % \+- \d+\.\d\d \(SEM\)$", out, re.M)
+    assert "split-digits (digits), domain-incremental, joint, seeds 0, 1" in out
+    assert "30/30" in err  # the progress bar: 2 seeds x 5 tasks x 3 steps
+
+
+def test_json_is_one_object_and_agrees_with_itself(capsys):
+    assert main([*QUICK, "--method", "exact", "--budget", "2", "--seeds", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {k: found[k] for k in ("protocol", "scenario", "method", "dataset", "seeds", "budget")} == {
+        "protocol": "split-digits", "scenario": "class", "method": "exact",
+        "dataset": "digits", "seeds": 2, "budget": 2,
+    }  # fmt: skip
+    assert found["acc"] == pytest.approx(sum(found["matrix"][-1]) / 5)
+    assert found["acc"] == pytest.approx(sum(found["acc_per_seed"]) / 2)
+    assert found["acc_sem"] == pytest.approx(abs(found["acc_per_seed"][0] - found["acc_per_seed"][1]) / 2)
+    assert found["matrix"][0][1] is None  # not testable before it arrives
+    assert found["memory_bytes"] == 2 * 10 * (64 + 8)
+    assert found["seconds"] > 0
+    assert found["device"].startswith("cpu") or found["device"]
+
+
+def test_what_was_saved_is_not_run_again(capsys, tmp_path):
+    command = [*QUICK, "--save", str(tmp_path), "--json"]
+    main([*command, "--seeds", "1"])
+    first = json.loads(capsys.readouterr().out)
+    main([*command, "--seeds", "2"])
+    both, err = capsys.readouterr()
+    assert "15/15" in err  # only the second seed's steps
+    assert json.loads(both)["acc_per_seed"][0] == first["acc_per_seed"][0]
+    main([*command, "--seeds", "2"])
+    assert capsys.readouterr().out == both
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_damaged_encoder_is_listed_as_such_beside_the_others(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
+    (tmp_path / "encoders").mkdir()
+    (tmp_path / "encoders" / "mine.safetensors").write_bytes(b"x")
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^  mine +\S+mine.safetensors is damaged or no encoder", out, re.M)
+    assert re.search(r"^  glyphs +\d+ epochs on glyphs", out, re.M)
+
+
+def test_list_and_info_name_what_there_is(capsys):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in ("split-mnist", "permuted-mnist", "class", "exact", "bi-r-si", "digits", "glyphs", "cifar100"):
+        assert re.search(rf"^  {name} ", out, re.M)
+    assert re.search(r"^  strength of ewc online-ewc in split-mnist, task +1000000000.0, van de Ven", out, re.M)
+    assert main(["info", "--json"]) == 0
+    assert {"replaylib", "torch", "python", "device", "data", "profile"} <= set(json.loads(capsys.readouterr().out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required"),
+        (["rum"], "rum"),
+        (["run"], "protocol"),
+        (["run", "split-mnits"], "unknown protocol 'split-mnits'. Did you mean split-mnist"),
+        (["run", "split-digits", "--method", "exacct"], "unknown method 'exacct'. Did you mean exact"),
+        (["run", "split-digits", "--scenario", "domian"], "unknown scenario 'domian'. Did you mean domain"),
+        (["run", "split-digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
+        (["run", "split-digits", "--method", "none", "--budget", "5"], "method none has no budget"),
+        (["run", "split-digits", "--method", "exact", "--budget", "0"], "budget is 0"),
+        (
+            ["run", "split-digits", "--method", "exact", "--budget", "9" * 30],
+            "expected a whole number from 1 to 1000000",
+        ),
+        (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "choose balanced or reservoir"),
+        (["run", "split-digits", "--method", "xdg"], "xdg cannot serve the class scenario"),
+        (["run", "split-digits", "--method", "gr+gatting"], "unknown modification 'gatting'. Did you mean gating"),
+        (["run", "split-digits", "--method", "si", "--strength", "-1"], "strength is -1"),
+        (["run", "split-digits", "--method", "bi-r", "--gate-prop", "1"], "gate_prop is 1"),
+        (["run", "split-digits", "--method", "gr", "--gate-prop", "0.5"], "method gr has no gate_prop"),
+        (["run", "split-digits", "--tasks", "3"], "10 classes cannot be shared out equally over 3 tasks"),
+        (["run", "split-digits", "--tasks", "10", "--scenario", "task"], "nothing to tell apart"),
+        (["run", "split-digits", "--seeds", "0"], "seeds is 0"),
+        (["run", "split-digits", "--seeds", "-3"], "seeds is -3"),
+        (["run", "split-digits", "--iterations", "many"], "--iterations"),
+        (["run", "split-digits", "--iterations", "99999999999"], "iterations is 99999999999"),
+        (["run", "split-digits", "--lr", "1e9"], "lr is 1e+09"),
+        (["run", "split-digits", "--lr", "nan"], "lr is nan"),
+        (["run", "split-digits", "--hidden", "400x400"], "400,400"),
+        (["run", "split-digits", "--device", "tpu"], "choose cpu, cuda or auto"),
+        (["run", "split-digits", "--device", "cpu", "--capture"], "steps on a cpu cannot be captured"),
+        (["bench", "split-digits", "--device", "cpu", "--capture", "--steps", "1"], "ask for that on a GPU only"),
+        (["run", "split-digits", "--dataset", "nowhere/images.zip"], "nowhere/images.zip"),
+        (["run", "split-digits", "--itrations", "5"], "--itrations"),
+    ],
+)
+def test_input_that_is_wrong_gets_one_line_and_status_2(arguments, says, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("replaylib: ")
+    assert says in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_record_or_an_unwritable_place_is_found_before_any_computing(capsys, tmp_path):
+    (tmp_path / "0123456789ab.json").write_text("{")
+    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path)]) == 2
+    assert "0123456789ab.json is damaged" in capsys.readouterr().err
+    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path / "0123456789ab.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_ctrl_c_is_clean(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "replaylib",
+        "run",
+        "split-digits",
+        "--iterations",
+        "10000000",
+        "--save",
+        tmp_path / "kept",
+    ]
+    root = Path(__file__).resolve().parents[1]
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=root, preexec_fn=heed, **pipes) as process:
+        assert process.stderr is not None
+        seen = ""
+        while "step/s" not in seen:  # however long a busy machine takes to get there
+            more = process.stderr.read(1)
+            assert more, f"it ended before its progress bar began: {seen}"
+            seen += more
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "stopped" in err
+    assert out == ""
+    assert not list((tmp_path / "kept").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where", "says"),
+    [
+        (["run", "split-digits"], "lab.runs.trained_together", "nothing is kept: give --save FOLDER"),
+        (["run", "split-digits", "--save", "new"], "lab.runs.trained_together", "runs that had finished are kept"),
+        (["reproduce", "fig5", "--protocol", "permuted-digits"], "cli.commands.sweep", "runs that had finished are"),
+        (["pretrain", "digits", "--out", "x"], "cli.commands.pretrain", "the same command goes on from the last state"),
+        (["bench", "split-digits"], "lab.bench.measure", "nothing is kept\n"),
+    ],
+)
+def test_a_command_that_is_stopped_says_what_is_kept_of_it(arguments, where, says, capsys, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("replaylib.cli.commands.seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr(f"replaylib.{where}", stopped)
+    assert main(arguments) == 130
+    assert f"replaylib: stopped; {says}" in capsys.readouterr().err
+
+
+def test_output_may_be_cut_short_by_its_reader():
+    run = subprocess.run(
+        f"{sys.executable} -m replaylib list | head -1", shell=True, capture_output=True, text=True,
+        cwd=Path(__file__).resolve().parents[1], env=os.environ | {"PYTHONUNBUFFERED": ""},
+    )  # fmt: skip
+    assert run.stdout == "protocols:\n"
+    assert run.stderr == ""
+
+
+def test_trained_networks_are_kept_where_asked(capsys, tmp_path):
+    assert main([*QUICK, "--method", "rtf", "--save", str(tmp_path), "--weights"]) == 0
+    record, weights = sorted(tmp_path.iterdir())
+    assert record.with_suffix(".safetensors") == weights
+    assert checkpoints.describe(weights).method == "rtf"
+    assert "the network is not" not in capsys.readouterr().err
+    weights.unlink()
+    assert main([*QUICK, "--method", "rtf", "--save", str(tmp_path), "--weights", "--seeds", "2"]) == 0
+    assert "seeds 0: the record is stored and the network is not" in capsys.readouterr().err
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+    assert main([*QUICK, "--weights"]) == 2
+    assert "--save FOLDER" in capsys.readouterr().err
+
+
+def test_training_that_diverges_says_so_and_keeps_the_last_good_network(capsys, tmp_path):
+    assert main([*QUICK, "--method", "si", "--lr", "1", "--strength", "1e30", "--save", str(tmp_path)]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(
+        r"replaylib: si: the loss or its gradient stopped being finite in task 2, step \d; check the data", err
+    )
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in err
+    net = runs.network(checkpoints.describe(kept), catalogue.load("digits"))
+    checkpoints.load(net, kept)
+
+
+def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
+    command = [*QUICK, "--method", "gr", "--seeds", "3", "--save", str(tmp_path), "--json"]
+    assert main([*command, "--together"]) == 0
+    out, err = capsys.readouterr()
+    assert "3 seeds together, task 5/5" in err
+    assert json.loads(out)["device"].endswith("3 seeds together")
+    assert len(list(tmp_path.iterdir())) == 3
+    assert main([*command, "--no-together"]) == 0  # they are all there
+    assert capsys.readouterr().out == out
+    assert main([*QUICK, "--method", "generative-classifier", "--seeds", "2", "--together"]) == 2
+    assert "train seeds one by one" in capsys.readouterr().err
+
+
+def test_a_combination_of_modifications_is_a_method(capsys):
+    assert main([*QUICK, "--method", "gr+conditional+distill", "--latent", "7", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["method"], found["latent"], found["gate_prop"]) == ("gr+conditional+distill", 7, None)
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
+def test_a_long_run_is_compiled_and_says_so(capsys, monkeypatch):
+    short = ["run", "split-digits", "--iterations", "2", "--hidden", "20,16", "--json"]
+    monkeypatch.setattr("replaylib.lab.fast.LONG", 10)
+    assert main(short) == 0
+    printed = capsys.readouterr()
+    assert "10 steps: compiling the loss first (--no-compile: leave it)" in printed.err
+    assert json.loads(printed.out)["device"].endswith(", compiled")
+    assert main([*short, "--no-compile"]) == 0
+    printed = capsys.readouterr()
+    assert "compiling" not in printed.err
+    assert "compiled" not in json.loads(printed.out)["device"]
+    assert main([*short, "--compile", "--seeds", "2", "--together"]) == 2
+    assert "2 seeds as one program are not compiled" in capsys.readouterr().err

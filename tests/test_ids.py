@@ -1,0 +1,30 @@
+"""The ids of the runs that the book stores: they name files, and no change of the library may change one."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from replaylib.lab.records import Record, read
+
+RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
+#: What was stored on this day, UTC. Runs stored later may come and go; to add them, give a later day and their digest.
+UNTIL = "2026-11-28T00:00:00"
+DIGEST = "acdad61dcda5a6f34885fca0ef8b5b8e2a15c5d22b586630a16e833d7f071a5f"
+
+
+@cache
+def stored() -> dict[Path, Record]:
+    files = [path for path in sorted(RESULTS.rglob("*.json")) if "experiment" in json.loads(path.read_text())]
+    return {path: read(path) for path in files}
+
+
+def test_every_file_has_its_experiments_id_as_its_name():
+    assert [
+        path for path, record in stored().items() if path.stem.removesuffix("-measured") != record.experiment.id
+    ] == []
+
+
+def test_no_id_has_changed():
+    ids = {record.experiment.id for record in stored().values() if record.date < UNTIL}
+    assert hashlib.sha256(" ".join(sorted(ids)).encode()).hexdigest() == DIGEST, len(ids)

@@ -1,0 +1,92 @@
+"""The library's parts: what may import what, what is offered at the top, and what `import replaylib` does not load."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import replaylib
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "replaylib"
+
+
+def fresh(code: str) -> str:
+    """What a new process prints."""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def lint_imports(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_every_import_keeps_to_the_layers():
+    ran = lint_imports()
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_an_import_against_the_layers_is_found(tmp_path):
+    """With the layers of `course` and `lab` exchanged, and with drawing allowed to the command line alone."""
+    described = (ROOT / "pyproject.toml").read_text()
+    against = described.replace('"cli", "course", "lab",', '"cli", "lab", "course",')
+    against = against.replace('allowed_importers = ["replaylib.course"]', 'allowed_importers = ["replaylib.cli"]')
+    other = tmp_path / "pyproject.toml"
+    other.write_text(against)
+    ran = lint_imports("--config", str(other))
+    assert ran.returncode == 1
+    assert "2 kept, 2 broken" in ran.stdout
+    assert "replaylib.course.figures" in ran.stdout
+
+
+def test_importing_the_library_loads_nothing_that_draws_or_downloads():
+    heavy = {"matplotlib", "seaborn", "IPython", "ipywidgets", "torchvision", "sklearn", "pandas", "torch"}
+    code = "import sys, replaylib; print(*{name.split('.')[0] for name in sys.modules})"
+    assert not heavy & set(fresh(code).split())
+
+
+def test_training_loads_nothing_that_draws_or_downloads():
+    heavy = {"matplotlib", "seaborn", "IPython", "ipywidgets", "torchvision", "sklearn"}
+    code = "import sys; from replaylib import *; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = set(fresh(code).split())
+    assert "torch" in loaded
+    assert not heavy & loaded
+
+
+def test_the_loop_is_a_function_at_the_top():
+    assert fresh("import replaylib; print(replaylib.train.__module__)").strip() == "replaylib.loop"
+
+
+def test_what_is_offered_exists_and_nothing_else_does():
+    assert all(getattr(replaylib, name) is not None for name in replaylib.__all__)
+    assert set(replaylib.__all__) <= set(dir(replaylib))
+    with pytest.raises(AttributeError, match="trane"):
+        _ = replaylib.trane
+
+
+def modules() -> set[str]:
+    found = (path.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", ".") for path in LIBRARY.rglob("*.py"))
+    return {name for name in found if not name.endswith("__init__")}
+
+
+def test_every_module_that_a_user_may_import_is_described_on_one_page():
+    described = [
+        line.removeprefix(".. automodule:: replaylib.")
+        for page in (ROOT / "book" / "api").glob("*.md")
+        for line in page.read_text().splitlines()
+        if line.startswith(".. automodule::")
+    ]
+    # How files come and are written, and how the command line reads its options, is nobody's business but theirs.
+    inside = {"_version", "data.files", "data.symbols", "data.folders", "data.downloads", "data.official", "__main__"}
+    assert sorted(described) == sorted(name for name in modules() - inside if not name.startswith("cli."))
+
+
+def test_the_science_is_twelve_modules_that_one_can_read():
+    beside = {"__init__", "__main__", "_version"}
+    science = [path for path in LIBRARY.glob("*.py") if path.stem not in beside]
+    assert len(science) <= 13
+    lines = sum(len(path.read_text().splitlines()) for path in science)
+    assert lines <= 2600

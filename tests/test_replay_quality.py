@@ -1,0 +1,163 @@
+"""The quality of what a run imagines: measured in one feature space, and stored with the run's record."""
+
+import json
+
+import pytest
+import torch
+
+from replaylib import quality
+from replaylib.cli.main import main
+from replaylib.course.reproduce import figure
+from replaylib.data.catalogue import load
+from replaylib.data.dataset import Dataset, Split
+from replaylib.errors import InputError
+from replaylib.lab import encoders, records, replay_quality, runs
+from replaylib.lab.experiments import experiment
+from replaylib.lab.records import stored
+from replaylib.lab.replay_quality import as_judged, measured
+
+FEW = {"hidden": (20, 20), "latent": 4, "batch": 16}
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch):
+    monkeypatch.setattr(replay_quality, "IMAGES", 100)
+    monkeypatch.setattr(replay_quality, "LIKELY", 30)
+    monkeypatch.setattr(replay_quality, "SAMPLES", 5)
+
+
+def test_the_record_is_that_of_the_plain_run_and_has_measures():
+    described, data = experiment("split-digits", "class", "bi-r", 1, iterations=5, **FEW), load("digits")
+    record, plain = measured(described, data), runs.execute(described, data)
+    assert str(record.matrix) == str(plain.matrix)
+    assert plain.measures is None
+    found = record.measures
+    assert set(replay_quality.MEASURES) < set(found)
+    assert (found["images"], found["likely"], found["samples"]) == (100, 30, 5)
+    assert all(torch.tensor(value).isfinite() for value in found.values())
+    assert measured(described, data).measures == found
+
+
+def test_measures_are_those_of_quality_and_better_for_a_network_that_learned_longer():
+    data = load("digits")
+    short, long = (
+        measured(experiment("split-digits", "class", "bi-r", iterations=n, hidden=(60, 60), latent=10), data).measures
+        for n in (1, 60)
+    )
+    assert long["log_likelihood"] > short["log_likelihood"] + 1
+    assert long["reconstruction_error"] < short["reconstruction_error"]
+    assert long["frechet_distance"] > 0
+    assert long["judge_accuracy"] > 80 > short["judge_accuracy"]  # its steps are the run's
+
+
+def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_steps_another(monkeypatch):
+    made = []
+    real = quality.judge
+    monkeypatch.setattr(quality, "judge", lambda *args, **options: made.append(options) or real(*args, **options))
+    replay_quality._judge.cache_clear()
+    data = load("digits")
+    for name, seed in (("gr", 0), ("bi-r", 0), ("gr", 1)):
+        measured(experiment("split-digits", "class", name, seed, iterations=2, **FEW), data)
+    assert len(made) == 1
+    measured(experiment("split-digits", "class", "gr", 0, iterations=3, **FEW), data)
+    assert [options["iterations"] for options in made] == [2, 3]
+
+
+def test_pixels_and_features_come_before_one_judge():
+    data = load("glyphs", classes=10)
+    few = Split(*(Dataset(d.name, d.images[:40], d.labels[:40], d.classes, d.mean, d.std) for d in data))
+    features = encoders.features(few, "glyphs").test
+    pixels = few.test.inputs(few.test.images).flatten(1)
+    torch.testing.assert_close(as_judged(pixels, few.test, "glyphs"), features.images)
+    normalised = encoders.normalised(few, "glyphs").test
+    tuned = normalised.inputs(normalised.images).flatten(1)
+    torch.testing.assert_close(as_judged(tuned, normalised, "glyphs"), features.images)
+    assert as_judged(features.images, features, "glyphs") is features.images
+    assert as_judged(pixels, few.test, None) is pixels
+
+
+@pytest.mark.parametrize(("name", "end"), [("gr", "pixels"), ("gr", "tuned"), ("gr+internal", "frozen")])
+def test_glyphs_are_judged_as_features_whatever_is_imagined(name, end):
+    described = experiment("split-glyphs", "class", name, iterations=2, tasks=2, front_end=end, **FEW)
+    found = measured(described).measures
+    assert found["images"] == 100
+    assert found["frechet_distance"] > 0
+
+
+@pytest.mark.parametrize(
+    ("described", "says"),
+    [
+        (experiment("split-digits", "class", "joint"), "joint imagines nothing"),
+        (experiment("split-digits", "class", "generative-classifier"), "generative-classifier imagines nothing"),
+        (experiment("split-digits", "task", "gr"), "not on split-digits, task-incremental"),
+        (experiment("permuted-digits", "class", "gr"), "not on permuted-digits"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(described, says):
+    with pytest.raises(InputError, match=says):
+        measured(described)
+
+
+def test_fig9_asks_of_additions_and_ablations_class_incremental():
+    made = figure("fig9").experiments()
+    assert len(made) == 12 * 10
+    assert {(e.protocol, e.scenario) for e in made} == {("split-cifar100", "class")}
+    assert {e.front_end for e in figure("fig9").experiments("split-tiny-imagenet", 1)} == {"tuned", "frozen"}
+    with pytest.raises(InputError, match="none imagines nothing"):
+        figure("fig9").experiments(methods=("gr", "none"))
+
+
+def test_fig9_measures_what_has_only_been_run_and_nothing_twice(capsys, tmp_path):
+    folder, out = tmp_path / "runs", tmp_path / "x.svg"
+    small = [
+        "--protocol",
+        "split-digits",
+        "--iterations",
+        "2",
+        "--seeds",
+        "2",
+        "--save",
+        str(folder),
+        "--out",
+        str(out),
+    ]
+    methods = ["--methods", "gr,bi-r"]
+    assert main(["reproduce", "fig3", *small, *methods]) == 0
+    assert main(["reproduce", "fig9", *small, *methods, "--plan"]) == 0
+    said = capsys.readouterr().out
+    assert "fig9: 4 runs, 0 of them stored, 4 to do" in said
+    assert "testing and measuring not counted" in said
+    assert main(["reproduce", "fig9", *small, *methods]) == 0
+    assert len(stored([folder], measured=True)) == 4
+    assert len(list(folder.iterdir())) == 8 + 4  # fig3 asks task- and class-incremental
+    assert "<svg" in out.read_text()
+    capsys.readouterr()
+    assert main(["reproduce", "fig9", *small, *methods]) == 0
+    assert "4 of them stored, 0 to do" in capsys.readouterr().out
+    assert main(["reproduce", "fig3", *small, *methods]) == 0
+    assert "8 of them stored, 0 to do" in capsys.readouterr().out
+
+    broken = next(folder.glob("*-measured.json"))
+    broken.write_text(json.dumps({**json.loads(broken.read_text()), "measures": {"recall": None}}))
+    assert main(["reproduce", "fig9", *small, *methods]) == 2
+    assert broken.name in (err := capsys.readouterr().err)
+    assert err.count("\n") == 1
+
+
+def test_what_the_figure_shows_is_said_and_inputs_of_two_kinds_are_kept_apart():
+    from replaylib.course import figures
+
+    made = []
+    for e in figure("fig9").experiments("split-glyphs", 2):
+        matrix = tuple(tuple(50.0 for _ in range(e.tasks)) for _ in range(e.tasks))
+        measures = dict.fromkeys(replay_quality.MEASURES, 0.5 + e.seed)
+        made.append(
+            records.Record(e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00", measures)
+        )
+    with figures.caught() as drawn:
+        figure("fig9").draw(runs.frame(made))
+    words = drawn[0]["text/plain"]
+    assert "log-likelihood of pixels (nats): gr 1, gr+feedback 1" in words
+    assert "log-likelihood of features (nats): gr+internal 1, bi-r 1" in words
+    assert "Fréchet distance: gr 1" in words
+    assert words.count("recall") == 1
