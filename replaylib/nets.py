@@ -140,7 +140,7 @@ class Network(nn.Module):
     latent = 0
     #: Whether `losses` is a pure function of tensors, as it should be: what `replaylib.lab.fast` needs.
     pure = True
-    #: Whether nothing in `losses` waits for the device: what `replaylib.capture` needs.
+    #: Whether nothing in `losses` waits for the device: what `replaylib.lab.capture` needs.
     capturable = True
 
     @property
