@@ -31,6 +31,7 @@ from replaylib.scenarios import Stream
 #: The folders of runs that come with the library, those at the published scale first. One file in them is one run.
 FOLDERS = {
     "runs": "published protocols, or shorter than published where their page says so",
+    "cifar100": "Split CIFAR-100, published and smaller networks, with an encoder pre-trained for 100 epochs",
     "quality": "Split MNIST again, with measures of what the networks imagine (Fig. 9)",
     "fig4": "how much replay, and how good, on Split MNIST in fewer steps",
     "bfloat16": "some of the first, with products of layers in bfloat16",
