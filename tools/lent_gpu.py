@@ -26,7 +26,8 @@ from replaylib.lab.sweeps import loader
 from replaylib.loop import Diverged
 from replaylib.nets import Network
 
-#: Steps of the second task, in which replay has begun, after which its pace is known, and how many it is known from.
+#: Steps after which the pace is known, and how many it is known from: in the first task, where it is a lower bound, and
+#: in the second, in which replay has begun.
 SETTLED, TIMED = 200, 200
 #: Seconds that a group needs at its start, and for each of its tests, on top of its steps; a guess on the safe side.
 BEGINNING, TESTING = 3.0, 0.3
@@ -134,14 +135,14 @@ class Clock:
         self.pace: float | None = None
 
     def __call__(self, task: int, step: int, net: Network) -> None:
-        if task == 1 and step in (SETTLED, SETTLED + TIMED):
+        if task < 2 and step in (SETTLED, SETTLED + TIMED):
             _wait(net)
             if step == SETTLED:
                 self.began = time.perf_counter()
             else:
                 self.pace = (time.perf_counter() - self.began) / TIMED
-                left = self.first.tasks * self.first.iterations - self.first.iterations - step
-                tests = TESTING * self.count * (self.first.tasks - 1)
+                left = (self.first.tasks - task) * self.first.iterations - step
+                tests = TESTING * self.count * (self.first.tasks - task)
                 if time.perf_counter() + left * self.pace + tests > self.deadline:
                     raise OutOfTime(f"{1000 * self.pace:.2f} ms a step: {left * self.pace + tests:.0f} s more")
         if step % 500 == 0 and time.perf_counter() > self.deadline:

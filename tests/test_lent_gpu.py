@@ -1,0 +1,72 @@
+"""The list of runs for a GPU that is there for some minutes, on a processor and on a GPU's double."""
+
+import time
+
+import lent_gpu
+import pytest
+
+from replaylib.lab import records
+from replaylib.lab.sweeps import loader
+from tests.gpu_double import gpu
+
+FEW = {"hidden": (12, 8), "batch": 8}
+
+
+def run(folder, item, seconds=1000.0, device="cpu"):
+    said = []
+    lent_gpu.run(item, folder, time.perf_counter() + seconds, device, loader(device), said.append)
+    return said
+
+
+def item(methods=("none", "generative-classifier"), iterations=4, **options):
+    return lent_gpu.Item("few", "split-digits", "class", methods, (0, 1), {**FEW, "iterations": iterations}, **options)
+
+
+def test_each_group_is_saved_as_it_ends_and_not_run_again(tmp_path):
+    assert [line.split(":")[1] for line in run(tmp_path, item())] == [" none x 2", *[" generative-classifier x 1"] * 2]
+    assert len(records.done(tmp_path)) == 4
+    assert run(tmp_path, item()) == ["few: none: stored", "few: generative-classifier: stored"]
+
+
+def test_what_is_imagined_is_measured_where_that_is_asked_for(tmp_path):
+    run(tmp_path, item(("gr",), measured=True))
+    assert all(record.measures for record in records.done(tmp_path).values())
+
+
+def test_what_would_take_too_long_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(lent_gpu, "SETTLED", 2)
+    monkeypatch.setattr(lent_gpu, "TIMED", 2)
+    (line,) = run(tmp_path, item(("none",), 1_000_000), 60)
+    assert "given up" in line and "s more" in line  # noqa: PT018
+    assert run(tmp_path, item(("none",)), 0) == ["few: none: no time left"]
+    assert not records.done(tmp_path)
+
+
+def test_a_group_that_fails_stops_no_other(tmp_path):
+    spoilt = lent_gpu.Item("few", "split-digits", "class", ("none",), (0,), {**FEW, "iterations": 400, "lr": 1.0})
+    lines = [*run(tmp_path, spoilt), *run(tmp_path, item(("none",)))]
+    assert len(records.done(tmp_path)) >= 2
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("name", [one.name for one in lent_gpu.items()])
+def test_every_item_of_the_list_can_be_described(name):
+    (found,) = (one for one in lent_gpu.items(encoder="cifar10-jpeg-e100") if one.name == name)
+    for group in found.groups():
+        assert {description.seed for description in group} == set(found.seeds)
+        if found.protocol == "split-cifar100":
+            assert {description.encoder for description in group} == {"cifar10-jpeg-e100"}
+
+
+def test_on_a_gpu_steps_would_be_captured(tmp_path, monkeypatch):
+    asked = []
+    whole = lent_gpu.runs.trained_together
+
+    def train(group, data, device, watch, captured):
+        asked.append(captured)
+        return whole(group, data, device, watch)  # a double has no graphs
+
+    monkeypatch.setattr(lent_gpu.runs, "trained_together", train)
+    with gpu():
+        run(tmp_path, item(), device="cuda")
+    assert asked == [True, False, False]
