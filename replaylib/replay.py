@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from replaylib.brain import BrainNet
-from replaylib.errors import InputError
+from replaylib.errors import InputError, unknown
 from replaylib.nets import TEMPERATURE, NearestMean, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
 
@@ -225,6 +225,16 @@ class Taught:
         self.teacher.end(task)
 
 
+#: How `CurrentTask` weighs the previous network's answers: its loss of task t, but for the scale 1/t, which Adam does
+#: not see. CE is of the labels, KD the cross-entropy with those answers at temperature T, averaged over the tasks
+#: that samples stand for.
+WEIGHINGS = {
+    "replay": "CE + (t - 1) T^2 KD, as all replay with soft targets: van de Ven, Siegelmann & Tolias 2020",
+    "equal": "CE + T^2 KD",
+    "sum": "CE + KD, or CE + (t - 1) KD where there are no new classes: van de Ven, Tuytelaars & Tolias 2022",
+}
+
+
 class CurrentTask(Taught):
     """The current task's inputs, labelled by the previous network: learning without forgetting (Li & Hoiem 2017).
 
@@ -238,14 +248,14 @@ class CurrentTask(Taught):
     stream : where the inputs come from.
     net : the network that learns.
     generator : draws the samples, on the stream's device.
-    equal : in task t, targets sum to 1 / (t - 1). Beside the weights 1/t and 1 - 1/t of the objective, what they say
-        then counts as much as the labels do, in every task: class-incremental, the loss of van de Ven, Tuytelaars &
-        Tolias 2022, but for the scale 1/t, which Adam does not see.
+    weighing : how much the previous network's answers count beside the labels, see `WEIGHINGS`.
     """
 
-    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, equal: bool = False) -> None:
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, weighing: str = "replay") -> None:
         super().__init__(stream, net, generator, soft=True)
-        self.equal = equal
+        if weighing not in WEIGHINGS:
+            raise unknown("weighing", weighing, WEIGHINGS)
+        self.weighing = weighing
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         """``n`` inputs of the current task, and the task that each stands for; `InputError` after the last task."""
@@ -257,9 +267,13 @@ class CurrentTask(Taught):
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
         batch = self.teacher.label(x, task, copy)
-        if self.equal and batch.soft is not None:
-            batch = batch._replace(soft=batch.soft / self.teacher.seen)
-        return batch
+        return batch._replace(soft=batch.soft / self.share) if batch.soft is not None else batch
+
+    @property
+    def share(self) -> float:
+        """What the soft targets are divided by: the objective gives replayed samples a weight of (1 - 1/t) T^2."""
+        tasks = self.teacher.seen if self.stream.scenario == "class" or self.weighing == "equal" else 1
+        return {"replay": 1.0, "equal": tasks, "sum": tasks * TEMPERATURE**2}[self.weighing]
 
 
 class Generated(Taught):

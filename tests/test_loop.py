@@ -59,21 +59,27 @@ class Free:
 
 @pytest.mark.parametrize("old", [1, 2, 5])
 @pytest.mark.parametrize("classes", [2, 4])
-@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize("weighing", ["replay", "equal", "sum"])
 def test_learning_without_forgetting_asks_for_a_new_class_only_where_the_previous_network_is_undecided(
-    old, classes, equal
+    old, classes, weighing
 ):
-    """With t tasks at temperature T, where none of its softened probabilities is above 1 / T(t - 1); 1 / T if equal."""
+    """With t tasks at temperature T, where none of its softened probabilities is above 1 / T(t - 1); 1 / T if equal.
+
+    The bound of the plain sum is T, above all probabilities: there a new class always wins.
+    """
     stream = split_stream(tiny(classes * (old + 1)), "class", old + 1)
-    known, bound = classes * old, 1 / (TEMPERATURE * (1 if equal else old))
-    highest = torch.tensor([0.7, 0.95, 1.05, 1.2], dtype=torch.float64) * bound
-    highest = highest[highest >= 1 / known]  # one of so many probabilities is that high: of two classes a task, always
+    share = {"replay": 1, "equal": old, "sum": old * TEMPERATURE**2}[weighing]
+    known, bound = classes * old, share / (TEMPERATURE * old)
+    highest = torch.tensor([0.7, 0.95, 1.05, 1.2], dtype=torch.float64) * min(bound, 0.8)
+    highest = highest[
+        (highest >= 1 / known) & (highest <= 1)
+    ]  # one of so many probabilities is that high: of two classes a task, always
     soft = ((1 - highest) / (known - 1))[:, None] * (torch.arange(stream.outputs) < known)
     soft[:, 0] = highest
     net = Free(len(highest), stream.outputs)
     x, task = torch.zeros(len(highest), 1), torch.full((len(highest),), old)
     current = Batch(x, torch.full_like(task, known), task)
-    replayed = Batch(x, current.y, task - 1, soft / old if equal else soft, torch.full_like(highest, TEMPERATURE))
+    replayed = Batch(x, current.y, task - 1, soft / share, torch.full_like(highest, TEMPERATURE))
     optimizer = torch.optim.LBFGS(
         [net.logits], max_iter=500, tolerance_grad=1e-9, tolerance_change=0, line_search_fn="strong_wolfe"
     )

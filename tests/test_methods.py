@@ -29,8 +29,8 @@ def test_a_method_makes_its_source_of_replay():
     made = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in METHODS}
     sources = {
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
-        "lwf-equal": CurrentTask, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing, "xdg": Nothing,
-        "generative-classifier": Nothing,
+        "lwf-equal": CurrentTask, "lwf-sum": CurrentTask, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
+        "xdg": Nothing, "generative-classifier": Nothing,
     }  # fmt: skip
     assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in METHODS}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
@@ -38,7 +38,8 @@ def test_a_method_makes_its_source_of_replay():
         name: penalties.get(name, type(None)) for name in METHODS
     }
     assert (made["exact"].replay.budget, made["exact"].replay.policy) == (100, "balanced")
-    assert (made["lwf"].replay.equal, made["lwf-equal"].replay.equal) == (False, True)
+    weighings = {"lwf": "replay", "lwf-equal": "equal", "lwf-sum": "sum"}
+    assert {name: made[name].replay.weighing for name in weighings} == weighings
     assert (made["ewc"].penalty.online, made["online-ewc"].penalty.online) == (False, True)
 
 

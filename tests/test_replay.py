@@ -9,7 +9,7 @@ from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
 from replaylib.loop import objective
 from replaylib.nets import Classifier, NearestMean
-from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Teacher
+from replaylib.replay import WEIGHINGS, Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Teacher
 from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
 from tests.test_scenarios import tiny
 
@@ -246,22 +246,31 @@ def test_the_current_tasks_inputs_stand_for_what_the_previous_network_sees_in_th
     assert replay.nbytes == 0
 
 
-def test_with_equal_weights_old_and_new_count_the_same_in_every_task():
-    stream = split_stream(tiny(), "class", 3)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_each_weighing_of_learning_without_forgetting_is_its_formula(scenario):
+    stream = split_stream(tiny(), scenario, 3)
     net = Classifier(4, (8,), stream.outputs, generator())
-    plain, equal = (CurrentTask(stream, net, generator(1), equal) for equal in (False, True))
+    sources = {weighing: CurrentTask(stream, net, generator(1), weighing) for weighing in WEIGHINGS}
     for task in (0, 1):
-        for replay in (plain, equal):
+        for replay in sources.values():
             replay.end(task)
-        one, other = plain.sample(5), equal.sample(5)
-        torch.testing.assert_close(other.soft, one.soft / (task + 1))
         seen = task + 2
         current = stream.draw(task + 1, 5, generator(2))
-        whole, labels, targets = (
-            objective(stream, net, task + 1, current, old, torch.zeros(10, 0)) for old in (other, None, one)
-        )
-        distilled = (targets - labels / seen) / (1 - 1 / seen)  # targets: labels / t + (1 - 1 / t) distilled
-        torch.testing.assert_close(seen * whole, labels + distilled)
+        labels = objective(stream, net, task + 1, current, None, torch.zeros(10, 0))
+        for weighing, replay in sources.items():
+            old = replay.sample(5)
+            active = stream.active(old.task, seen)
+            whole = seen * objective(stream, net, task + 1, current, old, torch.zeros(10, 0))
+            taught = stream.active(old.task, task + 1)
+            said = (net(old.x) / 2).masked_fill(~taught, -torch.inf).softmax(1)
+            log_p = (net(old.x) / 2).masked_fill(~active, -torch.inf).log_softmax(1).masked_fill(~active, 0)
+            kd = -(said * log_p).sum(1).mean()
+            weight = {"replay": 4.0 * (seen - 1), "equal": 4.0, "sum": 1.0}[weighing]
+            if weighing == "sum" and scenario != "class":
+                weight = seen - 1.0
+            torch.testing.assert_close(whole, labels + weight * kd)
+    with pytest.raises(InputError, match="Did you mean equal"):
+        CurrentTask(stream, net, generator(), "equel")
 
 
 # Generative replay ----------------------------------------------------------------------------------------------------

@@ -74,11 +74,11 @@ def items(seeds: Sequence[int] = (1, 2, 3), encoder: str | None = None) -> tuple
     published = {**frozen, **BFLOAT16}
     return (
         Item("published", "split-cifar100", "class", ("bi-r", "none", "joint", "gr+internal"), cifar, published),
-        Item("published-si", "split-cifar100", "class", ("bi-r-si", "lwf-equal", "lwf"), cifar, published),
+        Item("published-si", "split-cifar100", "class", ("bi-r-si", "lwf-sum", "lwf-equal", "lwf"), cifar, published),
         Item(
             "middle", "split-cifar100", "class",
-            ("none", "joint", "exact", "nearest-mean", "lwf", "lwf-equal", "ewc", "si", "gr+internal", "bi-r",
-             "bi-r-si", *ABLATIONS), cifar, {**MIDDLE, **frozen},
+            ("none", "joint", "exact", "nearest-mean", "lwf", "lwf-equal", "lwf-sum", "ewc", "si", "gr+internal",
+             "bi-r", "bi-r-si", *ABLATIONS), cifar, {**MIDDLE, **frozen},
         ),
         Item(
             "quality", "split-cifar100", "class", ("bi-r", "gr+internal", *ABLATIONS), cifar,

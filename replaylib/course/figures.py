@@ -29,6 +29,7 @@ COLOURS = {
     "nearest-mean": sns.desaturate(PALETTE[1], 0.4),
     "lwf": PALETTE[8],
     "lwf-equal": sns.desaturate(PALETTE[8], 0.4),
+    "lwf-sum": sns.desaturate(PALETTE[8], 0.7),
     "ewc": PALETTE[5],
     "online-ewc": sns.desaturate(PALETTE[5], 0.4),
     "si": PALETTE[6],
