@@ -1,0 +1,79 @@
+"""DER++: a store that keeps, beside each sample, what the network answered to it (Buzzega et al. 2020, NeurIPS)."""
+
+import torch
+from torch import Tensor
+
+from replaylib.conv import batch_statistics
+from replaylib.lab.methods import Parts, Plan
+from replaylib.nets import Classifier, classification_loss, full
+from replaylib.replay import Buffer
+from replaylib.scenarios import Batch, Stream
+
+
+class AnswerKeeper(Classifier):
+    """A classifier that learns stored answers: cross-entropy + ``alpha`` times the mean squared error of the logits.
+
+    The published loss has a coefficient for the labels as well, both tuned for each benchmark. Here labels count once,
+    as everywhere in this library, and alpha is one half throughout. Parameters as of `replaylib.nets.Classifier`.
+    """
+
+    alpha = 0.5
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """(n,); of replayed samples ``batch.soft`` (n, outputs) holds logits, -inf for units that did not exist yet."""
+        with batch_statistics(self.front):
+            logits = full(self.readout(self.encode(batch.x, batch.task, batch.current)))
+        labels = classification_loss(logits, batch.y, active)
+        if batch.soft is None or batch.temperature is None:
+            return labels
+        known = batch.soft.isfinite()
+        error = (logits - batch.soft.masked_fill(~known, 0)).masked_fill(~known, 0)
+        answers = error.square().sum(1) / known.sum(1)
+        return labels + self.alpha * answers * (batch.temperature == 0)
+
+
+class AnswerBuffer(Buffer):
+    """A buffer that keeps logits as well, of the network as it was when a sample's task ended.
+
+    (The original stores them while the task is trained.) A replayed sample carries them as ``soft``, at temperature 0.
+
+    Parameters
+    ----------
+    net : the network that learns; ``stream``, ``budget``, ``policy``, ``generator`` : see `replaylib.replay.Buffer`.
+    """
+
+    def __init__(self, stream: Stream, net: Classifier, budget: int, policy: str, generator: torch.Generator) -> None:
+        super().__init__(stream, budget, policy, generator)
+        self.net, self.logits = net, torch.empty(0, stream.outputs, device=stream.device)
+
+    def sample(self, n: int) -> Batch | None:
+        if not len(self):
+            return None
+        picks = torch.randint(len(self), (n,), generator=self.generator, device=self.y.device)
+        x, soft = self.stream.data.train.inputs(self.images[picks]), self.logits[picks]
+        return Batch(x, self.y[picks], self.task[picks], soft, torch.zeros_like(soft[:, 0]))
+
+    @torch.no_grad()
+    def end(self, task: int) -> None:
+        held, place = (self.task, self.logits), torch.arange(len(self), device=self.y.device)
+        self.task = -1 - place  # which of those held before a sample is, wherever it will be put
+        super().end(task)
+        old = self.task < 0
+        was, new = -1 - self.task[old], ~old
+        self.task[old] = held[0][was]
+        x, shown = self.stream.data.train.inputs(self.images[new]), self.task[new]
+        self.logits = self.logits.new_empty(len(self), self.stream.outputs)
+        self.logits[old] = held[1][was]
+        self.logits[new] = self.net(x, shown).masked_fill(~self.stream.active(shown, task + 1), -torch.inf)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored images, their labels, and their logits."""
+        return super().nbytes + self.logits.nbytes
+
+
+def make(plan: Plan, budget: int, policy: str) -> Parts:
+    """The parts of DER++: ``budget`` samples a class, kept by ``policy``; its paper keeps a reservoir."""
+    net = AnswerKeeper(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, front=plan.front)
+    net = net.to(plan.stream.device)
+    return Parts(net, AnswerBuffer(plan.stream, net, budget, policy, plan.drawing))

@@ -1,0 +1,104 @@
+"""A small diffusion model of features as the generator (Ho et al. 2020; DDGR: Gao & Liu 2023; Masip et al. 2023)."""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from replaylib.lab.methods import Parts, Plan
+from replaylib.nets import Classifier, Network, linear, target_loss
+from replaylib.replay import Taught
+from replaylib.scenarios import Batch, Stream
+
+
+class Denoiser(Network):
+    """A classifier, and a network beside it that takes the noise out of features of a given class.
+
+    Features x and noise e are mixed as x_t = cos(pi t / 2) x + sin(pi t / 2) e, t uniform in [0, 1]. The network learns
+    the velocity cos(pi t / 2) e - sin(pi t / 2) x (Salimans & Ho 2022), and so knows both x and e. It imagines in
+    ``steps`` steps from noise alone, without drawing more on the way (DDIM, Song et al. 2021).
+
+    Parameters
+    ----------
+    classifier : the part that is tested.
+    generator : a CPU generator of first weights.
+    scale : the features' standard deviation, by which they are divided.
+    hidden, steps : units of its two hidden layers, and steps from noise to features.
+    """
+
+    frequencies: Tensor
+
+    def __init__(
+        self, classifier: Classifier, generator: torch.Generator, scale: float, hidden: int = 256, steps: int = 8
+    ) -> None:
+        super().__init__()
+        self.classifier, self.scale, self.steps = classifier, scale, steps
+        self.inputs, self.classes = classifier.hidden.inputs, classifier.readout.out_features
+        self.latent = self.inputs + 1
+        self.register_buffer("frequencies", math.pi * torch.arange(1.0, 17.0))
+        self.context = linear(self.classes + 32, hidden, generator)
+        self.layers = torch.nn.ModuleList(
+            linear(a, b, generator) for a, b in ((self.inputs, hidden), (hidden, hidden), (hidden, self.inputs))
+        )
+
+    @property
+    def path(self) -> list[torch.nn.Module]:
+        return self.classifier.path
+
+    def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
+        """Logits, (n, outputs)."""
+        logits: Tensor = self.classifier(x, task)
+        return logits
+
+    def velocity(self, mixed: Tensor, angle: Tensor, y: Tensor) -> Tensor:
+        """(n, d), for mixtures (n, d) at angles pi t / 2 (n, 1) of classes y (n,)."""
+        waves = 2 / math.pi * angle * self.frequencies
+        context = self.context(torch.cat([F.one_hot(y, self.classes), waves.sin(), waves.cos()], dim=1))
+        a = (self.layers[0](mixed) + context).relu()
+        velocity: Tensor = self.layers[2]((self.layers[1](a) + context).relu())
+        return velocity
+
+    def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
+        """Classification, and the mean squared error of the velocity: (n,); ``noise`` (n, d + 1)."""
+        x, e = batch.x.flatten(1) / self.scale, noise[:, :-1]
+        angle = math.pi / 2 * torch.special.ndtr(noise[:, -1:])
+        error = self.velocity(angle.cos() * x + angle.sin() * e, angle, batch.y) - angle.cos() * e + angle.sin() * x
+        return target_loss(self.classifier(batch.x, batch.task), batch, active) + error.square().mean(1)
+
+    @torch.no_grad()
+    def generate(self, y: Tensor, task: Tensor, noise: Tensor) -> Tensor:
+        """Imagined features, (n, d), of classes ``y`` (n,), from ``noise`` (n, d + 1)."""
+        mixed = noise[:, :-1]
+        angles = math.pi / 2 * torch.linspace(1, 0, self.steps + 1, device=noise.device)
+        for now, then in pairwise(angles):
+            v = self.velocity(mixed, now.expand(len(y), 1), y)
+            x, e = now.cos() * mixed - now.sin() * v, now.sin() * mixed + now.cos() * v
+            mixed = then.cos() * x + then.sin() * e
+        return mixed * self.scale
+
+
+class DiffusionReplay(Taught):
+    """The previous network imagines features of earlier classes; they train the denoiser under the class asked for.
+
+    For the classifier they stand for what the previous network makes of them, as in `replaylib.replay.Generated`.
+    """
+
+    def __init__(self, stream: Stream, net: Denoiser, generator: torch.Generator) -> None:
+        super().__init__(stream, net, generator, soft=True)
+
+    def draw(self, n: int) -> tuple[Tensor, ...]:
+        y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
+        return y, task, torch.randn(n, self.teacher.net.latent, generator=self.generator, device=y.device)
+
+    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
+        y, task, noise = drawn
+        return self.teacher.label(copy.generate(y, task, noise), task, copy)._replace(y=y)  # type: ignore[operator]
+
+
+def make(plan: Plan) -> Parts:
+    """The parts of replay from a diffusion model of features, (n, d); of images it would need convolutions."""
+    scale = plan.stream.data.train.images.float().std().item()
+    net = Denoiser(plan.classifier(), plan.start, scale).to(plan.stream.device)
+    return Parts(net, DiffusionReplay(plan.stream, net, plan.drawing))

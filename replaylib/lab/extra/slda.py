@@ -1,0 +1,102 @@
+"""One Gaussian for each class in feature space: as a classifier (SLDA, Hayes & Kanan 2020), and as what is replayed."""
+
+import torch
+from torch import Tensor
+
+from replaylib.errors import InputError
+from replaylib.lab.methods import Parts, Plan
+from replaylib.nets import Network
+from replaylib.replay import Taught
+from replaylib.scenarios import Batch, Stream
+
+#: Part of the covariance that is replaced by its mean variance in every direction, so that it can be inverted.
+SHRINKAGE = 0.01
+
+
+class Gaussians:
+    """A mean for each class and one covariance for all, updated task by task and exact whatever the order.
+
+    Parameters
+    ----------
+    classes, features : how many of each.
+    shared : False: no covariance between features, and variances of each class's own.
+    """
+
+    def __init__(self, classes: int, features: int, shared: bool = True, device: torch.device | None = None) -> None:
+        self.shared, self.count = shared, torch.zeros(classes, device=device)
+        self.mean = torch.zeros(classes, features, device=device)
+        self.scatter = torch.zeros(features, features if shared else classes, device=device).T.contiguous()
+
+    def learn(self, x: Tensor, y: Tensor) -> None:
+        """Take in features x (n, d) of classes y (n,); all samples of a class come at once."""
+        for c in y.unique().tolist():
+            own = x[y == c]
+            self.count[c], self.mean[c] = len(own), own.mean(0)
+            rest = own - self.mean[c]
+            if self.shared:
+                self.scatter += rest.T @ rest
+            else:
+                self.scatter[c] = rest.square().sum(0)
+
+    def covariance(self) -> Tensor:
+        """(d, d), shrunk by `SHRINKAGE`; without sharing the variances of each class, (C, d)."""
+        if not self.shared:
+            return self.scatter / self.count.clamp(min=1)[:, None]
+        full = self.scatter / self.count.sum()
+        return (1 - SHRINKAGE) * full + SHRINKAGE * full.diagonal().mean() * torch.eye(len(full), device=full.device)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Log-density of each class, (n, C), up to what they have in common; -inf for a class not yet learned."""
+        weight = torch.linalg.solve(self.covariance(), self.mean.T)
+        scores = x @ weight - 0.5 * (self.mean.T * weight).sum(0)
+        return scores.masked_fill(self.count == 0, -torch.inf)
+
+
+class GaussianReplay(Taught):
+    """Draws features from the Gaussians of earlier classes; the previous network says what they stand for.
+
+    Parameters
+    ----------
+    stream : of features, (n, d).
+    net, generator : see `replaylib.replay.Generated`.
+    shared : see `Gaussians`.
+
+    Raises
+    ------
+    InputError : data that are images, or a class in several tasks.
+    """
+
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, shared: bool = True) -> None:
+        super().__init__(stream, net, generator, soft=True)
+        if len(stream.data.train.shape) != 1 or stream.scenario == "domain":
+            raise InputError("a Gaussian a class is for features, task- or class-incremental: use a frozen encoder")
+        self.model = Gaussians(stream.outputs, stream.data.train.shape[0], shared, stream.device)
+        self.root = self.model.scatter
+
+    def draw(self, n: int) -> tuple[Tensor, ...]:
+        """Features, and the task that each stands for."""
+        y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
+        noise = torch.randn(n, self.model.mean.shape[1], generator=self.generator, device=y.device)
+        return self.model.mean[y] + (noise @ self.root.T if self.model.shared else noise * self.root[y]), task
+
+    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
+        return self.teacher.label(*drawn, copy)
+
+    def end(self, task: int) -> None:
+        rows = self.stream.rows(task)
+        batch = self.stream.batch(rows, torch.full_like(rows, task))
+        self.model.learn(batch.x, batch.y)
+        covariance = self.model.covariance()
+        self.root = torch.linalg.cholesky(covariance) if self.model.shared else covariance.sqrt()
+        super().end(task)
+
+    @property
+    def nbytes(self) -> int:  # type: ignore[override]
+        """Bytes of means and covariance: they are computed from training data, and kept in their place."""
+        return self.model.mean.nbytes + self.model.scatter.nbytes
+
+
+def make(plan: Plan) -> Parts:
+    """The parts of replay from one Gaussian a class with a shared covariance."""
+    net = plan.classifier()
+    return Parts(net, GaussianReplay(plan.stream, net, plan.drawing))

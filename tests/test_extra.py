@@ -1,0 +1,176 @@
+"""Methods of the years after 2020, against slow formulas."""
+
+import math
+
+import pytest
+import torch
+
+from replaylib import Dataset, InputError, Split, Stream, split_stream, train
+from replaylib.lab.extra import der, diffusion, slda
+from replaylib.lab.methods import Parts, Plan
+from replaylib.scenarios import Batch
+
+FEATURES = 6
+
+
+def features(shift: float = 4.0) -> Split:
+    """Four classes of correlated Gaussian features, told apart by their means."""
+    g = torch.Generator().manual_seed(0)
+    mix = torch.randn(FEATURES, FEATURES, generator=g)
+
+    def part(n: int) -> Dataset:
+        labels = torch.arange(4).repeat_interleave(n)
+        means = shift * torch.eye(4, FEATURES)
+        x = means[labels] + torch.randn(len(labels), FEATURES, generator=g) @ mix / 2
+        return Dataset("gaussian", x, labels, tuple("abcd"), image_units=12)
+
+    return Split(part(200), part(50))
+
+
+def stream_of(scenario: str = "class") -> Stream:
+    return split_stream(features(), scenario, 2)
+
+
+def parts_of(make, stream: Stream, **options) -> Parts:
+    return make(Plan(stream, (16,), torch.Generator().manual_seed(0), stream.generator(1)), **options)
+
+
+@pytest.mark.parametrize(
+    ("make", "options"), [(der.make, {"budget": 5, "policy": "reservoir"}), (slda.make, {}), (diffusion.make, {})]
+)
+def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> None:
+    stream = stream_of()
+    net, replay, _ = parts_of(make, stream, **options)
+    result = train(stream, net, replay, stream.generator(2), iterations=150, batch=32, lr=5e-3)
+    assert result.matrix[1, 0] > 60  # without replay it is 0
+    assert result.matrix[1, 1] > 60
+
+
+# DER++
+
+
+def test_loss_of_stored_answers_is_the_slow_formula() -> None:
+    stream = stream_of()
+    net, _, _ = parts_of(der.make, stream, budget=5, policy="reservoir")
+    x, y, task = torch.randn(3, FEATURES), torch.tensor([0, 1, 3]), torch.tensor([0, 0, 1])
+    stored = torch.tensor([[1.0, -1.0, -math.inf, -math.inf], [0.5, 2.0, -math.inf, -math.inf]])
+    new = Batch(x[2:], y[2:], task[2:])
+    batch = new.with_replay(Batch(x[:2], y[:2], task[:2], stored, torch.zeros(2)))
+    losses = net.losses(batch, torch.ones(3, 4, dtype=torch.bool), torch.empty(3, 0))
+    logits = net(batch.x)
+    slow = [-logits[i].log_softmax(0)[batch.y[i]] for i in range(3)]
+    for i in (1, 2):
+        slow[i] = slow[i] + 0.5 * ((logits[i, 0] - stored[i - 1, 0]) ** 2 + (logits[i, 1] - stored[i - 1, 1]) ** 2) / 2
+    torch.testing.assert_close(losses, torch.stack(slow))
+    losses.sum().backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+
+
+@pytest.mark.parametrize("policy", ["balanced", "reservoir"])
+def test_answers_stay_with_their_samples(policy: str) -> None:
+    """Whatever the reservoir throws out or moves, a sample keeps what was answered when its task ended."""
+    stream = stream_of()
+    net, replay, _ = parts_of(der.make, stream, budget=3, policy=policy)
+    answered = {}
+    with torch.no_grad():
+        for task in range(2):
+            replay.end(task)
+            own = replay.images[replay.task == task]
+            answered |= {tuple(x.tolist()): z for x, z in zip(own, net(own), strict=True)}
+            for p in net.parameters():
+                p.add_(torch.randn(p.shape, generator=torch.Generator().manual_seed(task)))
+    assert len(replay) == len(replay.logits) == 12
+    units = {0: 2, 1: 4}
+    for x, task, z in zip(replay.images, replay.task.tolist(), replay.logits, strict=True):
+        torch.testing.assert_close(z[: units[task]], answered[tuple(x.tolist())][: units[task]])
+        assert z[units[task] :].eq(-math.inf).all()
+    assert replay.nbytes == replay.images.nbytes + replay.y.nbytes + 12 * 4 * 4
+
+
+# One Gaussian a class
+
+
+def test_means_and_covariance_are_those_of_all_data_at_once() -> None:
+    stream = stream_of()
+    _, replay, _ = parts_of(slda.make, stream)
+    for task in range(2):
+        replay.end(task)
+    x, y = stream.data.train.images, stream.data.train.labels
+    within = torch.zeros(FEATURES, FEATURES)
+    for row, label in zip(x, y, strict=True):
+        rest = row - x[y == label].mean(0)
+        within += torch.outer(rest, rest) / len(x)
+    shrunk = 0.99 * within + 0.01 * within.diagonal().mean() * torch.eye(FEATURES)
+    torch.testing.assert_close(replay.model.covariance(), shrunk, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(replay.model.mean[3], x[y == 3].mean(0))
+
+
+def test_scores_choose_the_class_of_highest_density() -> None:
+    stream = stream_of()
+    _, replay, _ = parts_of(slda.make, stream)
+    replay.end(0)
+    x = stream.data.test.images[:30]
+    scores = replay.model.scores(x)
+    assert scores[:, 2:].eq(-math.inf).all()
+    normal = torch.distributions.MultivariateNormal
+    densities = [normal(replay.model.mean[c], replay.model.covariance()).log_prob(x) for c in (0, 1)]
+    torch.testing.assert_close(scores[:, 0] - scores[:, 1], densities[0] - densities[1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_is_drawn_has_the_mean_and_spread_of_its_class(shared: bool) -> None:
+    stream = stream_of("task")
+    net, _, _ = parts_of(slda.make, stream)
+    replay = slda.GaussianReplay(stream, net, stream.generator(0), shared)
+    replay.end(0)
+    x, task = replay.draw(20_000)
+    assert task.eq(0).all()
+    own = stream.data.train.images[stream.rows(0)]
+    torch.testing.assert_close(x.mean(0), own.mean(0), atol=0.1, rtol=0)
+    torch.testing.assert_close(x.std(0), own.std(0), atol=0.15, rtol=0.05)
+
+
+def test_gaussians_are_for_features() -> None:
+    with pytest.raises(InputError, match="use a frozen encoder"):
+        parts_of(slda.make, stream_of("domain"))
+
+
+# Diffusion
+
+
+def test_a_perfect_velocity_leads_from_noise_to_the_sample() -> None:
+    """With one sample a class the right velocity is known, and every noise ends at that sample."""
+    stream = stream_of()
+    net, _, _ = parts_of(diffusion.make, stream)
+    target = torch.arange(4.0 * FEATURES).view(4, FEATURES)
+
+    def velocity(mixed: torch.Tensor, angle: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        x = target[y] / net.scale
+        return angle.cos() * (mixed - angle.cos() * x) / angle.sin() - angle.sin() * x
+
+    net.velocity = velocity
+    y = torch.tensor([0, 3, 2])
+    made = net.generate(y, y // 2, torch.randn(3, net.latent))
+    torch.testing.assert_close(made, target[y], rtol=1e-4, atol=1e-3)
+
+
+def test_loss_of_a_perfect_velocity_is_the_classifiers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = stream_of()
+    net, _, _ = parts_of(diffusion.make, stream)
+    batch = stream.draw(0, 5, stream.generator(3))
+    active, noise = stream.active(batch.task, 1), torch.randn(5, net.latent)
+    t = torch.distributions.Normal(0.0, 1.0).cdf(noise[:, -1:])
+    right = (math.pi * t / 2).cos() * noise[:, :-1] - (math.pi * t / 2).sin() * batch.x / net.scale
+    monkeypatch.setattr(net, "velocity", lambda mixed, angle, y: right)
+    alone = net.classifier.losses(batch, active, torch.empty(5, 0))
+    torch.testing.assert_close(net.losses(batch, active, noise), alone)
+
+
+def test_imagined_samples_go_by_the_class_asked_for() -> None:
+    stream = stream_of()
+    _, replay, _ = parts_of(diffusion.make, stream)
+    replay.end(0)
+    batch = replay.sample(50)
+    assert batch.y.unique().tolist() == [0, 1]
+    torch.testing.assert_close(batch.soft.sum(1), torch.ones(50))
+    assert batch.soft[:, 2:].eq(0).all()
