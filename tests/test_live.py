@@ -2,12 +2,15 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import live_digits
+import live_parts
 import numpy as np
 import pytest
 import torch
@@ -210,3 +213,28 @@ def test_two_hundred_steps_reach_the_librarys_accuracies(tmp_path: Path, method:
         assert np.abs(np.array(mine, dtype=float)[known.numpy()] - theirs[known].numpy()).max() <= 1
     assert out["losses"][-1]["sum"] == pytest.approx(losses[-1], rel=0.02)
     assert accuracies[0][0] > 90
+
+
+def test_directive_brings_its_scripts_to_its_page_alone(tmp_path: Path) -> None:
+    (tmp_path / "conf.py").write_text("extensions = ['one']\nhtml_theme = 'basic'\n")
+    (tmp_path / "one.py").write_text("import live\ndef setup(app):\n    live.setup(app)\n")
+    (tmp_path / "index.rst").write_text("A\n=\n\n.. live:: forget\n\n.. toctree::\n\n   other\n")
+    (tmp_path / "other.rst").write_text("B\n=\n\n.. live:: nothing\n")
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", str(tmp_path), str(tmp_path / "out")]
+    paths = {"PYTHONPATH": f"{ROOT / 'book' / '_ext'}:{tmp_path}"}
+    built = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **paths})
+    assert built.returncode == 0, built.stderr
+    assert "other.rst:4: WARNING: there is no live part 'nothing'; there are forget" in built.stderr
+    page, other = ((tmp_path / "out" / f"{name}.html").read_text() for name in ("index", "other"))
+    assert live_parts.figure("forget") in page
+    for name in ("live/live.js", "live/live.css"):
+        assert name in page
+        assert name not in other
+    kit = (tmp_path / "out" / "_static" / "live" / "kit.js").read_text()
+    assert all((LIVE / name).read_text() in kit for name in live_parts.KIT)
+
+
+def test_still_pictures_are_computed_for_every_part() -> None:
+    stored = json.loads((LIVE / "stills.json").read_text(encoding="utf-8"))
+    assert set(live_parts.TITLES) <= set(stored)
+    assert {name for name in live_parts.TITLES if not (LIVE / f"{name}.js").is_file()} == set()

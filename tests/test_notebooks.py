@@ -249,6 +249,11 @@ BLOB = "https://github.com/Someone/my-fork/blob/main/"
             "<details>\n<summary>Yes.</summary>\n\n"
             '<span role="img" aria-label="Right:">✓</span> See (4.1).\n\nSo.\n\n</details>',
         ),
+        (
+            "```{live} forget\n```",
+            f"**Forget it yourself**: a network that learns on [this chapter's page]({SITE}chapters/04_four.html"
+            "#live-forget).",
+        ),
         ("```{math}\n:label: eq-a\na\n```", "$$\na\n\\tag{4.1}\n$$"),
         ("```{math}\na &= b \\\\\nc &= d\n```", "$$\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n$$"),
         ("$$\nb\n$$ (eq-b)", "$$\nb\n\\tag{4.2}\n$$"),
@@ -298,6 +303,7 @@ def test_becomes_plain_markdown(converter: Converter, source: str, expected: str
         ("```{literalinclude} ../replaylib/none.py\n```", r"none.py"),
         ("```{code-cell} python\n1\n```", r"\{code-cell\}"),
         ("```{dropdown} Why `x`?\nOne\n```", r"04_four.md:1: .*fence it with :::"),
+        ("```{live} forgotten\n```", r"04_four.md:1: there is no live part 'forgotten'"),
         (":::{self-check}\n- [x] Yes.\n  So.\n:::", r"04_four.md:2: \{self-check\} needs its question"),
         (":::{self-check} It?\n- [ ] No.\n  So.\n:::", r"04_four.md:2: this \{self-check\} has no right answer"),
         (":::{self-check} It?\n- [x] Yes.\n  So.\n:::", r"04_four.md:2: .* has no wrong answer"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import course
+import live_parts
 import self_check
 from book_index import BookIndex, Target
 from citations import Citations
@@ -61,6 +62,7 @@ class Converter:
             "figure": self.figure,
             "image": self.figure,
             "literalinclude": self.include,
+            "live": self.live,
             "self-check": self.self_check,
             "solution": self.solution,
             "solution-start": self.solution,
@@ -114,6 +116,13 @@ class Converter:
 
     def solution_title(self, block: Block) -> str:
         return f"Solution to {self.target(block.argument, block.place).text}"
+
+    def live(self, block: Block) -> str:
+        """A link to the page, where the part computes."""
+        if block.argument not in live_parts.TITLES:
+            raise block.place.error(f"there is no live part {block.argument!r}")
+        address = f"{self.site}{self.page}.html#live-{block.argument}"
+        return f"**{live_parts.TITLES[block.argument]}**: a network that learns on [this chapter's page]({address})."
 
     def self_check(self, block: Block) -> str:
         """The question, and each answer folded over its verdict and its explanation."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import course
+import live
 import self_check
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -122,3 +123,4 @@ def setup(app: Sphinx) -> None:
     app.add_node(Answer, html=(open_answer, close_answer))
     app.add_node(AnswerText, html=(open_answer_text, close_answer_text))
     app.connect("doctree-read", add_running_time)
+    live.setup(app)

@@ -1,0 +1,173 @@
+"""The live parts of the book in a real browser, opened as files: they train, say so, and can be used by keys alone."""
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import live_parts
+import pytest
+
+from tests import chromium
+
+ROOT = Path(__file__).resolve().parents[1]
+pytestmark = [
+    pytest.mark.skipif(chromium.PROGRAM is None, reason="Chromium is not installed"),
+    pytest.mark.xdist_group("chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page for each part, as the book has it, beside the scripts."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(live_parts.FOLDER, folder / "live")
+    (folder / "live" / "kit.js").write_text(live_parts.kit(), encoding="utf-8")
+    for name in live_parts.TITLES:
+        head = '<link rel="stylesheet" href="live/live.css"><script defer src="live/live.js"></script>'
+        (folder / f"{name}.html").write_text(
+            f'<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>{name}</title>{head}'
+            f'<meta name="viewport" content="width=device-width">'
+            f"<body style='margin:8px'>{live_parts.figure(name)}</body></html>",
+            encoding="utf-8",
+        )
+    return folder
+
+
+@pytest.fixture
+def page() -> Iterator[chromium.Page]:
+    with chromium.page() as opened:
+        yield opened
+
+
+def ready(page: chromium.Page, site: Path, name: str, query: str = "", **options: int) -> None:
+    page.open(site / f"{name}.html", query, **options)
+    page.wait("document.querySelector('figure.live')?.dataset.state")
+    assert page.run("document.querySelector('figure.live').dataset.state") == "ready", page.errors
+
+
+def click(page: chromium.Page, words: str) -> None:
+    """Press the button that says so; fails if there is none that can be pressed."""
+    pressed = page.run(
+        f"""(() => {{ const can = [...document.querySelectorAll('button')].filter((b) => !b.matches(':disabled'));
+        const found = can.find((b) => b.textContent === {json.dumps(words)});
+        found?.click(); return Boolean(found); }})()"""
+    )
+    assert pressed, f"no button {words!r} can be pressed"
+
+
+def idle(page: chromium.Page) -> None:
+    page.wait("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Stop').disabled")
+
+
+def accuracies(page: chromium.Page) -> list[str]:
+    found: list[str] = page.run(
+        "[...document.querySelectorAll('.live-part .live-table tbody tr:first-child td')].map((c) => c.textContent)"
+    )
+    return found
+
+
+def said(page: chromium.Page) -> str:
+    words: str = page.run("document.querySelector('.live-status').textContent")
+    return words
+
+
+def test_a_reader_trains_forgets_and_replays(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "forget")
+    assert page.run("[...document.querySelectorAll('fieldset button')].every((b) => b.matches(':disabled'))")
+    page.run("document.querySelectorAll('input[type=radio]')[0].click()")
+    click(page, "Train 0 and 1")
+    idle(page)
+    assert int(accuracies(page)[0]) > 90
+    click(page, "Train 2 and 3")
+    idle(page)
+    first, second, *unmet = accuracies(page)
+    assert int(first) < 20
+    assert int(second) > 80
+    assert unmet == ["–"] * 3
+    assert "your guess, nearly all of them, was not what happened" in said(page)
+    logit = page.run("document.querySelector('.live-row.live-chosen .live-number').textContent")
+    click(page, "Replay 3 of each")
+    idle(page)
+    assert int(accuracies(page)[0]) > 60
+    assert "accuracy is: 0 and 1" in said(page)
+    after = page.run("document.querySelector('.live-row.live-chosen .live-number').textContent")
+    assert float(after.replace("−", "-")) > float(logit.replace("−", "-"))
+    assert page.errors == []
+    assert [address for address in page.requests if not address.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_everything_is_reached_by_keys(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "forget")
+    page.run("document.body.focus()")
+    page.press("Tab")
+    page.press(" ")  # the first answer
+    seen = []
+    for _ in range(25):
+        page.press("Tab")
+        seen.append(page.run("document.activeElement.textContent || document.activeElement.getAttribute('aria-label')"))
+        if seen[-1] == "Train 0 and 1":
+            page.press("Enter")
+            idle(page)
+            assert int(accuracies(page)[0]) > 90
+        if seen[-1] and seen[-1].startswith("Draw a digit"):
+            page.press(" ")
+            page.press("ArrowDown", 4)
+            assert "takes the drawing for" in page.run("document.querySelector('.live-part').textContent")
+            break
+    assert {"Train 0 and 1", "Train 8 and 9", "Start again"} <= set(seen)
+    assert seen[-1].startswith("Draw a digit")
+
+
+def test_a_drawing_is_seen_as_the_images_are(page: chromium.Page, site: Path) -> None:
+    """Size and place as in MNIST: whatever was drawn where, ten pixels high and in the middle."""
+    ready(page, site, "forget")
+    seen = page.run(
+        """(() => { let x = null; const pad = replayLive.pad(14, (ink) => (x = ink)); document.body.append(pad.element);
+        const box = pad.element.getBoundingClientRect();
+        const at = (type, x, y) => pad.element.dispatchEvent(new PointerEvent(type, { clientX: box.left + x,
+            clientY: box.top + y, buttons: 1, pointerId: 1 }));
+        pad.element.setPointerCapture = () => {};
+        at('pointerdown', 30, 20); at('pointermove', 30, 60); return Array.from(x); })()"""
+    )
+    rows = [sum(seen[14 * k : 14 * k + 14]) for k in range(14)]
+    columns = [sum(seen[k::14]) for k in range(14)]
+    inked = [k for k, ink in enumerate(rows) if ink > 0.2]
+    assert 9 <= inked[-1] - inked[0] + 1 <= 11
+    for ink in (rows, columns):
+        assert sum(k * value for k, value in enumerate(ink)) / sum(ink) == pytest.approx(6.5, abs=0.6)
+
+
+@pytest.mark.parametrize("name", live_parts.TITLES)
+@pytest.mark.parametrize("width", [390, 1440])
+def test_parts_fit_the_page_and_are_named(page: chromium.Page, site: Path, name: str, width: int) -> None:
+    ready(page, site, name, width=width)
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    unnamed = page.run(
+        """[...document.querySelectorAll('.live-part :is(button, input, select, canvas, svg)')].filter((one) =>
+        !(one.getAttribute('aria-label') || one.closest('label')?.textContent.trim() || one.textContent.trim()))
+        .map((one) => one.outerHTML)"""
+    )
+    assert unnamed == []
+    assert page.run("document.querySelector('figure.live').getAttribute('aria-label')") == live_parts.TITLES[name]
+    assert page.run("document.querySelectorAll('.live-part [role=status][aria-live=polite]').length") >= 1
+
+
+@pytest.mark.parametrize("name", live_parts.TITLES)
+def test_still_picture_stands_without_scripts_and_in_print(page: chromium.Page, site: Path, name: str) -> None:
+    still = live_parts.still(name)
+    assert re.search(r"\d", still)
+    assert "<table" in still or "<svg" in still or "<img" in still
+    ready(page, site, name)
+    shown = "getComputedStyle(document.querySelector('{}')).display !== 'none'"
+    assert not page.run(shown.format(".live-still"))
+    page.ask("Emulation.setEmulatedMedia", media="print")
+    assert page.run(shown.format(".live-still"))
+    assert not page.run(shown.format(".live-part"))
+    page.ask("Emulation.setScriptExecutionDisabled", value=True)
+    page.ask("Emulation.setEmulatedMedia", media="screen")
+    page.open(site / f"{name}.html")
+    page.wait("document.querySelector('.live-still') && document.readyState === 'complete'")
+    assert page.run(shown.format(".live-still"))
+    assert page.run("document.querySelector('.live-part') === null")
