@@ -171,7 +171,7 @@ def test_ctrl_c_is_clean(tmp_path):
     [
         (["run", "split-digits"], "lab.runs.trained_together", "nothing is kept: give --save FOLDER"),
         (["run", "split-digits", "--save", "new"], "lab.runs.trained_together", "runs that had finished are kept"),
-        (["reproduce", "fig5", "--protocol", "permuted-digits"], "cli.commands.sweep", "runs that had finished are"),
+        (["reproduce", "fig6", "--protocol", "permuted-digits"], "cli.commands.sweep", "runs that had finished are"),
         (["pretrain", "digits", "--out", "x"], "cli.commands.pretrain", "the same command goes on from the last state"),
         (["bench", "split-digits"], "lab.bench.measure", "nothing is kept\n"),
     ],

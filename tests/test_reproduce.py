@@ -20,14 +20,14 @@ SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
 
 def test_figures_are_the_published_comparisons():
     for name, count, protocol, seeds in (
-        ("fig3", 15, "split-mnist", 20), ("fig5", 8, "permuted-mnist", 5), ("fig6", 17, "split-cifar100", 10),
-        ("fig8", 24, "split-cifar100", 10),
+        ("fig3", 15, "split-mnist", 20), ("fig6", 8, "permuted-mnist", 5), ("fig7", 17, "split-cifar100", 10),
+        ("fig8a", 10, "permuted-mnist", 5), ("fig8", 24, "split-cifar100", 10),
     ):  # fmt: skip
         made = figure(name).experiments()
         assert len(made) == count * seeds == len({e.id for e in made})
         assert {e.protocol for e in made} == {protocol}
         assert [e.seed for e in made] == [seed for seed in range(seeds) for _ in range(count)]
-    six = figure("fig6").experiments(seeds=1)
+    six = figure("fig7").experiments(seeds=1)
     assert {e.scenario for e in six if e.method == "xdg"} == {"task"}
     assert {(e.front_end, e.method) for e in six if e.front_end == "frozen"} == {
         ("frozen", "bi-r"),
@@ -36,7 +36,7 @@ def test_figures_are_the_published_comparisons():
     assert {e.method for e in figure("fig8").experiments(seeds=1) if e.front_end == "tuned"} == {
         "gr", "gr+feedback", "gr+conditional", "gr+gating", "gr-distill",
     }  # fmt: skip
-    assert len({e.dataset for e in figure("fig6").experiments("split-tiny-imagenet", 2)}) == 1
+    assert len({e.dataset for e in figure("fig7").experiments("split-tiny-imagenet", 2)}) == 1
 
 
 def test_the_dial_has_bounds_on_pixels_and_on_features():
@@ -57,6 +57,8 @@ def test_the_dial_of_tasks_takes_as_many_steps_however_many_tasks():
 def test_an_unknown_figure_names_the_nearest():
     with pytest.raises(InputError, match="Did you mean fig6"):
         figure("fig66")
+    with pytest.raises(InputError, match="for Permuted MNIST take fig6"):
+        figure("fig5")
 
 
 def test_accuracy_so_far_is_over_the_tasks_that_have_been():
@@ -136,7 +138,12 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
 @pytest.mark.parametrize("methods", [(), ("gr+feedback+conditional",)])  # the second has no colour of its own
 @pytest.mark.parametrize("name", list(FIGURES))
 def test_every_figure_can_be_drawn(name, methods, tmp_path):
-    others = {"fig5": "permuted-digits", "dial": "split-glyphs", "dial-tasks": "split-glyphs"}
+    others = {
+        "fig6": "permuted-digits",
+        "fig8a": "permuted-digits",
+        "dial": "split-glyphs",
+        "dial-tasks": "split-glyphs",
+    }
     stand_in = others.get(name, "split-digits")
     frame = []
     for e in FIGURES[name].experiments(stand_in, 2, methods):
@@ -160,7 +167,7 @@ def test_every_figure_can_be_drawn(name, methods, tmp_path):
         (["fig4", "--methods", "gr,rtf"], "fig4 shows one method, and 2 were asked for"),
         (["fig4", "--methods", "lwf"], "fig4 varies latent, which lwf has not: take one of gr, "),
         (["fig4", "--methods", "none"], "fig4 varies latent and replayed, which none has not: take one of gr, "),
-        (["fig5", "--methods", "gr,xdg"], "fig5 is domain-incremental, and xdg serves task: take another method"),
+        (["fig6", "--methods", "gr,xdg"], "fig6 is domain-incremental, and xdg serves task: take another method"),
         (["dial-tasks", "--iterations", "9"], "dial-tasks shares out its steps over tasks itself"),
     ],
 )  # fmt: skip

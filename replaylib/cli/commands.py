@@ -99,7 +99,7 @@ def add_reproduce(commands: Any) -> None:
         + "; ".join(f"{f.name}, {f.summary}" for f in FIGURES.values())
         + ". First it says how many runs there are and about how long they take. Runs that are stored, in FOLDER or "
         "with the library, are not run again.",
-        epilog="Example: python -m replaylib reproduce fig6 --protocol split-cifar100 --seeds 1 --plan",
+        epilog="Example: python -m replaylib reproduce fig7 --protocol split-cifar100 --seeds 1 --plan",
         allow_abbrev=False,
     )
     sub.set_defaults(command=_reproduce)
