@@ -98,6 +98,32 @@ def test_a_reader_trains_forgets_and_replays(page: chromium.Page, site: Path) ->
     assert [address for address in page.requests if not address.startswith(("file:", "blob:", "data:"))] == []
 
 
+def test_playground_compares_two_methods_from_its_address(page: chromium.Page, site: Path) -> None:
+    ready(
+        page, site, "playground", "#tasks=2&scenario=task&steps=50&lr=0.003&seed=0&a=none&b=generated,conditional,0.5"
+    )
+    settings = page.run("[...document.querySelectorAll('.live-part select')].map((list) => list.value)")
+    assert settings == ["own", "2", "task", "none", "generated"]
+    switched = page.run("[...document.querySelectorAll('[type=checkbox]')].map((box) => box.checked)")
+    assert switched == [False, True, False, False]
+    page.run("document.querySelector('input[type=radio]').click()")
+    click(page, "Train both")
+    idle(page)
+    sides = "[...document.querySelectorAll('.live-side')]"
+    for matrix in page.run(f"{sides}.map((side) => [...side.querySelectorAll('td')].map((c) => c.textContent))"):
+        corner, first, empty, again, second = matrix
+        assert (corner, empty) == ("", "")
+        assert all(int(value) > 60 for value in (first, again, second))
+    assert page.run("document.querySelectorAll('.live-side .live-panel canvas').length") == 10
+    assert "right on" in said(page)
+    page.run("document.querySelectorAll('[type=checkbox]')[0].click()")
+    assert "b=generated,feedback,conditional,0.5" in page.run("location.hash")
+    assert page.run("document.querySelector('figure.live a').getAttribute('href') === location.hash")
+    rates = page.run("[...document.querySelectorAll('.live-side .live-note')].map((one) => parseInt(one.textContent))")
+    assert min(rates) > 0
+    assert page.errors == []
+
+
 def test_everything_is_reached_by_keys(page: chromium.Page, site: Path) -> None:
     ready(page, site, "forget")
     page.run("document.body.focus()")

@@ -14,6 +14,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "_static" / "live"
 KIT = ("numbers.js", "net.js", "session.js", "learner.js", "ui.js", "pad.js")
 TITLES = {
     "forget": "Forget it yourself",
+    "playground": "Replay playground",
 }
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 210, 46, 40, 12, 32
 

@@ -156,7 +156,6 @@
       if (!heat) return;
       cell.classList.toggle("live-heat", typeof value === "number");
       cell.style.setProperty("--live-share", typeof value === "number" ? value / 100 : 0);
-      cell.classList.toggle("live-bright", typeof value === "number" && value > 55);
     }
     return { element, set, get: (row, column) => cells[row][column].textContent };
   }
