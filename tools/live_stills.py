@@ -12,11 +12,11 @@ import torch
 from live_digits import LEVELS, OUT, TRAIN, read
 
 from replaylib.brain import Brain, BrainNet
-from replaylib.data import Dataset, Split
+from replaylib.data.dataset import Dataset, Split
+from replaylib.loop import adam, evaluate, objective, train
 from replaylib.nets import Classifier, Network
 from replaylib.replay import Buffer, Everything, Generated, Nothing, Replay
 from replaylib.scenarios import Stream, split_stream
-from replaylib.train import adam, evaluate, objective, train
 
 TARGET = OUT.with_name("stills.json")
 HIDDEN = (100, 100)
