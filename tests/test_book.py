@@ -9,8 +9,13 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import assets
 import course
+import dark
+import folds
 import pytest
+import tinycss2
+import typeset
 from execute import execute
 from pybtex.database import parse_file
 
@@ -180,6 +185,11 @@ widgets.slider("steps <b>", [1, 2, 3], draw)
 :label: ex-a
 Do.
 ```
+
+```{solution} ex-a
+:class: dropdown
+Done.
+```
 """
 )
 
@@ -192,7 +202,7 @@ def build(folder: Path) -> subprocess.CompletedProcess[str]:
 def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with this project's tools and settings and one chapter, built once."""
     folder = tmp_path_factory.mktemp("book")
-    for name in ("tools", "book/_ext", "book/_static"):
+    for name in ("tools", "book/_ext", "book/_static", "book/_templates"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_config.yml", "requirements.txt"):
         shutil.copyfile(ROOT / name, folder / name)
@@ -283,10 +293,40 @@ def test_page_loads_nothing_from_elsewhere(small_book: Path, name: str) -> None:
     assert missing == []
 
 
-def test_mathematics_is_served_by_the_site(small_book: Path) -> None:
-    script = "_static/vendor/mathjax/tex-svg-full.js"
-    assert script in page(small_book, "chapters/04_exact")
-    assert (small_book / "_build" / "html" / script).stat().st_size > 1_000_000
+def test_formulas_are_set_while_the_book_is_built(small_book: Path) -> None:
+    chapter = page(small_book, "chapters/04_exact")
+    displayed = re.findall(r'<div class="math"[^>]*id="equation-eq-a"[^>]*>(.*?)</div>', chapter, re.S)
+    assert len(displayed) == 1
+    assert 'class="katex-display"' in displayed[0]
+    assert "<mi>a</mi>" in displayed[0], "what is read aloud"
+    assert re.search(r'</math>.*<span class="eqno">\(4\.1\)', displayed[0], re.S), "the number follows its formula"
+    assert "<mi>x</mi>" in chapter
+    assert not re.search(r"<script[^>]*mathjax", chapter, re.I)
+    style = "_static/vendor/katex/katex-swap.min.css"
+    assert style in chapter
+    assert style not in page(small_book, "book/results")
+    fonts = re.findall(r"url\(([^)]+\.woff2)\)", (small_book / "_build" / "html" / style).read_text())
+    assert fonts
+    assert [
+        name for name in fonts if not (small_book / "_build" / "html" / style).parent.joinpath(name).is_file()
+    ] == []
+    assert not list((small_book / "_build" / "html").rglob("katex*.js"))
+
+
+def test_formula_that_cannot_be_set_says_why() -> None:
+    with pytest.raises(ValueError, match=r"Undefined control sequence: \\nothing at position 3"):
+        typeset.formula(r"a \nothing", display=True)
+
+
+def test_lines_of_a_formula_stand_below_one_another() -> None:
+    assert typeset.split("a") == "a"
+    assert typeset.split("a\n\nb") == r"\begin{gathered}a\\ b\end{gathered}"
+    assert "<mtable" in typeset.formula(typeset.split(r"a &= b \\ &= c"), display=True)
+
+
+def test_formulas_are_set_by_what_its_note_names() -> None:
+    digest = hashlib.sha256((typeset.KATEX / "katex.min.js").read_bytes()).hexdigest()
+    assert digest in (typeset.KATEX / "README.md").read_text(encoding="utf-8")
 
 
 def test_markup_suits_screen_readers(small_book: Path) -> None:
@@ -295,6 +335,10 @@ def test_markup_suits_screen_readers(small_book: Path) -> None:
     assert "<th>accuracy</th>" in chapter
     assert "<th></th>" not in chapter
     assert 'aria-label="Toggle hidden content"' not in chapter
+    assert re.search(
+        r'<details class="solution[^>]*>\s*<summary class="admonition-title">Solution to Exercise 4.1</summary>',
+        chapter,
+    )
 
 
 def test_numbers_stay_on_one_line_with_their_units_but_not_in_code(small_book: Path) -> None:
@@ -304,33 +348,69 @@ def test_numbers_stay_on_one_line_with_their_units_but_not_in_code(small_book: P
     assert "\u00a0" not in code
 
 
-def test_widgets_need_no_kernel_and_no_other_server(small_book: Path) -> None:
+def test_what_moves_needs_no_kernel_and_no_widget_manager(small_book: Path) -> None:
     chapter = page(small_book, "chapters/04_exact")
-    [state] = re.findall(
-        r'<script[^>]*type="application/vnd.jupyter.widget-state\+json"[^>]*>(.*?)</script>', chapter, re.S
-    )
-    models = json.loads(state)["state"].values()
-    assert {"SelectionSliderModel", "StackModel", "LinkModel"} <= {model["model_name"] for model in models}
-    pictures = [model["state"]["value"] for model in models if model["model_name"] == "HTMLModel"]
-    assert sorted(re.findall(r"A line after (\d) steps", "".join(pictures))) == ["1", "2", "3"]
-    for script in ("vendor/widgets/embed.js", "widgets.js"):
-        assert re.search(rf'<script[^>]* src="\.\./_static/{script}', chapter)
-        assert (small_book / "_build" / "html" / "_static" / script).is_file()
-    assert "embed.js" not in page(small_book, "book/intro")
+    [moved] = re.findall(r'<div class="moved">.*?</script></div>', chapter, re.S)
+    assert '<label for="moved-1">steps &lt;b&gt;</label> <output for="moved-1">1</output>' in moved
+    assert '<input type="range" id="moved-1" min="0" max="2" value="0" aria-valuetext="1">' in moved
+    states = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', moved, re.S)[0])
+    assert [state["name"] for state in states] == ["1", "2", "3"]
+    assert [state["alt"] for state in states] == [f"A line after {steps} steps." for steps in (1, 2, 3)]
+    shown = [small_book / "_build" / "html" / "chapters" / file[0] for state in states for file in state["files"]]
+    assert len(set(shown)) >= 3
+    assert all(path.is_file() for path in shown)
+    assert "ipywidgets" not in chapter
+    assert "widget-state" not in chapter
 
 
-def test_widget_shows_its_first_picture_without_javascript(small_book: Path) -> None:
-    [still] = re.findall(r"<noscript>(<img.*?)</noscript>", page(small_book, "chapters/04_exact"), re.S)
-    assert 'alt="A line after 1 steps."' in still
-    assert "This picture shows steps &lt;b&gt;: 1." in still
+def test_what_moves_shows_its_first_picture_without_javascript(small_book: Path) -> None:
+    [moved] = re.findall(r'<div class="moved">.*?</script></div>', page(small_book, "chapters/04_exact"), re.S)
+    assert re.search(r'<div class="moved-shown"[^>]*><picture>.*<img [^>]*alt="A line after 1 steps\."', moved)
+    assert "This picture shows steps &lt;b&gt;: 1." in moved
 
 
-def test_widget_manager_is_the_one_its_note_names() -> None:
-    folder = ROOT / "book" / "_static" / "vendor" / "widgets"
-    digest = hashlib.sha256((folder / "embed.js").read_bytes()).hexdigest()
-    assert digest in (folder / "README.md").read_text(encoding="utf-8")
-    fonts = set(re.findall(r'"(\w+\.woff2)"', (folder / "embed.js").read_text(encoding="utf-8")))
-    assert fonts == {path.name for path in folder.glob("*.woff2")}
+def test_figures_follow_the_theme_and_keep_letters_on_heat_maps() -> None:
+    parts = [
+        '<?xml version="1.0"?>\n<svg width="72pt"><metadata>made</metadata>',
+        '<g id="patch_1"><path style="fill: #ffffff"/></g>',
+        '<g id="text_1"><g style="fill: #262626"/><g style="fill: #0173b2"/><g style="fill: #000000"/></g></svg>',
+    ]
+    svg = "".join(parts)
+    made = dark.themed(svg)
+    assert "metadata" not in made
+    assert "@media (prefers-color-scheme:dark)" in made
+    assert f"fill:{dark.GROUND}!important" in made
+    lightened = dict(re.findall(r'fill: (#[0-9a-f]{6})"\][^{]*\{fill:(#[0-9a-f]{6})', made))
+    assert set(lightened) == {"#ffffff", "#262626", "#0173b2"}
+    assert all(dark.contrast(lightened[colour], dark.GROUND) >= 4.5 for colour in ("#262626", "#0173b2"))
+    assert dark.contrast("#000000", "#ffffff") == pytest.approx(21)
+
+
+def test_page_loads_one_style_sheet_and_one_script(small_book: Path) -> None:
+    results = page(small_book, "book/results")
+    assert re.findall(r'<link [^>]*rel="stylesheet"[^>]*href="\.\./_static/([\w./-]+)', results) == ["book.css"]
+    assert re.findall(r'<script[^>]* src="\.\./_static/([\w./-]+)', results) == ["book.js"]
+    static = small_book / "_build" / "html" / "_static"
+    css = (static / "book.css").read_text()
+    assert ".self-check" in css
+    assert ".fa-magnifying-glass{--icon" in css
+    assert "Font Awesome" not in re.findall(r"@font-face[^}]*", css)
+    assert ".navbar-expand-xxl" not in css, "what no page can match is left out"
+    assert len(css) < 0.5 * (static / "styles" / "pydata-sphinx-theme.css").stat().st_size
+    assert (static / "book.js").read_text().count("moved-control") == (
+        ROOT / "book/_static/moved.js"
+    ).read_text().count("moved-control")
+
+
+def test_style_sheet_keeps_what_a_page_can_match() -> None:
+    css = ".a,.gone .b{x:1} .gone{x:2} p:not(.gone){x:3} @media print{.gone{x:4} .b{x:5}} @media screen{.gone{x:6}}"
+    kept = assets.slim(tinycss2.parse_stylesheet(css, skip_whitespace=True), {"a", "b"})
+    assert kept.split("\n") == [".a{x:1}", "p:not(.gone){x:3}", "@media print{.b{x:5}}"]
+
+
+def test_imports_are_folded_only_where_they_are_many() -> None:
+    assert folds.lines_of_imports("import a\nfrom b import (\n  c,\n)\n\nx = 1\nimport d") == 4
+    assert folds.lines_of_imports("%time x") == 0
 
 
 def test_self_check_opens_without_javascript_and_says_more_than_a_colour(small_book: Path) -> None:

@@ -1,19 +1,16 @@
 """Sphinx extension of this book: its directives, alternative texts, chapter numbers, and pages that ask nobody else
 for anything."""
 
-import html
 import os
 import re
 import shutil
 from dataclasses import dataclass, field
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import course
 import directives
 from docutils import nodes
-from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -23,8 +20,6 @@ from sphinxcontrib.bibtex.style.referencing import BracketStyle
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
 logger = logging.getLogger(__name__)
-render_image = NbElementRenderer.render_image
-render_widget_view = NbElementRenderer.render_widget_view
 
 # What axe-core finds in a page's text, and what it should be.
 REPAIRS = {
@@ -32,6 +27,8 @@ REPAIRS = {
     "<th></th>": "<td></td>",
     '<th class="head"><p></p></th>': '<td class="head"></td>',
     '<summary aria-label="Toggle hidden content">': "<summary>",
+    '<section id="solution-content">': "<section>",  # as often as there are solutions
+    '<section id="exercise-content">': "<section>",
 }
 # A number stays on one line with its unit and its error; code, where a space is a space, is left alone.
 SPACES = re.compile(r"<(pre|code|script)\b.*?</\1>|(?<=\d) (?=%)|(?<=\d) ± (?=\d)", re.DOTALL)
@@ -48,46 +45,6 @@ class RoundBracketsReferenceStyle(AuthorYearReferenceStyle):
     bracket_textual: BracketStyle = field(default_factory=round_brackets)
     bracket_parenthetical: BracketStyle = field(default_factory=round_brackets)
     bracket_year: BracketStyle = field(default_factory=round_brackets)
-
-
-def render_described_image(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
-    """Give an output image the alternative text in its metadata, which myst-nb drops; warn where there is none."""
-    images: list[nodes.Element] = render_image(self, data)
-    for image in images:
-        alt = data.output_metadata.get(data.mime_type, {}).get("alt") or image.get("alt") or ""
-        if alt.strip():
-            image["alt"] = alt.strip()
-        else:
-            self.logger.warning(
-                "this cell shows an image without alternative text: draw it with figures.figure(alt=...)",
-                subtype="alt",
-                line=data.line,
-            )
-    return images
-
-
-def render_widget_with_still(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
-    """Show a widget's first picture where JavaScript is off, and say what moves where it is on."""
-    widget: list[nodes.Element] = render_widget_view(self, data)
-    still = data.output_metadata.get(data.mime_type, {}).get("still")
-    if not still:
-        self.logger.warning(
-            "this widget shows nothing where JavaScript is off: make it with replaylib.course.widgets",
-            subtype="widget",
-            line=data.line,
-        )
-        return widget
-    label, state = html.escape(still["label"]), html.escape(still["state"])
-    note = f"This picture shows {label}: {state}. Where JavaScript is on, it can be changed."
-    text = f'<noscript>{still["picture"]}<p class="still">{note}</p></noscript>'
-    return [*widget, nodes.raw("", text, format="html")]
-
-
-def check_written_images(app: Sphinx, doctree: nodes.document) -> None:
-    """Warn of an image in the text, rather than in a cell's output, that has no alternative text."""
-    for image in doctree.findall(nodes.image):
-        if not image.get("alt", "").strip() and "jupyter_execute" not in image["uri"]:
-            logger.warning("image %s has no alternative text", image["uri"], location=image)
 
 
 def set_addresses(app: Sphinx, config: Config) -> None:
@@ -148,17 +105,6 @@ def keep_meanings_apart_from_types(
     lines[:] = [part for line in lines for part in re.sub(r"^([\w*][\w*, ]*) : (?=\S)", r"\1\n    ", line).split("\n")]
 
 
-def add_mathjax(app: Sphinx, error: Exception | None) -> None:
-    """Copy MathJax out of the installed package. The full file holds every TeX extension, so that it fetches none."""
-    if error or app.builder.format != "html":
-        return
-    package = distribution("sphinx-mathjax-offline")
-    [script] = [file for file in package.files or () if file.name == "tex-svg-full.js"]
-    target = Path(app.outdir, "_static", app.config.mathjax_path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(str(package.locate_file(script)), target)
-
-
 def offer_readable_notebooks(app: Sphinx, error: Exception | None) -> None:
     """Let the download button give the notebook made for Jupyter, not the book's own source with its directives."""
     sources = Path(app.outdir, "_sources")
@@ -169,18 +115,14 @@ def offer_readable_notebooks(app: Sphinx, error: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    NbElementRenderer.render_image = render_described_image
-    NbElementRenderer.render_widget_view = render_widget_with_still
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundBracketsReferenceStyle)
     directives.setup(app)
     app.connect("config-inited", set_addresses)
     app.connect("config-inited", lift_time_limit)
     app.connect("config-inited", leave_thebe_out)
-    app.connect("doctree-read", check_written_images)
     app.connect("env-get-updated", number_by_file_name, priority=900)
     app.connect("autodoc-process-docstring", keep_meanings_apart_from_types, priority=400)
     app.connect("html-page-context", repair_body)
     app.connect("html-page-context", launch_chapters_only, priority=900)
-    app.connect("build-finished", add_mathjax)
     app.connect("build-finished", offer_readable_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
