@@ -91,6 +91,7 @@ def main() -> None:
     if profile == "quick":
         # Networks this small gain nothing from more threads, and their results then depend less on the machine.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["REPLAYLIB_FOR_THE_BOOK"] = "1"  # figures are drawn for narrow screens as well
     set_up_ipython()
     # The notebook cache looks at a chapter's own cells, and Sphinx at its text: what the cells use is looked at here.
     used = content(ROOT / "replaylib", ROOT / "book" / "results", ROOT / "requirements.txt")

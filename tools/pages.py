@@ -1,4 +1,4 @@
-"""Look at every page of the built book as its readers do, in Chromium, and say what is wrong; --table tells the measures.
+"""Look at every page of the built book as its readers do, in Chromium, and say what is wrong; --table shows measures.
 
 Each page at the widths of a phone, a tablet, a laptop and a large screen, light and dark: what is cut off, wider than
 the screen or too pale; how much a page weighs; what it asks of others; whether its text is there without scripts.
@@ -134,7 +134,7 @@ def visit(browser: Any, base: str, site: Path, page: str, width: int, scheme: st
 
     tab.route("**/*", request)
     tab.on("pageerror", lambda error: found.add(f"script error: {str(error)[:120]}", page))
-    tab.on("response", lambda answer: answer.status >= 400 and found.add(f"missing file: {answer.url}", page))
+    tab.on("response", lambda answer: found.add(f"missing: {answer.url}", page) if answer.status >= 400 else None)
     tab.goto(f"{base}/{page}", wait_until="load")
     tab.wait_for_timeout(150)
     seen = tab.evaluate(LOOK)

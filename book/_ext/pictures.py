@@ -1,7 +1,7 @@
 """The pictures of a page: one for wide and one for narrow screens, and those that move, as HTML's own controls.
 
-What `replaylib.course.figures` draws comes with its alternative text and, in the output's metadata, drawn again for a narrow screen.
-Where `replaylib.course.widgets` were used, every state is a file of its own, fetched when it is looked at.
+What the library's figures draw comes with its alternative text and, in the output's metadata, drawn again for a narrow
+screen. Where its widgets were used, every state is a file of its own, fetched when it is looked at.
 """
 
 import html
@@ -64,7 +64,7 @@ def render_described_image(self: NbElementRenderer, data: MimeData) -> list[node
 
 
 def render_moved(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
-    """Show a widget of `replaylib.course.widgets` as one of HTML's own controls, which needs no kernel and no manager."""
+    """Show a widget of the library's as one of HTML's own controls, which needs no kernel and no manager."""
     states = self.renderer.nb_client.nb_metadata.get("widgets", {}).get(STATES, {}).get("state", {})
     still = data.output_metadata.get(data.mime_type, {}).get("still")
     try:

@@ -1,6 +1,7 @@
 """The book's pictures: one palette, one style, and never a picture without words for who cannot see it."""
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,8 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from replaylib.course import narrow
 from replaylib.errors import InputError
 
+SVG = "image/svg+xml"
+#: The variable in the environment with which the book has each figure drawn for narrow screens as well.
+FOR_THE_BOOK = "REPLAYLIB_FOR_THE_BOOK"
 #: Inches; the width of the book's text, so that a figure's letters are read at the size they are drawn.
 WIDTH = 6.8
 #: Safe for the common kinds of colour blindness (Okabe & Ito's, as seaborn names it).
@@ -104,19 +109,31 @@ def show(drawn: Figure) -> None:
     alt = str(drawn.get_label()).strip()
     if not alt:
         raise InputError("this figure has no alternative text: say in alt= what it shows, for who cannot see it")
-    buffer = io.StringIO()
-    drawn.savefig(buffer, format="svg", metadata={"Date": None})
-    bundle = {"image/svg+xml": buffer.getvalue(), "text/plain": alt}
+    narrow.make_legible(drawn)
+    bundle = {SVG: _svg(drawn), "text/plain": alt}
+    if FOR_THE_BOOK in os.environ:
+        narrow.rearrange(drawn)
+        bundle["narrow"] = _svg(drawn)
     caught = _caught.get()
     if caught is not None:
         caught.append(bundle)
         return
-    display(bundle, raw=True, metadata={"image/svg+xml": {"alt": alt}})
+    more = {"narrow": bundle.pop("narrow")} if "narrow" in bundle else {}
+    display(bundle, raw=True, metadata={SVG: {"alt": alt, **more}})
+
+
+def _svg(drawn: Figure) -> str:
+    buffer = io.StringIO()
+    drawn.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 @contextmanager
 def caught() -> Iterator[list[dict[str, str]]]:
-    """Collect the figures of a block, each its SVG and its words by MIME type, instead of displaying them."""
+    """Collect the figures of a block, each its SVG and its words by MIME type, instead of displaying them.
+
+    Where figures are drawn for the book, each holds under "narrow" its SVG for a narrow screen as well.
+    """
     held: list[dict[str, str]] = []
     token = _caught.set(held)
     try:

@@ -55,7 +55,8 @@ def _show(control: type, label: str, values: Sequence | Mapping[str, Any], draw:
         raise InputError(f"{label!r} shows two values as the same text: pass a dict of different texts to values")
     if not 2 <= len(named) <= MOST_STATES:
         raise InputError(f"{label!r} has {len(named)} states: choose 2 to {MOST_STATES}, better 5 to 12")
-    pictures = {name: _picture(label, name, draw, value) for name, value in named.items()}
+    drawn = {name: _drawn(label, name, draw, value) for name, value in named.items()}
+    pictures = {name: _picture(bundle) for name, bundle in drawn.items()}
     weight = sum(len(picture) for picture in pictures.values())
     if weight > MOST_BYTES:
         raise InputError(
@@ -73,18 +74,29 @@ def _show(control: type, label: str, values: Sequence | Mapping[str, Any], draw:
         moved.tooltip = label
     box = ipywidgets.VBox([moved, _linked(moved, list(pictures.values()))])
     words = f"{label}: {', '.join(pictures)}. A figure for each; it can be moved where the notebook runs."
-    still = {"label": label, "state": next(iter(pictures)), "picture": next(iter(pictures.values()))}
+    still: dict[str, object] = {
+        "label": label,
+        "state": next(iter(pictures)),
+        "picture": next(iter(pictures.values())),
+    }
+    if all("narrow" in bundle for bundle in drawn.values()):
+        still["narrow"] = [bundle["narrow"] for bundle in drawn.values()]
     display({VIEW: _view(box), "text/plain": words}, raw=True, metadata={VIEW: {"still": still}})
 
 
-def _picture(label: str, name: str, draw: Callable[[Any], object], value: object) -> str:
-    """One state as an HTML image, with the figure's own alternative text."""
+def _drawn(label: str, name: str, draw: Callable[[Any], object], value: object) -> dict[str, str]:
+    """The one figure of a state."""
     with figures.caught() as drawn:
         draw(value)
     if len(drawn) != 1:
         raise InputError(f"{label!r} drew {len(drawn)} figures for {name}: draw exactly one, with figures.figure")
-    image = b64encode(drawn[0]["image/svg+xml"].encode()).decode()
-    return f'<img alt="{escape(drawn[0]["text/plain"])}" src="data:image/svg+xml;base64,{image}">'
+    return drawn[0]
+
+
+def _picture(bundle: dict[str, str]) -> str:
+    """A figure as an HTML image, with its own alternative text."""
+    image = b64encode(bundle[figures.SVG].encode()).decode()
+    return f'<img alt="{escape(bundle["text/plain"])}" src="data:image/svg+xml;base64,{image}">'
 
 
 def _linked(moved: Any, pictures: list[str]) -> Any:
