@@ -5,17 +5,18 @@ PYTHON ?= python3
 PROFILE ?= quick
 PORT ?= 8000
 ARGS ?=
+URL ?=
 
 BIN := .venv/bin
 export REPLAYLIB_PROFILE := $(PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-colab book serve notebooks assignments grade test bench test-colab-newest lint lock wheel clean distclean
+.PHONY: help setup setup-colab book pages pdf epub slides address serve notebooks assignments grade test bench test-colab-newest lint lock wheel clean distclean
 
 help: ## Show this list
 	@echo "Usage: make TARGET    (the first one installs about 6 GB into .venv, most of it PyTorch with CUDA)"
 	@echo
-	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':[^#]*## ' '/^[a-z -]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Settings: PYTHON=$(PYTHON)  PROFILE=$(PROFILE)  PORT=$(PORT)  ARGS='options for pytest'"
 
@@ -27,6 +28,17 @@ setup-colab: ## Also make .venv-colab, with only what Colab has
 
 book: setup ## Execute every chapter and build the site into _build/html
 	@$(BIN)/python tools/book.py
+
+pages: setup ## Look at every page of the built book in Chromium: what is cut off, heavy or pale (ARGS="--table")
+	@$(BIN)/python tools/pages.py $(ARGS)
+
+pdf epub slides: setup ## Make this of the built book, in _build/html; the PDF needs Chromium
+	@$(BIN)/python tools/editions.py $@
+
+address: setup ## Publish from another repository: make address URL=https://github.com/you/it (default: the clone's)
+	@$(BIN)/python tools/address.py "$(URL)"
+	@$(BIN)/python tools/notebooks.py
+	@$(BIN)/python tools/assignments.py
 
 serve: book ## Build the book and serve it at http://localhost:8000 (PORT=...)
 	@echo "The book: http://localhost:$(PORT)/   Ctrl-C stops."

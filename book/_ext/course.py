@@ -1,6 +1,7 @@
 """What the book and the notebooks made from it must agree on: addresses and numbers."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,28 @@ def listed(root: Path = ROOT) -> list[str]:
     contents = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     chapters = [page for part in contents["parts"] for page in part["chapters"]]
     return [contents["root"], *(one["file"] for page in chapters for one in (page, *page.get("sections", ())))]
+
+
+def is_placeholder(repository: str) -> bool:
+    """Whether an address is the one that the project has before it is published anywhere."""
+    return urlsplit(repository).path.startswith("/example/")
+
+
+def git_remote(root: Path) -> str | None:
+    """The web address of the repository that this folder was cloned from, if it is on a site that has one."""
+    asked = ["git", "-C", str(root), "remote", "get-url", "origin"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
+    except OSError:
+        return None
+    said = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", said).removesuffix(".git")
+    known = re.fullmatch(r"https://(?:github\.com|gitlab\.com|codeberg\.org)/[\w.-]+/[\w.-]+", said)
+    return known[0] if known else None
+
+
+def address(root: Path, repository: str) -> str:
+    """The repository's address: the one that is set, or while none is, the one it was cloned from."""
+    return (git_remote(root) or repository) if is_placeholder(repository) else repository
 
 
 def site(repository: str) -> str:

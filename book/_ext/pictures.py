@@ -41,6 +41,23 @@ def stored(renderer: NbElementRenderer, svg: str, alt: str) -> nodes.image:
     return nodes.image(uri=uri, alt=alt, pixels=(width, height))
 
 
+def with_caption(self: NbElementRenderer, shown: nodes.Element, caption: str, data: MimeData) -> nodes.figure:
+    """A figure with a number, by which `{numref}` finds it where its cell has a `:label:`."""
+    document = self.renderer.document
+    document["pictures"] = document.get("pictures", 0) + 1
+    words = str(data.cell_metadata.get("caption") or caption)
+    made = nodes.figure("", shown, nodes.caption(words, words), ids=[f"figure-{document['pictures']}"])
+    label = data.cell_metadata.get("label")
+    if label:
+        made["names"].append(nodes.fully_normalize_name(str(label)))
+        document.note_explicit_target(made)
+    return made
+
+
+def first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)[0]
+
+
 def picture(renderer: NbElementRenderer, svg: str, narrow: str | None, alt: str) -> Picture:
     return Picture("", stored(renderer, svg, alt), *([stored(renderer, narrow, alt)] if narrow else []))
 
@@ -57,7 +74,7 @@ def render_described_image(self: NbElementRenderer, data: MimeData) -> list[node
             line=data.line,
         )
     if data.mime_type == SVG:
-        return [picture(self, data.string, meta.get("narrow"), alt)]
+        return [with_caption(self, picture(self, data.string, meta.get("narrow"), alt), first_sentence(alt), data)]
     for image in images:
         image["alt"] = alt
     return images
@@ -83,7 +100,8 @@ def render_moved(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]
         assert found, tag[:80]
         pictures.append(picture(self, b64decode(found[2]).decode(), small, html.unescape(found[1])))
     names = list(control["state"]["_options_labels"])
-    return [Moved("", *pictures, label=control["state"]["description"], states=names, kind=kind)]
+    moved = Moved("", *pictures, label=control["state"]["description"], states=names, kind=kind)
+    return [with_caption(self, moved, first_sentence(pictures[0].children[0]["alt"]), data)]
 
 
 def finalise_without_widgets(self: NbElementRenderer, metadata: dict[str, Any]) -> None:
@@ -146,6 +164,7 @@ def visit_moved(self: Any, node: Moved) -> None:
         {
             "name": text,
             "alt": each.children[0]["alt"],
+            "caption": first_sentence(each.children[0]["alt"]),
             "files": [[address(self, image), *image["pixels"]] for image in each.children],
         }
         for text, each in zip(node["states"], node.children, strict=True)

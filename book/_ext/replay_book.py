@@ -47,11 +47,6 @@ class RoundBracketsReferenceStyle(AuthorYearReferenceStyle):
     bracket_year: BracketStyle = field(default_factory=round_brackets)
 
 
-def set_addresses(app: Sphinx, config: Config) -> None:
-    """Derive the site's own address from the repository's, so that a fork changes one line."""
-    config.ogp_site_url = config.html_baseurl = course.site(config.html_theme_options["repository_url"])
-
-
 def lift_time_limit(app: Sphinx, config: Config) -> None:
     """A cell that takes minutes is a fault in the quick profile; at the published scale it is the rule."""
     if os.environ.get("REPLAYLIB_PROFILE") == "paper":
@@ -81,21 +76,24 @@ def number_by_file_name(app: Sphinx, env: BuildEnvironment) -> list[str]:
     return []
 
 
+def scoped(table: str) -> str:
+    """A table whose headers say whether they are a column's or a row's."""
+    head, end, body = table.partition("</thead>")
+    if not end:
+        head, body = "", table
+    head = re.sub(r"<th\b(?![^>]*scope)([^>]*colspan=\"[2-9])", r'<th scope="colgroup"\1', head)
+    head = re.sub(r"<th\b(?![^>]*scope)", '<th scope="col"', head)
+    body = re.sub(r"<th\b(?![^>]*scope)([^>]*rowspan=\"[2-9])", r'<th scope="rowgroup"\1', body)
+    return head + end + re.sub(r"<th\b(?![^>]*scope)", '<th scope="row"', body)
+
+
 def repair_body(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """Mend what is wrong for screen readers, and at the ends of lines, in the HTML of docutils, pandas and myst-nb."""
     body = context.get("body", "")
     for fault, repair in REPAIRS.items():
         body = body.replace(fault, repair)
+    body = re.sub(r"<table\b.*?</table>", lambda found: scoped(found[0]), body, flags=re.DOTALL)
     context["body"] = SPACES.sub(lambda found: found[0] if found[1] else found[0].replace(" ", "\u00a0"), body)
-
-
-def launch_chapters_only(
-    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
-) -> None:
-    """Take the Colab button off executed pages that are no chapters: there is no notebook that it could open."""
-    if course.chapter_number(page) is None:
-        buttons = context.get("header_buttons", [])
-        context["header_buttons"] = [button for button in buttons if button.get("label") != "launch-buttons"]
 
 
 def keep_meanings_apart_from_types(
@@ -117,12 +115,10 @@ def offer_readable_notebooks(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundBracketsReferenceStyle)
     directives.setup(app)
-    app.connect("config-inited", set_addresses)
     app.connect("config-inited", lift_time_limit)
     app.connect("config-inited", leave_thebe_out)
     app.connect("env-get-updated", number_by_file_name, priority=900)
     app.connect("autodoc-process-docstring", keep_meanings_apart_from_types, priority=400)
     app.connect("html-page-context", repair_body)
-    app.connect("html-page-context", launch_chapters_only, priority=900)
     app.connect("build-finished", offer_readable_notebooks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,6 +2,7 @@
 document.querySelectorAll(".moved").forEach((moved) => {
   const states = JSON.parse(moved.querySelector("script").textContent);
   const image = moved.querySelector("img"), source = moved.querySelector("source");
+  const caption = moved.closest("figure")?.querySelector(".caption-text");
   const put = (element, name, [address, width, height]) => Object.assign(element, { [name]: address, width, height });
   // Once someone turns to the control, its pictures are fetched, so that none of them comes late.
   const fetchAll = () => {
@@ -10,10 +11,11 @@ document.querySelectorAll(".moved").forEach((moved) => {
   };
   for (const event of ["pointerenter", "focusin"]) moved.addEventListener(event, fetchAll, { once: true });
   const show = (control) => {
-    const { name, alt, files: [wide, narrow] } = states[control.value];
+    const { name, alt, caption: words, files: [wide, narrow] } = states[control.value];
     if (source) put(source, "srcset", narrow);
     put(image, "src", wide);
     image.alt = alt;
+    if (caption) caption.textContent = words;
     if (control.type !== "range") return;
     control.setAttribute("aria-valuetext", name);
     moved.querySelector("output").textContent = name;
