@@ -7,12 +7,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import assets
 import course
 import dark
 import folds
+import publish
 import pytest
 import tinycss2
 import typeset
@@ -22,6 +22,7 @@ from pybtex.database import parse_file
 # The small book takes a while to build: all that look at it run in one process.
 pytestmark = pytest.mark.xdist_group("book")
 ROOT = course.ROOT
+ADDRESS = "https://github.com/someone/their-course"
 COLUMNS = 88  # of code that a page shows without a scroll bar, see custom.css
 PAGES = [*course.chapters(ROOT), *sorted(ROOT.glob("book/*.md")), *sorted(ROOT.glob("book/api/*.md"))]
 
@@ -135,6 +136,7 @@ SHOW = (
 CHAPTER = (
     FRONT
     + """\
+(exact)=
 # Exact replay
 
 ```{chapter-times}
@@ -204,13 +206,16 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("book")
     for name in ("tools", "book/_ext", "book/_static", "book/_templates"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_config.yml", "requirements.txt"):
+    for name in ("requirements.txt", "book/descriptions.yml"):
         shutil.copyfile(ROOT / name, folder / name)
+    settings = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    (folder / "_config.yml").write_text(settings.replace(course.settings(ROOT)["repository"]["url"], ADDRESS))
     files = {
         "_toc.yml": "format: jb-book\nroot: book/intro\nparts:\n- caption: Chapters\n  numbered: 1\n  chapters:\n"
         "  - file: chapters/04_exact\n- caption: More\n  chapters:\n"
         "  - file: book/results\n  - file: book/bibliography\n",
-        "book/intro.md": "# Welcome\n\nSee {ref}`ex-a` and {eq}`eq-a`.\n",
+        "book/intro.md": "# Welcome\n\nSee {ref}`ex-a` and {eq}`eq-a`, {term}`Stream`.\n\n"
+        "{ref}`Go on <exact>`.\n\n```{glossary}\nStream\n  A sequence of tasks. One after another.\n```\n",
         "book/results.md": FRONT + "# Results\n\n```{code-cell} python\nprint(1 + 1, '= 2')\n```\n",
         "book/bibliography.md": "# Bibliography\n\n```{bibliography}\n```\n",
         "book/references.bib": "@misc{Doe2001, author={Doe, Dee and Fox, Eve}, title={Memory}, year=2001}\n",
@@ -258,9 +263,9 @@ def test_chapter_says_how_long_it_takes(small_book: Path) -> None:
 
 
 def test_launch_button_leads_to_the_notebook(small_book: Path) -> None:
-    path = urlsplit(course.settings(ROOT)["repository"]["url"]).path
-    address = f"https://colab.research.google.com/github{path}/blob/main/chapters/04_exact.ipynb"
-    assert address in page(small_book, "chapters/04_exact")
+    chapter = page(small_book, "chapters/04_exact")
+    assert "https://colab.research.google.com/github/someone/their-course/blob/main/chapters/04_exact.ipynb" in chapter
+    assert "https://kaggle.com/kernels/welcome?src=" in chapter
 
 
 def test_executed_pages_without_a_notebook_have_no_launch_button(small_book: Path) -> None:
@@ -332,7 +337,7 @@ def test_formulas_are_set_by_what_its_note_names() -> None:
 def test_markup_suits_screen_readers(small_book: Path) -> None:
     assert 'role="listitem"' in page(small_book, "book/bibliography")
     chapter = page(small_book, "chapters/04_exact")
-    assert "<th>accuracy</th>" in chapter
+    assert '<th scope="col">accuracy</th>' in chapter
     assert "<th></th>" not in chapter
     assert 'aria-label="Toggle hidden content"' not in chapter
     assert re.search(
@@ -426,9 +431,45 @@ def test_self_check_opens_without_javascript_and_says_more_than_a_colour(small_b
 
 
 def test_pages_know_their_published_address(small_book: Path) -> None:
-    site = course.site(course.settings(ROOT)["repository"]["url"])
-    canonical = f'<link rel="canonical" href="{site}chapters/04_exact.html"'
-    assert canonical in page(small_book, "chapters/04_exact")
+    site = "https://someone.github.io/their-course/"
+    assert f'<link rel="canonical" href="{site}chapters/04_exact.html"' in page(small_book, "chapters/04_exact")
+    built = small_book / "_build" / "html"
+    addresses = re.findall(r"<loc>(.*?)</loc>", (built / "sitemap.xml").read_text())
+    pages = ("chapters/04_exact", "book/results", "book/bibliography")
+    assert addresses == [site, *(f"{site}{name}.html" for name in pages)]
+    assert f'href="{site}index.html"' in (built / "404.html").read_text()
+
+
+def test_first_page_is_there_under_the_sites_own_address(small_book: Path) -> None:
+    first = page(small_book, "index")
+    assert "Welcome" in first
+    assert "http-equiv" not in first, "it sends nobody on"
+    linked = re.findall(r'(?:href|src)="(?!https?:|#|data:)([^"#?]+)', first)
+    assert "chapters/04_exact.html" in linked
+    assert [name for name in linked if not (small_book / "_build" / "html" / name).exists()] == []
+    assert '<link rel="canonical" href="https://someone.github.io/their-course/"' in first
+
+
+def test_pages_say_what_they_are_about(small_book: Path) -> None:
+    about = publish.descriptions(ROOT)["book/results"]
+    results = page(small_book, "book/results")
+    assert results.count('name="description"') == 1
+    assert f'<meta name="description" content="{about}"' in results
+    assert f'<meta property="og:description" content="{about}"' in results
+    assert '<meta property="og:image" content="https://someone.github.io/their-course/_static/social.png"' in results
+    assert re.search(r'<link rel="icon" href="[^"]*favicon.svg"', results)
+
+
+def test_figures_have_numbers_and_captions(small_book: Path) -> None:
+    chapter = page(small_book, "chapters/04_exact")
+    [figure] = re.findall(r"<figure.*?</figure>", chapter, re.S)
+    assert re.search(r'id="figure-1"', figure)
+    assert '<span class="caption-number">Fig. 4.1 </span><span class="caption-text">A line after 1 steps.' in figure
+    assert "<picture><source media=" in figure, "drawn for narrow screens too"
+
+
+def test_terms_say_what_they_mean(small_book: Path) -> None:
+    assert 'data-meaning="A sequence of tasks."' in page(small_book, "book/intro")
 
 
 def test_unchanged_book_executes_nothing(small_book: Path) -> None:
