@@ -166,7 +166,7 @@ HTML("<table class='dataframe'><thead><tr><th></th><th>accuracy</th></tr></thead
 ```
 
 ```{code-cell} python
-from replaylib import figures, widgets
+from replaylib.course import figures, widgets
 
 def draw(steps):
     with figures.figure(height=1, alt=f"A line after {steps} steps.") as ax:
