@@ -11,6 +11,9 @@ from replaylib.nets import Network
 from replaylib.scenarios import Batch
 from replaylib.vae import VAE, Likelihood
 
+#: Codes that are decoded at once at testing.
+ROWS = 20_000
+
 
 class GenerativeClassifier(Network):
     """A variational auto-encoder for each class; a sample's class is the one that makes it most likely, by Bayes' rule.
@@ -20,7 +23,8 @@ class GenerativeClassifier(Network):
 
     Parameters
     ----------
-    inputs, hidden, latent, likelihood, pixels : of each auto-encoder, see `replaylib.vae.VAE`.
+    inputs, hidden, latent, likelihood : of each auto-encoder, see `replaylib.vae.VAE`. Its two losses are both divided
+        by the inputs, also where these are features: what is minimised is what samples are tested by, as published.
     classes : how many.
     generator : a CPU generator; also draws, once, the noise with which samples are tested.
     samples : importance samples for each sample and class at testing.
@@ -43,14 +47,13 @@ class GenerativeClassifier(Network):
         *,
         likelihood: Likelihood = "bernoulli",
         samples: int = 16,
-        pixels: int | None = None,
     ) -> None:
         super().__init__()
         if samples < 1:
             raise InputError(f"samples is {samples}: a likelihood is estimated from 1 importance sample or more")
         self.latent = latent
         self.models: Sequence[VAE] = nn.ModuleList(  # type: ignore[assignment]
-            VAE(inputs, hidden, latent, generator, likelihood, pixels) for _ in range(classes)
+            VAE(inputs, hidden, latent, generator, likelihood) for _ in range(classes)
         )
         self.register_buffer("test_noise", torch.randn(samples, latent, generator=generator))
 
@@ -62,8 +65,9 @@ class GenerativeClassifier(Network):
         return torch.stack([self._log_likelihood(model, x) for model in self.models], dim=1)
 
     def _log_likelihood(self, model: VAE, x: Tensor) -> Tensor:
-        weights = [model.log_weight(x, None, noise.expand(len(x), -1)) for noise in self.test_noise]
-        return torch.stack(weights).logsumexp(0) - math.log(len(weights))
+        at_once = max(1, ROWS // len(x))
+        weights = torch.cat([model.log_weights(x, some) for some in self.test_noise.split(at_once)])
+        return weights.logsumexp(0) - math.log(len(weights))
 
     def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
         """As `scores`: there are no logits besides."""

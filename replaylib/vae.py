@@ -188,6 +188,15 @@ class VAE(nn.Module):
         reconstructed = log_likelihood(self.decoder(z), x, self.likelihood)
         return reconstructed + log_standard_normal(z) - log_normal(z, mu, logvar)
 
+    def log_weights(self, x: Tensor, noise: Tensor) -> Tensor:
+        """As `log_weight`, with each row of ``noise`` (S, latent) for every one of x: (S, n)."""
+        x = x.flatten(1)
+        mu, logvar = self.posterior(self.encoder(x))
+        z = reparameterise(mu, logvar, noise[:, None])  # (S, n, latent)
+        output = self.decoder(z.flatten(0, 1))
+        reconstructed = log_likelihood(output, x.repeat(len(noise), 1), self.likelihood).view(len(noise), -1)
+        return reconstructed + log_standard_normal(z) - log_normal(z, mu, logvar)
+
     def generate(self, noise: Tensor) -> Tensor:
         """New samples, (n, inputs), from z = noise (n, latent), standard normal."""
         return mean_of(self.decoder(noise), self.likelihood)

@@ -50,6 +50,7 @@ def add_run(commands: Any) -> None:
     run.add_argument("--strength", type=float, metavar="X", help="EWC's lambda, SI's c (default: see list)")
     run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
     run.add_argument("--latent", type=int, metavar="N", help="units of the generator's code z")
+    run.add_argument("--samples", type=int, metavar="N", help="generative classifier: importance samples at testing")
     run.add_argument("--clutter", type=float, metavar="X", help="glyphs: from 0 (plain) to 1 (over photographs)")
     run.add_argument("--encoder", help="a pre-trained encoder: a name from 'list', or a file that 'pretrain' wrote")
     run.add_argument("--front-end", help="what is done with it: " + " or ".join(FRONT_ENDS) + " (default: see list)")

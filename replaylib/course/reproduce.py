@@ -113,7 +113,7 @@ class Figure:
         return [
             field
             for field in varied
-            if (field in OPTIONS and field not in m.options) or (field == "replayed" and not m.replay)
+            if (field in OPTIONS and field not in (*m.options, *m.optional)) or (field == "replayed" and not m.replay)
         ]
 
 

@@ -16,7 +16,7 @@ from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
 
 #: The fields of an experiment that methods take as options.
-OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent")
+OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent", "samples")
 #: Those of its fields that are no whole numbers.
 NUMBERS = ("lr", "strength", "gate_prop", "clutter")
 #: What an experiment can do with an encoder; without one, both fields are None.
@@ -30,7 +30,8 @@ class Experiment:
     ``encoder`` names a pre-trained encoder, see `replaylib.lab.encoders`, and ``front_end`` what is done with it:
     ``"frozen"``, its features take the place of the images, or ``"tuned"``, it learns with all other layers. Both are
     None where fully connected layers read pixels. ``clutter`` is how much there is behind glyphs; None: other data.
-    ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task.
+    ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task. ``samples`` is
+    how many importance samples the generative classifier is tested with; None: its own few.
 
     Raises
     ------
@@ -57,6 +58,7 @@ class Experiment:
     encoder: str | None = None
     front_end: str | None = None
     replayed: int | None = None
+    samples: int | None = None
 
     def __post_init__(self) -> None:
         protocol(self.protocol)
@@ -95,6 +97,8 @@ class Experiment:
             Gates.check(self.gate_prop)
         if self.latent is not None:
             self._whole("latent", 1, 10_000)
+        if self.samples is not None:
+            self._whole("samples", 1, 1_000_000)
         if self.replayed is not None:
             self._whole("replayed", 1, 65_536)
             if not m.replay:
@@ -175,6 +179,7 @@ def experiment(
     encoder: str | None = None,
     front_end: str | None = None,
     replayed: int | None = None,
+    samples: int | None = None,
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
 
@@ -206,7 +211,10 @@ def experiment(
     if clutter is None and dataset == "glyphs":
         clutter = 0.0
     scenario = p.scenario if scenario is None else scenario
-    chosen = {"budget": budget, "policy": policy, "strength": strength, "gate_prop": gate_prop, "latent": latent}
+    chosen = {
+        "budget": budget, "policy": policy, "strength": strength, "gate_prop": gate_prop, "latent": latent,
+        "samples": samples,
+    }  # fmt: skip
     options: dict[str, Any] = method(method_name).settle(scenario, chosen, p.name)
     return Experiment(
         protocol=p.name,

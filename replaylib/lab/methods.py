@@ -88,6 +88,7 @@ class Method:
     scenarios : those that it can serve; ``why`` it cannot serve the others.
     brain : generative replay's modifications; None for a method that replays otherwise, or not by replay alone.
     replay : whether it interleaves samples of earlier tasks with those of the current one.
+    optional : the names of further options, which it settles itself where nobody says and `SETTINGS` has no value.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Method:
     brain: Brain | None = None
     replay: bool = True
     ablation: bool = False
+    optional: tuple[str, ...] = ()
 
     def settle(self, scenario: str, chosen: dict[str, Option], protocol: str = "split-mnist") -> dict[str, Option]:
         """The options to run with: the protocol's published ones, and what was chosen (not None) in their place.
@@ -115,23 +117,30 @@ class Method:
             serves = ", ".join(self.scenarios)
             raise InputError(f"{self.name} cannot serve the {scenario} scenario, {self.why}: it serves {serves}")
         for option, value in chosen.items():
-            if value is not None and option not in self.options:
-                takers = ", ".join(m.name for m in METHODS.values() if option in m.options)
+            if value is not None and option not in (*self.options, *self.optional):
+                takers = ", ".join(m.name for m in METHODS.values() if option in (*m.options, *m.optional))
                 raise InputError(f"method {self.name} has no {option}: leave it out, or use {takers}")
-        return {
+        every = dict.fromkeys((*chosen, *self.options, *self.optional))
+        settled = {
             option: chosen[option] if chosen.get(option) is not None else self.setting(option, protocol, scenario)
-            for option in (*chosen, *(name for name in self.options if name not in chosen))
+            for option in every
         }
+        return {name: value for name, value in settled.items() if value is not None or name in chosen}
 
     def setting(self, option: str, protocol: str, scenario: str) -> Option:
         """An option's value in a protocol, from the first row of `SETTINGS` that fits; None if it takes no such one."""
-        if option not in self.options:
+        if option not in (*self.options, *self.optional):
             return None
-        # A quick protocol stands in for a published one, and takes its values.
+        fitting = [s for s in SETTINGS if s.fits(self.name, option, protocol, scenario)]
+        if own := [s.value for s in fitting if s.protocol == protocol]:
+            return own[0]
+        # A quick protocol stands in for a published one, and takes its values; but for what makes a run long.
         published = next((p.name for p in PROTOCOLS.values() if p.quick == protocol), protocol)
+        if option in self.optional and published != protocol:
+            return None
         if published in PROTOCOLS:
             published = PROTOCOLS[published].settings or published
-        return next(s.value for s in SETTINGS if s.fits(self.name, option, published, scenario))
+        return next((s.value for s in SETTINGS if s.fits(self.name, option, published, scenario)), None)
 
 
 def _none(plan: Plan) -> Parts:
@@ -184,12 +193,19 @@ def _generative_replay(
     return Parts(net, Generated(plan.stream, net, plan.drawing), penalty)
 
 
-def _generative_classifier(plan: Plan, latent: int) -> Parts:
+#: Units of a layer of each model of the published generative classifier (van de Ven, Li & Tolias 2021), at most.
+MODEL_UNITS = 85
+
+
+def _generative_classifier(plan: Plan, latent: int, samples: int | None = None) -> Parts:
     # A fifth of the units each: ten of them have about as many parameters as one network with replay through feedback.
-    hidden = tuple(max(1, units // 5) for units in plan.hidden)
+    hidden = tuple(max(1, min(MODEL_UNITS, units // 5)) for units in plan.hidden)
+    if plan.stream.data.train.images.dim() == 2:  # of features, as published, one layer
+        hidden = hidden[-1:]
     net = GenerativeClassifier(
-        plan.inputs, hidden, latent, plan.stream.outputs, plan.start, likelihood=plan.likelihood, pixels=plan.pixels
-    )
+        plan.inputs, hidden, latent, plan.stream.outputs, plan.start, likelihood=plan.likelihood,
+        **({} if samples is None else {"samples": samples}),
+    )  # fmt: skip
     return Parts(net.to(plan.stream.device), Nothing())
 
 
@@ -259,7 +275,7 @@ def _table() -> tuple[Method, ...]:
         Method(
             "generative-classifier", "a generative model for each class, and Bayes' rule; no replay",
             "van de Ven, Li & Tolias 2021", _generative_classifier, ("latent",), "features", ("task", "class"),
-            "where a class comes back in every task and its model would forget", replay=False,
+            "where a class comes back in every task and its model would forget", replay=False, optional=("samples",),
         ),
     )  # fmt: skip
 

@@ -87,7 +87,8 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     front = encoders.load(description.encoder).net if description.encoder and images else None
     frozen = description.front_end == "frozen"
     plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, front, frozen)
-    return stream, m.make(plan, **{name: getattr(description, name) for name in m.options}), sampling
+    told = {name: value for name, value in description.options.items() if value is not None}
+    return stream, m.make(plan, **told), sampling
 
 
 def network(description: Experiment, data: Split) -> Network:
