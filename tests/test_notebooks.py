@@ -118,12 +118,16 @@ def test_notebook_runs_in_colab(chapter: Path, runtime: Path, colab: Path, wheel
     assert str(runtime.parents[1]) in where.stdout, "the notebook used the project's folder, not what was installed"
 
 
+HOSTED = ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
+
+
 def install_cell() -> str:
     return notebooks.INSTALL.format(archive="https://example.org/course.zip")
 
 
 def test_install_cell_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    for name in HOSTED:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPLAYLIB_PROFILE", "paper")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("the cell ran a command"))
     exec(install_cell(), {})
@@ -131,21 +135,23 @@ def test_install_cell_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_install_cell_chooses_the_quick_profile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    for name in HOSTED:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REPLAYLIB_PROFILE", "to be removed")
     del os.environ["REPLAYLIB_PROFILE"]
     exec(install_cell(), {})
     assert os.environ["REPLAYLIB_PROFILE"] == "quick"
 
 
-def test_failed_installation_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("host", HOSTED)
+def test_failed_installation_is_one_line(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     commands = []
 
     def failing(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         commands.append(command)
         return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: no such address\n")
 
-    monkeypatch.setenv("COLAB_RELEASE_TAG", "any")
+    monkeypatch.setenv(host, "any")
     monkeypatch.setattr(subprocess, "run", failing)
     with pytest.raises(
         SystemExit, match=r"could not be installed from https://example.org/course.zip.*no such address"

@@ -19,13 +19,14 @@ from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
 from plain_markdown import Converter, folded  # noqa: E402
 
 INSTALL = """\
-# In Colab this cell installs the course's library and leaves torch and numpy as they are. Elsewhere it does nothing.
+# In Colab and on Kaggle (with Internet on) this cell installs the course's library and leaves torch and numpy as they
+# are. Elsewhere it does nothing.
 import os
 import subprocess
 import sys
 
 os.environ.setdefault("REPLAYLIB_PROFILE", "quick")  # or "paper": the published protocols, for a runtime with a GPU
-if "COLAB_RELEASE_TAG" in os.environ:
+if {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & set(os.environ):
     library = "{archive}"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", library]
     installed = subprocess.run(pip, capture_output=True, text=True)
