@@ -158,7 +158,7 @@ def test_every_figure_can_be_drawn(name, methods, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["fig7"], "unknown figure 'fig7'"), (["fig3", "--seeds", "0"], "seeds is 0"),
+        (["fig77"], "unknown figure 'fig77'"), (["fig3", "--seeds", "0"], "seeds is 0"),
         (["fig3", "--out", "no/such/folder/x.svg"], "cannot write no/such/folder/x.svg"),
         (["fig3", "--protocol", "split-mnits"], "Did you mean split-mnist"),
         (["fig3", "--methods", "gr,jiont"], "Did you mean joint"),
