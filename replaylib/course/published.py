@@ -1,0 +1,151 @@
+"""Published final accuracies, as the course quotes them: each with its protocol, scenario and source.
+
+All are means with standard errors of the mean, in percent, after the last task.
+"""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from replaylib.errors import InputError
+from replaylib.lab import compare, runs
+from replaylib.metrics import mean_sem
+
+#: Where values come from, by year.
+SOURCES = {
+    2018: "van de Ven & Tolias 2018, arXiv:1809.10635v1, Table 3; 20 seeds",
+    2021: "van de Ven, Li & Tolias 2021, CVPR Workshops, Table 2; 10 seeds. Losses of brain-inspired replay as here",
+    2022: "van de Ven, Tuytelaars & Tolias 2022, Nature Machine Intelligence, Table 3; 10 seeds. The variational loss "
+    "of brain-inspired replay is divided by the number of features, 1024, and SI is applied to all parameters",
+}
+
+
+class Published(NamedTuple):
+    """Final accuracy of a method: mean and standard error, in percent; ``year`` is that of its source in `SOURCES`."""
+
+    protocol: str
+    scenario: str
+    year: int
+    method: str
+    mean: float
+    sem: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.sem:.2f}"
+
+
+def _rows(protocol: str, scenario: str, year: int, **methods: tuple[float, float]) -> list[Published]:
+    return [Published(protocol, scenario, year, name.replace("_", "-"), *value) for name, value in methods.items()]
+
+
+ACCURACIES = (
+    *_rows(
+        "split-mnist", "task", 2018, none=(85.15, 1.00), joint=(99.64, 0.03), xdg=(98.74, 0.31), ewc=(85.48, 1.20),
+        si=(99.14, 0.11), lwf=(99.60, 0.03), gr=(99.47, 0.03), gr_distill=(99.59, 0.03), rtf=(99.66, 0.03),
+    ),
+    *_rows(
+        "split-mnist", "domain", 2018, none=(57.33, 1.66), joint=(98.41, 0.06), ewc=(57.80, 1.61), si=(63.77, 1.18),
+        lwf=(71.02, 1.26), gr=(95.74, 0.23), gr_distill=(96.94, 0.14), rtf=(97.31, 0.11),
+    ),
+    *_rows(
+        "split-mnist", "class", 2018, none=(19.90, 0.02), joint=(97.93, 0.04), ewc=(19.90, 0.02), si=(20.04, 0.08),
+        lwf=(24.17, 0.51), gr=(91.24, 0.33), gr_distill=(91.84, 0.27), rtf=(92.56, 0.21),
+    ),
+    *_rows(
+        "split-cifar100", "task", 2022, none=(61.43, 0.36), joint=(78.78, 0.25), xdg=(69.86, 0.34), ewc=(76.34, 0.29),
+        si=(74.84, 0.39), lwf_sum=(78.59, 0.24), gr=(71.40, 0.32), bi_r=(79.14, 0.21), exact=(76.43, 0.24),
+    ),
+    *_rows(
+        "split-cifar100", "domain", 2022, none=(18.42, 0.33), joint=(46.85, 0.51), ewc=(21.65, 0.55), si=(22.58, 0.42),
+        lwf_sum=(29.45, 0.39), gr=(20.52, 0.43), bi_r=(30.26, 0.44), exact=(39.00, 0.34),
+    ),
+    *_rows(
+        "split-cifar100", "class", 2022, none=(7.71, 0.18), joint=(49.78, 0.21), ewc=(8.24, 0.25), si=(8.10, 0.24),
+        lwf_sum=(25.57, 0.27), gr=(9.67, 0.22), bi_r=(25.81, 0.41), exact=(37.57, 0.21),
+        generative_classifier=(46.83, 0.18),
+    ),
+    *_rows(
+        "split-cifar100", "class", 2021, none=(7.96, 0.11), joint=(54.08, 0.27), ewc=(8.47, 0.09), si=(8.43, 0.08),
+        gr=(9.22, 0.24), bi_r=(21.51, 0.25), bi_r_si=(34.38, 0.21), generative_classifier=(49.55, 0.06),
+    ),
+)  # fmt: skip
+
+
+def find(protocol: str, scenario: str, year: int) -> dict[str, Published]:
+    """What one source has of a protocol and scenario, by method; raises `InputError` where it has nothing."""
+    found = {
+        one.method: one for one in ACCURACIES if (one.protocol, one.scenario, one.year) == (protocol, scenario, year)
+    }
+    if not found:
+        raise InputError(f"nothing of {protocol}, {scenario}-incremental, is known from {year}: see ACCURACIES")
+    return found
+
+
+def share_of_gap(values: dict[str, Published], method: str) -> float | None:
+    """Percent of the published gap from *none* to *joint* that a method keeps; None for those two, or where unknown."""
+    if method in ("none", "joint") or not {method, "none", "joint"} <= values.keys():
+        return None
+    low, high = values["none"].mean, values["joint"].mean
+    return 100 * (values[method].mean - low) / (high - low)
+
+
+def beside(frame: pd.DataFrame, years: tuple[int, ...]) -> pd.DataFrame:
+    """Accuracy and share of the gap of our runs, and beside them those of each source: a row a method, in its order.
+
+    Parameters
+    ----------
+    frame : as `replaylib.lab.runs.frame` gives, runs of one published protocol and scenario, at one scale.
+    years : of the sources, see `SOURCES`.
+    """
+    first = frame.iloc[0]
+    sources = {year: find(first["protocol"], first["scenario"], year) for year in years}
+    rows = {}
+    for name in frame["method"].unique():
+        some = frame[frame["method"] == name]
+        cells = {
+            "here (%)": f"{mean_sem(some['acc'], 1)} ({len(some)})",
+            "here: share of the gap (%)": _share(frame, name),
+        }
+        for year, values in sources.items():
+            kept = share_of_gap(values, name)
+            cells[f"{year} (%)"] = str(values.get(name, "")).replace(" ", "\u00a0")
+            cells[f"{year}: share of the gap (%)"] = "" if kept is None else f"{kept:.0f}"
+        rows[name] = cells
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _share(frame: pd.DataFrame, name: str) -> str:
+    if name in ("none", "joint"):
+        return ""
+    return mean_sem(compare.share_of_gap(frame, name), 0)
+
+
+def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+    """How much better one method is than another, seed by seed: the order of classes and first weights are the same.
+
+    A row for each pair (better, worse) that has seeds in common: ``points``, mean ± SEM of the differences;
+    ``seeds``; ``mean / SEM``; ``in every seed``, whether none has the other sign.
+    """
+    wide = frame.pivot(index="seed", columns="method", values="acc")
+    rows = {}
+    for better, worse in pairs:
+        if not {better, worse} <= set(wide):
+            continue
+        gains = (wide[better] - wide[worse]).dropna()
+        mean, sem = float(gains.mean()), float(gains.std() / len(gains) ** 0.5)
+        if len(gains) > 1:
+            rows[f"{better} - {worse}"] = {
+                "points": f"{mean:+.1f} ± {sem:.1f}", "seeds": str(len(gains)),
+                "mean / SEM": f"{mean / sem:.1f}",
+                "in every seed": "yes" if (gains > 0).all() else "no",
+            }  # fmt: skip
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def benchmark() -> pd.DataFrame:
+    """The stored runs of Split CIFAR-100 at the published scale, class-incremental, in order of accuracy."""
+
+    every = runs.published("cifar100")
+    whole = every[(every["iterations"] == 5000) & (every["scenario"] == "class")]
+    order = whole.groupby("method")["acc"].mean().sort_values().index
+    return whole.sort_values("method", key=lambda names: names.map(list(order).index), kind="stable")

@@ -1,0 +1,54 @@
+"""What the course quotes, and how it stands beside our own runs."""
+
+import pytest
+
+from replaylib.course import published
+from replaylib.errors import InputError
+from replaylib.lab.methods import method
+from replaylib.lab.protocols import protocol
+
+
+def test_every_value_is_of_a_method_that_serves_its_scenario_and_stands_once():
+    kinds = [(one.protocol, one.scenario, one.year, one.method) for one in published.ACCURACIES]
+    assert len(kinds) == len(set(kinds))
+    for one in published.ACCURACIES:
+        protocol(one.protocol)
+        assert one.scenario in method(one.method).scenarios
+        assert one.year in published.SOURCES
+        assert 0 < one.mean < 100 and 0 < one.sem < 2  # noqa: PT018
+
+
+def test_a_share_of_the_gap_lies_between_the_bounds():
+    values = published.find("split-cifar100", "class", 2021)
+    assert published.share_of_gap(values, "bi-r") == pytest.approx(100 * (21.51 - 7.96) / (54.08 - 7.96))
+    assert published.share_of_gap(values, "joint") is None
+    assert published.share_of_gap(values, "exact") is None
+    with pytest.raises(InputError, match="nothing of split-digits, class-incremental, is known from 2021"):
+        published.find("split-digits", "class", 2021)
+
+
+def test_stored_runs_stand_beside_published_ones():
+    runs = published.benchmark()
+    table = published.beside(runs, (2021, 2022))
+    assert table.loc["bi-r", "2021 (%)"] == "21.51\u00a0±\u00a00.25"
+    assert table.loc["gr+internal", "2022 (%)"] == ""
+    assert list(table.index) == list(runs.groupby("method")["acc"].mean().sort_values().index)
+    assert float(table.loc["none", "here (%)"].split()[0]) == pytest.approx(
+        runs[runs["method"] == "none"]["acc"].mean(), abs=0.05
+    )
+
+
+def test_differences_are_taken_seed_by_seed():
+    runs = published.benchmark()
+    table = published.differences(runs, (("bi-r", "none"), ("none", "bi-r"), ("bi-r", "xdg")))
+    assert list(table.index) == ["bi-r - none", "none - bi-r"]
+    assert list(table["in every seed"]) == ["yes", "no"]
+    wide = runs.pivot(index="seed", columns="method", values="acc")
+    gains = (wide["bi-r"] - wide["none"]).dropna()
+    assert table.loc["bi-r - none", "points"] == f"{gains.mean():+.1f} ± {gains.sem():.1f}"
+
+
+def test_brain_inspired_replay_is_above_replay_of_features_at_the_published_scale():
+    runs = published.benchmark()
+    assert float(published.differences(runs, (("bi-r", "gr+internal"),))["mean / SEM"].iloc[0]) > 2
+    assert float(published.differences(runs, (("bi-r-si", "bi-r"),))["mean / SEM"].iloc[0]) > 2
