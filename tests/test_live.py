@@ -20,12 +20,13 @@ from replaylib.brain import Brain, BrainNet
 from replaylib.data.dataset import Dataset, Split
 from replaylib.loop import adam, evaluate, objective
 from replaylib.nets import Classifier
+from replaylib.penalties import EWC, fisher_diagonal
 from replaylib.replay import Buffer, Generated
 from replaylib.scenarios import Batch, Stream, split_stream
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = ROOT / "book" / "_static" / "live"
-HIDDEN, LATENT, BATCH = (40, 30), 8, 16
+HIDDEN, LATENT, BATCH, SPRINGS = (40, 30), 8, 16, 100.0
 BRAINS = {
     "gr": Brain(),
     "gr+distill": Brain(distill=True),
@@ -102,6 +103,7 @@ def library(
     draws = Draws(5)
     buffer = Buffer(stream, 3, "balanced", stream.generator(2)) if method == "exact" else None
     generated = Generated(stream, net, stream.generator(2)) if method in BRAINS else None
+    penalty = EWC(stream, net, stream.generator(2), strength=SPRINGS) if method == "ewc" else None
     optimizer = adam(net.parameters(), lr)
     losses, accuracies = [], []
 
@@ -126,14 +128,20 @@ def library(
             samples = BATCH if old is None else 2 * BATCH
             noise = draws.noise(samples, dtype) if method in BRAINS else torch.empty(samples, 0)
             loss = objective(stream, net, task, current, old, noise)
+            if penalty is not None and seen:
+                loss = loss + penalty()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
+            losses.append((loss - penalty()).item() if penalty is not None and seen else loss.item())
         if dtype == torch.float32:
             accuracies.append(evaluate(stream, net, seen + 1))
-        for source in (buffer, generated):
-            if source is not None:
+        for source in (buffer, generated, penalty):
+            if source is penalty is not None and dtype == torch.float64:
+                batch = cast(stream.batch(stream.rows(task), torch.full_like(stream.rows(task), task)))
+                active = stream.active(batch.task, seen + 1)
+                penalty.quadratic.add(fisher_diagonal(net, batch.x, batch.task, active))
+            elif source is not None:
                 source.end(task)
     gradients = {prefixed(name, method): p.grad.clone() for name, p in net.named_parameters()}
     return losses, accuracies, gradients, [] if buffer is None else stored_rows(stream, buffer), draws
@@ -162,7 +170,8 @@ def page(
         "config": {
             "tasks": stream.classes.tolist(), "scenario": stream.scenario, "hidden": HIDDEN, "latent": LATENT,
             "gateProp": 0.5, "lr": lr, "batch": BATCH, "seed": 1, "store": store,
-            "replay": "generated" if brain else method,
+            "replay": "generated" if brain else "exact" if method == "exact" else "none",
+            "springs": SPRINGS if method == "ewc" else 0,
             **({} if brain is None else vars(brain)),
         },
     }  # fmt: skip
@@ -189,7 +198,7 @@ def both(
 
 @needs_node
 @pytest.mark.parametrize("scenario", ["class", "task", "domain"])
-@pytest.mark.parametrize("method", ["none", "exact", *BRAINS])
+@pytest.mark.parametrize("method", ["none", "exact", "ewc", *BRAINS])
 def test_losses_and_gradients_are_the_librarys(tmp_path: Path, method: str, scenario: str) -> None:
     """One step, and one with replay after it: in double precision on the library's side, so that 1e-5 is ours.
 
@@ -197,14 +206,14 @@ def test_losses_and_gradients_are_the_librarys(tmp_path: Path, method: str, scen
     """
     (losses, _, gradients), out = both(tmp_path, method, scenario, [0, 1], 1, 1e-5, torch.float64)
     assert [step["sum"] for step in out["losses"]] == pytest.approx(losses, abs=1e-5)
-    assert out["losses"][1]["replayed"] == (0 if method == "none" else BATCH)
+    assert out["losses"][1]["replayed"] == (0 if method in ("none", "ewc") else BATCH)
     assert set(out["gradients"]) == set(gradients)
     for name, gradient in gradients.items():
         assert np.abs(np.array(out["gradients"][name]) - gradient.flatten().numpy()).max() < 1e-5, name
 
 
 @needs_node
-@pytest.mark.parametrize("method", ["none", "exact", "gr", "bi-r"])
+@pytest.mark.parametrize("method", ["none", "exact", "ewc", "gr", "bi-r"])
 def test_two_hundred_steps_reach_the_librarys_accuracies(tmp_path: Path, method: str) -> None:
     (losses, accuracies, _), out = both(tmp_path, method, "class", [0, 1], 100, 1e-3, torch.float32)
     for mine, theirs in zip(out["accuracies"], accuracies, strict=True):

@@ -124,6 +124,39 @@ def test_playground_compares_two_methods_from_its_address(page: chromium.Page, s
     assert page.errors == []
 
 
+def test_one_network_sits_three_exams(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "exams")
+    page.run("document.querySelector('input[type=radio]').click()")
+    click(page, "Train all five pairs, 100 steps each")
+    page.wait("/Your guess/.test(document.querySelector('.live-status').textContent)")
+    which, place, pair = page.run(
+        "[...document.querySelectorAll('.live-part tbody tr')].map((row) => parseInt(row.lastElementChild.textContent))"
+    )
+    assert which < place < pair
+    page.wait("/competes?/.test(document.querySelectorAll('.live-status')[1].textContent)")
+    page.run("[...document.querySelectorAll('input[type=radio]')].at(-1).click()")
+    assert "Only 0 and 1 compete" in page.run("document.querySelectorAll('.live-status')[1].textContent")
+    assert page.run("document.querySelectorAll('.live-row.live-off').length") == 8
+    assert page.errors == []
+
+
+def test_a_store_is_filled_and_compared(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "store")
+    page.run("document.querySelector('input[type=radio]').click()")
+    train = "Train with this store, and with five random ones"
+    assert page.run(f"[...document.querySelectorAll('button')].find((b) => b.textContent === '{train}').disabled")
+    page.run("[...document.querySelectorAll('.live-pick')].slice(0, 12).forEach((pick) => pick.click())")
+    assert "The store is full" in said(page)
+    assert page.run("document.querySelectorAll('.live-pick[aria-pressed=true]').length") == 10
+    click(page, train)
+    page.wait("/Your guess/.test(document.querySelector('.live-status').textContent)")
+    old, new, both = map(int, accuracies(page))
+    assert 0 < old < 90
+    assert new > 60
+    assert abs(both - (old + new) / 2) <= 1
+    assert page.errors == []
+
+
 def test_everything_is_reached_by_keys(page: chromium.Page, site: Path) -> None:
     ready(page, site, "forget")
     page.run("document.body.focus()")
@@ -172,7 +205,8 @@ def test_parts_fit_the_page_and_are_named(page: chromium.Page, site: Path, name:
     assert page.run("document.documentElement.scrollWidth <= innerWidth")
     unnamed = page.run(
         """[...document.querySelectorAll('.live-part :is(button, input, select, canvas, svg)')].filter((one) =>
-        !(one.getAttribute('aria-label') || one.closest('label')?.textContent.trim() || one.textContent.trim()))
+        !(one.ariaHidden === 'true' || one.getAttribute('aria-label') ||
+        one.closest('label')?.textContent.trim() || one.textContent.trim()))
         .map((one) => one.outerHTML)"""
     )
     assert unnamed == []

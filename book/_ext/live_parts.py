@@ -15,6 +15,8 @@ KIT = ("numbers.js", "net.js", "session.js", "learner.js", "ui.js", "pad.js")
 TITLES = {
     "forget": "Forget it yourself",
     "playground": "Replay playground",
+    "exams": "One network, three exams",
+    "store": "Your store",
 }
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 210, 46, 40, 12, 32
 

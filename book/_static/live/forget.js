@@ -1,7 +1,7 @@
 /* Forget it yourself: the reader trains a network task by task, and watches a drawing of their own being forgotten. */
 (() => {
   "use strict";
-  const TASKS = [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]];
+  const TASKS = replayLive.pairs;
   const STEPS = 100;
   const SOON = 20; // steps into the second task, which the question asks about
   const RATES = [0.0003, 0.001, 0.003];
@@ -11,9 +11,9 @@
   const kind = (accuracy) => (accuracy > 75 ? "most" : accuracy > 25 ? "half" : "few");
 
   replayLive.parts.forget = async (root) => {
-    const { el, button, select, slider, guess, status, curves, image, bars, table, pad, still } = replayLive;
+    const { el, button, slider, guess, status, curves, image, bars, table, still } = replayLive;
     const data = await replayLive.digits();
-    const pixels = (row) => data.x.slice(row * data.inputs, (row + 1) * data.inputs);
+    const pixels = (row) => replayLive.pixels(data, row);
     const shown = data.test.flatMap((rows) => rows.slice(1, 3));
     const config = { tasks: TASKS, scenario: "class", replay: "none", budget: KEPT, hidden: [100, 100], latent: 1, gateProp: 0, lr: 0.001, batch: 32, seed: 1 };
 
@@ -42,17 +42,10 @@
       panel.append(el("div", { role: "listitem" }, picture.element, answer));
       return answer;
     });
-    const paper = pad(data.side, (x) => {
-      drawn = x;
-      preview.draw(x || new Float32Array(data.inputs));
+    const drawing = replayLive.drawing(data, (x, digit) => {
+      [drawn, mine] = [x, digit];
       look();
     });
-    const preview = image(data.side, "What the network sees of the drawing", 56);
-    const digit = select("My drawing is a", Object.fromEntries([...Array(10).keys()].map((k) => [k, k])), 0, (value) => {
-      mine = Number(value);
-      look();
-    });
-    const example = button("Use a test image", () => paper.show(pixels(data.test[mine][0])));
     const logits = bars("The logit of each digit for the drawing", [...Array(10).keys()].map(String));
     const trace = curves({ label: "The logit of the drawn digit over training steps", low: null, height: 120 });
     const words = el("p", { class: "live-note" }, "");
@@ -61,7 +54,7 @@
       asked.element, controls, said.element,
       el("div", { class: "live-columns" },
         el("div", {}, chart.element, numbers.element, panel),
-        el("div", {}, el("div", { class: "live-drawing" }, paper.element, el("div", {}, preview.element, digit, example, paper.clear)), words, logits.element, trace.element),
+        el("div", {}, drawing.element, words, logits.element, trace.element),
       ),
     );
 
@@ -162,6 +155,6 @@
     mine = 0;
     drawn = null;
     reset();
-    paper.show(pixels(data.test[0][0]));
+    drawing.show(pixels(data.test[0][0]));
   };
 })();

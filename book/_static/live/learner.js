@@ -49,6 +49,7 @@ function replayServe(Session, post) {
       slice();
     },
     change: ({ config }) => session.change(config),
+    ask: ({ name, given, number }) => post({ number, answer: session[name](...given) }),
     stop: () => {
       if (!job) return;
       job = null;
@@ -88,6 +89,10 @@ function replayServe(Session, post) {
       return { inputs: side * side, side, x, labels, train: rows(0, train), test: rows(train, per) };
     })());
 
+  replayLive.pairs = [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]];
+  /** The pixels of one row of the digits. */
+  replayLive.pixels = ({ x, inputs }, row) => x.slice(row * inputs, (row + 1) * inputs);
+
   const text = `"use strict";const numbers=(${replayNumbers})();
     const answer=(${replayServe})((${replaySession})((${replayNet})(numbers),numbers),(said)=>postMessage(said));
     onmessage=(event)=>answer(event.data);`;
@@ -106,15 +111,38 @@ function replayServe(Session, post) {
 
   replayLive.learner = async (config, hear) => {
     const data = await replayLive.digits();
+    const waiting = new Map();
+    let ended = () => {};
+    const heard = (said) => {
+      if (!said.number) {
+        hear(said);
+        return said.done && ended(said);
+      }
+      waiting.get(said.number)(said.answer);
+      waiting.delete(said.number);
+    };
     let behind;
     try {
-      behind = worker(hear);
+      behind = worker(heard);
     } catch {
-      behind = here(hear); // no workers: an old browser, or a page that may not have any
+      behind = here(heard); // no workers: an old browser, or a page that may not have any
     }
+    let asked = 0;
+    /** What a method of the session gives. */
+    const ask = (name, ...given) =>
+      new Promise((done) => {
+        waiting.set(++asked, done);
+        behind.post({ do: "ask", name, given, number: asked });
+      });
+    /** Train, and give the last report. */
+    const run = (wanted) =>
+      new Promise((done) => {
+        ended = done;
+        behind.post({ do: "train", ...wanted });
+      });
     const tell = (what) => (rest) => behind.post({ do: what, ...rest });
     const open = (changed) => behind.post({ do: "open", config: changed, data });
     open(config);
-    return { open, train: tell("train"), change: tell("change"), stop: tell("stop"), watch: tell("watch"), close: behind.close };
+    return { open, ask, run, train: tell("train"), change: tell("change"), stop: tell("stop"), watch: tell("watch"), close: behind.close };
   };
 })();

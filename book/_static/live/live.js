@@ -20,7 +20,8 @@ works too; a part that cannot start leaves its still picture where it is. */
     place.className = "live-part";
     try {
       const name = figure.dataset.live;
-      await Promise.all([load("kit"), load("digits"), load(name)]);
+      await Promise.all([load("kit"), load("digits")]);
+      await load(name);
       await replayLive.parts[name](place, figure);
       figure.append(place);
       figure.classList.add("live-on");

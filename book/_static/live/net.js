@@ -212,7 +212,7 @@ function replayNet(numbers) {
 
     learnToImagine(batch, activity, toH, losses) {
       const { n, x, noise, weight, pi, context } = batch;
-      const { inputs, latent: L, brain } = this.spec;
+      const { inputs, latent: L, brain, beta = 1 } = this.spec;
       const mine = brain.feedback ? activity : this.stack(this.recogniser, x, n);
       const h = mine[mine.length - 1];
       const mu = this.forward("recognition.posterior.mu", h, n, false);
@@ -234,7 +234,7 @@ function replayNet(numbers) {
       const toLogvar = this.room("logvar's gradient", n * L);
       if (brain.conditional) losses.variational = this.modes(z, logvar, noise, pi, weight, n, toMu, toLogvar);
       for (let k = 0; k < n * L; k++) {
-        const w = weight[Math.floor(k / L)] / inputs;
+        const w = (beta * weight[Math.floor(k / L)]) / inputs;
         const variance = Math.exp(logvar[k]);
         const reach = (toMu[k] * noise[k] * Math.sqrt(variance)) / 2;
         if (brain.conditional) toLogvar[k] = reach - w / 2;
@@ -254,13 +254,13 @@ function replayNet(numbers) {
 
     /** log q(z|x) - log p(z) under a mode for each class, divided by the units of x; its gradients are added up. */
     modes(z, logvar, noise, pi, weight, n, toZ) {
-      const { inputs, outputs: C, latent: L } = this.spec;
+      const { inputs, outputs: C, latent: L, beta = 1 } = this.spec;
       const [mean, spread] = ["mean", "logvar"].map((name) => this.view(this.P, `prior.${name}`));
       const [gMean, gSpread] = ["mean", "logvar"].map((name) => this.view(this.G, `prior.${name}`).fill(0));
       const share = new Float64Array(C);
       let sum = 0;
       for (let r = 0; r < n; r++) {
-        const w = weight[r] / inputs;
+        const w = (beta * weight[r]) / inputs;
         let most = -Infinity;
         for (let c = 0; c < C; c++) {
           share[c] = -Infinity;

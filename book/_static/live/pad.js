@@ -105,4 +105,26 @@
     clear();
     return { element: canvas, clear: button("Clear the drawing", wipe), show, used: () => used };
   };
+
+  /** The pad with what the network sees of it, which digit it is meant to be, and test images to take instead. */
+  replayLive.drawing = (data, change, clearable = true) => {
+    const { el, button, select, image } = replayLive;
+    const me = { x: null, digit: 0 };
+    const tell = () => change(me.x, me.digit);
+    const preview = image(data.side, "What the network sees of the drawing", 56);
+    const paper = replayLive.pad(data.side, (x) => {
+      me.x = x;
+      preview.draw(x || new Float32Array(data.inputs));
+      tell();
+    });
+    const digit = select("My drawing is a", Object.fromEntries([...Array(10).keys()].map((k) => [k, k])), 0, (value) => {
+      me.digit = Number(value);
+      tell();
+    });
+    let next = 0;
+    const example = button("Use a test image", () => paper.show(replayLive.pixels(data, data.test[me.digit][next++ % data.test[me.digit].length])));
+    me.element = el("div", { class: "live-drawing" }, paper.element, el("div", {}, preview.element, digit, example, clearable ? paper.clear : null));
+    me.show = paper.show;
+    return me;
+  };
 })();

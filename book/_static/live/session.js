@@ -10,7 +10,8 @@ function replaySession(Net, numbers) {
 
   /** config: tasks [[classes of task 1], ...], scenario "class", "task" or "domain", replay "none", "joint", "exact",
   "current" or "generated", budget (stored samples a class), feedback, conditional, gating, distill (switches), hidden,
-  latent, gateProp, lr, batch, replayed, seed; store: rows to keep, where the reader chooses them.
+  latent, gateProp, lr, batch (0: asleep, nothing but replay), replayed, seed; store: rows to keep, where the reader chooses
+  them; springs: the strength of EWC, replaylib.penalties.EWC; beta: weight of the variational loss, 1 if not given.
   data: x (rows, inputs) in [0, 1], labels, and rows of each class to train and to test on. */
   class Session {
     constructor(config, data) {
@@ -21,7 +22,7 @@ function replaySession(Net, numbers) {
       this.outputs = scenario === "domain" ? this.per : this.per * tasks.length;
       const { feedback = false, conditional = false, gating = false } = config;
       const spec = {
-        inputs: data.inputs, hidden, latent, gateProp, outputs: this.outputs,
+        inputs: data.inputs, hidden, latent, gateProp, outputs: this.outputs, beta: config.beta,
         contexts: scenario === "domain" ? tasks.length : this.outputs,
         brain: config.replay === "generated" ? { feedback, conditional, gating } : null,
       };
@@ -50,6 +51,7 @@ function replaySession(Net, numbers) {
     begin(task) {
       if (task === this.current) return;
       if (this.current !== null) {
+        if (this.config.springs) this.addSprings();
         this.teacher.P.set(this.net.P);
         if (this.net.open) this.teacher.open.set(this.net.open);
         this.taught = [...this.seen];
@@ -119,14 +121,42 @@ function replaySession(Net, numbers) {
       }
       for (let k = 0; k < n; k++) {
         this.activate(active, k, tasks[k], this.seen);
-        weight[k] = !old ? 1 / n : k < batch ? 1 / seen / batch : (1 - 1 / seen) / old;
+        weight[k] = !old || !batch ? 1 / n : k < batch ? 1 / seen / batch : (1 - 1 / seen) / old;
       }
       const noise = part("noise", n * this.config.latent);
       if (net.spec.brain) for (let k = 0; k < noise.length; k++) noise[k] = random.normal();
       const context = this.contexts(tasks, target);
       const losses = net.learn({ n, x, active, target, temperature, weight, noise, pi: target, context });
+      if (this.springs) {
+        const { stiffness, pull } = this.springs;
+        for (let k = 0; k < net.P.length; k++) net.G[k] += this.config.springs * (stiffness[k] * net.P[k] - pull[k]);
+      }
       net.step(lr);
       return { ...losses, replayed: old };
+    }
+
+    /** A spring on every weight, as stiff as its Fisher information on the current task: labels by exact expectation. */
+    addSprings() {
+      const { net, data, outputs: C } = this;
+      const rows = this.rows(this.current, "train");
+      const [active, p] = [new Float32Array(C), new Float32Array(C)];
+      this.activate(active, 0, this.current, this.seen);
+      this.springs ||= { stiffness: new Float64Array(net.P.length), pull: new Float64Array(net.P.length) };
+      const fisher = new Float64Array(net.P.length);
+      for (const row of rows) {
+        const x = data.x.subarray(row * data.inputs, (row + 1) * data.inputs);
+        softmax(net.logits(x, 1), active, 0, C, 1, p);
+        for (let y = 0; y < C; y++) {
+          if (!active[y]) continue;
+          const target = new Float32Array(C).fill(1, y, y + 1);
+          net.learn({ n: 1, x, active, target, temperature: [1], weight: [1] });
+          for (let k = 0; k < fisher.length; k++) fisher[k] += (p[y] / rows.length) * net.G[k] ** 2;
+        }
+      }
+      for (let k = 0; k < fisher.length; k++) {
+        this.springs.stiffness[k] += fisher[k];
+        this.springs.pull[k] += fisher[k] * net.P[k];
+      }
     }
 
     /** What opens the gates: the class, or, where every task has all classes, the task. */
@@ -190,9 +220,7 @@ function replaySession(Net, numbers) {
       return (100 * right.length) / rows.length;
     }
 
-    accuracies() {
-      return this.config.tasks.map((_, task) => this.accuracy(task));
-    }
+    accuracies() { return this.config.tasks.map((_, task) => this.accuracy(task)); }
 
     /** The logits of one image, and its probabilities among the active units, those of `task` where it is known. */
     look(x, task = this.current) {
@@ -202,6 +230,53 @@ function replaySession(Net, numbers) {
       const p = new Float64Array(this.outputs);
       if (mask.some(Boolean)) softmax(logits, mask, 0, this.outputs, 1, p);
       return { logits, active: Array.from(mask), p: Array.from(p) };
+    }
+
+    /** What codes z (n, latent) look like, and which of the digits seen the network takes each for. */
+    decoded(z, n, unit = null) {
+      const context = new Float32Array(n * this.outputs);
+      if (unit !== null) for (let k = 0; k < n; k++) context[k * this.outputs + unit] = 1;
+      const x = this.net.decode(z, n, context).slice(0, n * this.data.inputs);
+      const logits = this.net.logits(x, n);
+      const mask = new Uint8Array(this.outputs);
+      this.activate(mask, 0, this.current ?? 0, this.seen);
+      const labels = Array.from({ length: n }, (_, k) => best(logits.subarray(k * this.outputs, (k + 1) * this.outputs), mask));
+      return { x, labels };
+    }
+
+    /** The mean of q(z|x), (n, latent). */
+    encoded(x, n) {
+      return this.net.recognise(x, n)[0].slice(0, n * this.config.latent);
+    }
+
+    /** Weights made elsewhere, by name; the tasks that they have learned. */
+    load(weights, seen) {
+      for (const name in this.net.at) this.net.view(this.net.P, name).set(weights[name]);
+      if (weights.open) this.net.open.set(weights.open);
+      this.seen = [...seen];
+      this.current = seen[seen.length - 1];
+    }
+
+    /** All that training has made so far, to come back to. */
+    kept() {
+      const { P, M, V, steps } = this.net;
+      return { stores: [P, M, V].map((store) => store.slice()), steps, seen: [...this.seen], current: this.current };
+    }
+
+    restore({ stores, steps, seen, current }) {
+      ["P", "M", "V"].forEach((store, k) => this.net[store].set(stores[k]));
+      this.net.steps = steps;
+      Object.assign(this, { seen: [...seen], current, drawnFrom: null });
+    }
+
+    /** One number or row of numbers of the network, by its parameter's name. */
+    parameter(name) {
+      return Array.from(this.net.view(this.net.P, name));
+    }
+
+    /** The logits of many images. */
+    lookAll(images) {
+      return images.map((x) => Array.from(this.net.logits(x, 1).subarray(0, this.outputs)));
     }
 
     /** What the network imagines now, for the units seen, always from the same noise: [unit, Float32Array] each. */
