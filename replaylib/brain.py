@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from replaylib.conv import apart, batch_statistics
+from replaylib.conv import as_two_batches, batch_statistics
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
-from replaylib.nets import Classifier, Gates, Hidden, Network, full, target_loss
+from replaylib.nets import Classifier, Gates, Hidden, Network, in_float32, target_loss
 from replaylib.scenarios import Batch
 from replaylib.vae import (
     Decoder,
@@ -44,8 +44,8 @@ class Brain:
     feedback : replay-through-feedback: the generator is merged into the classifier.
     conditional : conditional replay: the prior has one mode for each class.
     gating : gating by internal context: a class (or task) switches part of the decoder off.
-    internal : internal replay: features of a frozen front end are replayed, not pixels. Where the network has no front
-        end, as on MNIST, it changes nothing.
+    internal : internal replay: features of a frozen backbone are replayed, not pixels. Where the network has no
+        backbone, as on MNIST, it changes nothing.
     distill : replayed samples are learned with the previous network's soft targets, not with its first choice.
     """
 
@@ -61,7 +61,7 @@ class Brain:
         return cls(*(True for _ in fields(cls)))
 
     @classmethod
-    def of(cls, names: str) -> "Brain":
+    def from_names(cls, names: str) -> "Brain":
         """The switches named in, for example, ``"feedback+gating"``; raises `InputError` for any other name."""
         known = [field.name for field in fields(cls)]
         chosen = [name for name in names.split("+") if name]
@@ -94,25 +94,25 @@ class Recognition(nn.Module):
         self,
         classifier: Classifier,
         feedback: bool,
-        latent: int,
+        noise_dim: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
         widths = (classifier.hidden.inputs, *classifier.hidden.units)
         self.encoder = None if feedback else Hidden(widths, generator)
         # Both begin with the same pre-trained layers, and go their own ways.
-        self.front = None if feedback else copy.deepcopy(classifier.front)
-        self.posterior = Posterior(widths[-1], latent, generator)
+        self.backbone = None if feedback else copy.deepcopy(classifier.backbone)
+        self.posterior = Posterior(widths[-1], noise_dim, generator)
 
     def forward(
         self, x: Tensor, h: Tensor, current: int | None = None
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """mu and logvar, both (n, latent).
+        """mu and logvar, both (n, noise_dim).
 
         For inputs (n, \\*shape) and the classifier's activity h (n, hidden) for them.
         """
         if self.encoder is not None:
-            seen = x.flatten(1) if self.front is None else apart(self.front, x, current)
+            seen = x.flatten(1) if self.backbone is None else as_two_batches(self.backbone, x, current)
             h = self.encoder(seen)
         mu, logvar = self.posterior(h)
         return mu, logvar
@@ -127,23 +127,23 @@ class Recognition(nn.Module):
 class ClassModes(nn.Module):
     """The prior with one mode for each class.
 
-    Means m and log-variances s, both (C, latent), are learned, and start from N(0, 1).
+    Means m and log-variances s, both (C, noise_dim), are learned, and start from N(0, 1).
     """
 
-    def __init__(self, classes: int, latent: int, generator: torch.Generator) -> None:
+    def __init__(self, classes: int, noise_dim: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.mean = nn.Parameter(torch.randn(classes, latent, generator=generator))
-        self.logvar = nn.Parameter(torch.randn(classes, latent, generator=generator))
+        self.mean = nn.Parameter(torch.randn(classes, noise_dim, generator=generator))
+        self.logvar = nn.Parameter(torch.randn(classes, noise_dim, generator=generator))
 
     def draw(self, y: Tensor, noise: Tensor) -> Tensor:
-        """z ~ p(z|y), (n, latent), for classes y (n,)."""
+        """z ~ p(z|y), (n, noise_dim), for classes y (n,)."""
         return reparameterise(self.mean[y], self.logvar[y], noise)
 
-    def log_prob(self, z: Tensor, pi: Tensor) -> Tensor:
-        """logsumexp_c (log pi_c + log p(z|c)), (n,); log p(z|y) where pi is one-hot.
+    def log_prob(self, z: Tensor, class_probs: Tensor) -> Tensor:
+        """logsumexp_c (log pi_c + log p(z|c)), (n,), with pi = class_probs; log p(z|y) where one-hot.
 
         The square in log p(z|c) is multiplied out, so that all classes take two matrix
-        products, and no (n, C, latent) tensor is made.
+        products, and no (n, C, noise_dim) tensor is made.
         """
         mean, logvar = self.mean.to(z.dtype), self.logvar.to(z.dtype)
         precision = (-logvar).exp()
@@ -152,14 +152,14 @@ class ClassModes(nn.Module):
             square = z**2 @ precision.T - 2 * z @ (mean * precision).T
             square = square + (mean**2 * precision).sum(1)
         log_p = -0.5 * (square + logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
-        return (pi.log() + log_p).logsumexp(1)
+        return (class_probs.log() + log_p).logsumexp(1)
 
-    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:
+    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, class_probs: Tensor) -> Tensor:
         """log q(z|x) - log p(z), (n,), at the one z that was drawn.
 
         For a mixture there is no closed form.
         """
-        return log_normal(z, mu, logvar) - self.log_prob(z, pi)
+        return log_normal(z, mu, logvar) - self.log_prob(z, class_probs)
 
 
 # 3. Gating by internal context ----------------------------------------------------------------------------------------
@@ -188,36 +188,36 @@ class ContextGates(Gates):
         super().__init__(classes if tasks is None else tasks, units, off, generator)
         self.tasks = tasks
 
-    def of(self, pi: Tensor, task: Tensor | None) -> Tensor:
+    def for_samples(self, class_probs: Tensor, task: Tensor | None) -> Tensor:
         """The gates of each sample, (n, sum(units)).
 
-        From pi (n, C) or, by task, from ``task`` (n,) int64. Raises `InputError` if the
+        From class_probs (n, C) or, by task, from ``task`` (n,) int64. Raises `InputError` if the
         task decides and is None.
         """
         if self.tasks is None:
-            return self(pi)
+            return self(class_probs)
         if task is None:
             problem = "this network's internal context is the task"
             raise InputError(f"{problem}: say of which task each sample is")
-        return self(F.one_hot(task, self.tasks).to(pi.dtype))
+        return self(F.one_hot(task, self.tasks).to(class_probs.dtype))
 
 
 # 4. Internal replay ---------------------------------------------------------------------------------------------------
 #
-# x are the features of a frozen front end: the generator reconstructs these, half the
+# x are the features of a frozen backbone: the generator reconstructs these, half the
 # squared error, and never a pixel.
 
 
 @torch.no_grad()
-def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
-    """The dataset as a frozen front end sees it, computed once: float32 features.
+def internal(split: Split, backbone: nn.Module, chunk: int = 1000) -> Split:
+    """The dataset as a frozen backbone sees it, computed once: float32 features.
 
     How many units an image had is kept, for the variational loss is divided by it: see
     `BrainNet`.
 
     Parameters
     ----------
-    front : (n, channels, height, width) -> (n, d) or anything that can be flattened to
+    backbone : (n, channels, height, width) -> (n, d) or anything that can be flattened to
         it; put into eval mode.
     chunk : images at a time.
 
@@ -227,12 +227,12 @@ def internal(split: Split, front: nn.Module, chunk: int = 1000) -> Split:
     """
     if split.train.images.dim() != 4:
         problem = f"{split.train.name} holds features already"
-        raise InputError(f"{problem}: internal replay needs no front end for it")
-    front.eval()
+        raise InputError(f"{problem}: internal replay needs no backbone for it")
+    backbone.eval()
 
     def seen_by_front(data: Dataset) -> Dataset:
         parts = data.images.split(chunk)
-        seen = torch.cat([front(data.inputs(part)).flatten(1) for part in parts])
+        seen = torch.cat([backbone(data.inputs(part)).flatten(1) for part in parts])
         pixels = data.pixels
         return Dataset(data.name, seen, data.labels, data.classes, image_units=pixels)
 
@@ -256,7 +256,7 @@ class BrainNet(Network):
     brain : which modifications it has.
     classifier : the part that is tested; made before, so that every method starts from the same one.
     generator : a CPU generator that everything else is drawn from.
-    latent : units of z.
+    noise_dim : units of z.
     gate_prop : fraction of the decoder's hidden units that a context switches off.
     tasks : how many there are, if the internal context is the task (domain-incremental: a class is in every task);
         None if it is the class.
@@ -268,7 +268,7 @@ class BrainNet(Network):
     InputError : no latent unit, or ``gate_prop`` outside [0, 1).
     """
 
-    latent: int
+    noise_dim: int
     pixels: int
 
     def __init__(
@@ -277,25 +277,25 @@ class BrainNet(Network):
         classifier: Classifier,
         generator: torch.Generator,
         *,
-        latent: int = 100,
+        noise_dim: int = 100,
         gate_prop: float = 0.0,
         tasks: int | None = None,
         likelihood: Likelihood = "bernoulli",
         pixels: int | None = None,
     ) -> None:
         super().__init__()
-        if latent < 1:
-            raise InputError(f"latent is {latent}: a code z has 1 unit or more")
-        image = None if classifier.front is None else classifier.front.shape
+        if noise_dim < 1:
+            raise InputError(f"noise_dim is {noise_dim}: a code z has 1 unit or more")
+        image = None if classifier.backbone is None else classifier.backbone.shape
         inputs = math.prod(image) if image else classifier.hidden.inputs
         classes = classifier.readout.out_features
         hidden = classifier.hidden.units
-        self.brain, self.latent, self.likelihood = brain, latent, likelihood
+        self.brain, self.noise_dim, self.likelihood = brain, noise_dim, likelihood
         self.pixels = pixels or inputs
         self.classifier = classifier
-        self.recognition = Recognition(classifier, brain.feedback, latent, generator)
-        self.prior = ClassModes(classes, latent, generator) if brain.conditional else StandardNormal()
-        self.decoder = Decoder(latent, hidden, inputs, generator, image)
+        self.recognition = Recognition(classifier, brain.feedback, noise_dim, generator)
+        self.prior = ClassModes(classes, noise_dim, generator) if brain.conditional else StandardNormal()
+        self.decoder = Decoder(noise_dim, hidden, inputs, generator, image)
         # Transposed convolutions have running statistics as well.
         self.pure = classifier.pure and self.decoder.mirror is None
         units = self.decoder.hidden.units
@@ -315,25 +315,25 @@ class BrainNet(Network):
         return logits
 
     def recognise(self, x: Tensor, current: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, (n, outputs), and mu and logvar of q(z|x), (n, latent), for inputs (n, \\*shape)."""
+        """Logits, (n, outputs), and mu and logvar of q(z|x), (n, noise_dim), for inputs (n, \\*shape)."""
         h = self.classifier.encode(x, current=current)
-        return full(self.classifier.readout(h)), *self.recognition(x, h, current)
+        return in_float32(self.classifier.readout(h)), *self.recognition(x, h, current)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
-        """What the network minimises, (n,); ``noise`` (n, latent) is standard normal.
+        """What the network minimises, (n,); ``noise`` (n, noise_dim) is standard normal.
 
         The variational loss is divided by the pixels of an image, as the reconstruction
         loss is by the units of x.
         """
-        pi = self.known_classes(batch.y, batch.soft)
-        learning = () if self.classifier.frozen else (self.classifier.front, self.recognition.front)
+        class_probs = self.known_classes(batch.y, batch.soft)
+        learning = () if self.classifier.frozen else (self.classifier.backbone, self.recognition.backbone)
         with batch_statistics(*learning, self.decoder.mirror):
             logits, mu, logvar = self.recognise(batch.x, batch.current)
             z = reparameterise(mu, logvar, noise)
-            output = self.decode(z, pi, batch.task, batch.current)
+            output = self.decode(z, class_probs, batch.task, batch.current)
         target = batch.x.flatten(1)
         reconstruction = reconstruction_loss(output, target, self.likelihood)
-        variational = self.prior.divergence(mu, logvar, z, pi) / self.pixels
+        variational = self.prior.divergence(mu, logvar, z, class_probs) / self.pixels
         return target_loss(logits, batch, active) + reconstruction + variational
 
     @torch.no_grad()
@@ -346,7 +346,7 @@ class BrainNet(Network):
         return mean_of(self.decode(z, self.known_classes(y), task), self.likelihood)
 
     def known_classes(self, y: Tensor, soft: Tensor | None = None) -> Tensor:
-        """pi, (n, C): the soft targets if there are any, and otherwise one-hot."""
+        """class_probs, (n, C): the soft targets if there are any, and otherwise one-hot."""
         if soft is not None:
             return soft
         weight = self.classifier.readout.weight
@@ -356,7 +356,7 @@ class BrainNet(Network):
         """x decoded from a z drawn from q(z|x), (n, inputs), with the gates of its class ``y`` (n,)."""
         _, mu, logvar = self.recognise(x)
         z = reparameterise(mu, logvar, noise)
-        return mean_of(self.decode(z, self._told(x, y), task), self.likelihood)
+        return mean_of(self.decode(z, self._class_probs(x, y), task), self.likelihood)
 
     def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor, task: Tensor | None = None) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x), (n,) nats, at z = mu + sigma * noise, with the mode and gates of y.
@@ -364,18 +364,18 @@ class BrainNet(Network):
         ``y`` (n,) int64 is needed by a network that imagines by class, which raises `InputError` if it is None.
         """
         _, mu, logvar = self.recognise(x)
-        z, pi = reparameterise(mu, logvar, noise), self._told(x, y)
-        output = self.decode(z, pi, task)
+        z, class_probs = reparameterise(mu, logvar, noise), self._class_probs(x, y)
+        output = self.decode(z, class_probs, task)
         # Where modes are narrow, the squares that log_prob multiplies out cancel: in float32 by whole nats.
-        prior = self.prior.log_prob(z.double(), pi.double()).to(z.dtype)
+        prior = self.prior.log_prob(z.double(), class_probs.double()).to(z.dtype)
         return log_likelihood(output, x.flatten(1), self.likelihood) + prior - log_normal(z, mu, logvar)
 
-    def _told(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def _class_probs(self, x: Tensor, y: Tensor | None) -> Tensor:
         if y is None and (self.brain.conditional or (self.gates is not None and self.gates.tasks is None)):
             raise InputError("this network imagines by class: say of which class each sample is")
         return self.known_classes(x.new_zeros(len(x), dtype=torch.long) if y is None else y)
 
-    def decode(self, z: Tensor, pi: Tensor, task: Tensor | None, current: int | None = None) -> Tensor:
-        """Logits or means of x, (n, inputs), from z (n, latent), with the gates of each sample's internal context."""
-        x: Tensor = self.decoder(z, None if self.gates is None else self.gates.of(pi, task), current)
+    def decode(self, z: Tensor, class_probs: Tensor, task: Tensor | None, current: int | None = None) -> Tensor:
+        """Logits or means of x, (n, inputs), from z (n, noise_dim), with the gates of each internal context."""
+        x: Tensor = self.decoder(z, None if self.gates is None else self.gates.for_samples(class_probs, task), current)
         return x

@@ -17,7 +17,7 @@ CHANNELS = (16, 32, 64, 128, 256)
 STRIDES = (1, 2, 2, 2, 2)
 
 
-def drawn(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator) -> nn.Module:
+def initialised(layer: nn.Conv2d | nn.ConvTranspose2d, generator: torch.Generator) -> nn.Module:
     """The layer, its weights and biases uniform in +-1/sqrt(fan in) from ``generator``: PyTorch's own distribution.
 
     Of a transposed convolution PyTorch takes the output channels for the fan in; so do the published experiments.
@@ -52,7 +52,7 @@ class ConvEncoder(nn.Module):
         layers: list[nn.Module] = []
         inputs = shape[0]
         for channels, stride in zip(CHANNELS, STRIDES, strict=True):
-            layers.append(drawn(nn.Conv2d(inputs, channels, 3, stride, padding=1), generator))
+            layers.append(initialised(nn.Conv2d(inputs, channels, 3, stride, padding=1), generator))
             if channels != CHANNELS[-1]:
                 layers += [nn.BatchNorm2d(channels), nn.ReLU()]
             inputs = channels
@@ -104,9 +104,9 @@ class DeconvDecoder(nn.Module):
         self.maps = CHANNELS[-1], shape[1] // halved, shape[2] // halved
         layers: list[nn.Module] = []
         for inputs, outputs in zip(CHANNELS[:0:-1], CHANNELS[-2::-1], strict=True):
-            layers.append(drawn(nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1), generator))
+            layers.append(initialised(nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1), generator))
             layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
-        layers.append(drawn(nn.ConvTranspose2d(CHANNELS[0], shape[0], 3, 1, padding=1), generator))
+        layers.append(initialised(nn.ConvTranspose2d(CHANNELS[0], shape[0], 3, 1, padding=1), generator))
         self.layers = nn.Sequential(*layers)
         self.to(memory_format=torch.channels_last)
 
@@ -117,7 +117,7 @@ class DeconvDecoder(nn.Module):
         return image.flatten(1)
 
 
-def apart(module: nn.Module, x: Tensor, current: int | None) -> Tensor:
+def as_two_batches(module: nn.Module, x: Tensor, current: int | None) -> Tensor:
     """``module(x)``, the first ``current`` rows and the others each as a batch of their own; None: all as one."""
     if current is None or current == len(x):
         one: Tensor = module(x)

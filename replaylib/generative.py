@@ -23,8 +23,8 @@ class GenerativeClassifier(Network):
 
     Parameters
     ----------
-    inputs, hidden, latent, likelihood : of each auto-encoder, see `replaylib.vae.VAE`. Its two losses are both divided
-        by the inputs, also where these are features: what is minimised is what samples are tested by, as published.
+    inputs, hidden, noise_dim, likelihood : of each auto-encoder, see `replaylib.vae.VAE`. Its two losses are both
+        divided by the inputs, also where these are features: what is minimised is what samples are tested by, as published.
     classes : how many.
     generator : a CPU generator; also draws, once, the noise with which samples are tested.
     samples : importance samples for each sample and class at testing.
@@ -41,7 +41,7 @@ class GenerativeClassifier(Network):
         self,
         inputs: int,
         hidden: tuple[int, ...],
-        latent: int,
+        noise_dim: int,
         classes: int,
         generator: torch.Generator,
         *,
@@ -51,11 +51,11 @@ class GenerativeClassifier(Network):
         super().__init__()
         if samples < 1:
             raise InputError(f"samples is {samples}: a likelihood is estimated from 1 importance sample or more")
-        self.latent = latent
+        self.noise_dim = noise_dim
         self.models: Sequence[VAE] = nn.ModuleList(  # type: ignore[assignment]
-            VAE(inputs, hidden, latent, generator, likelihood) for _ in range(classes)
+            VAE(inputs, hidden, noise_dim, generator, likelihood) for _ in range(classes)
         )
-        self.register_buffer("test_noise", torch.randn(samples, latent, generator=generator))
+        self.register_buffer("test_noise", torch.randn(samples, noise_dim, generator=generator))
 
     def scores(self, x: Tensor, task: Tensor) -> Tensor:
         """log p(x|y) of each class, (n, classes), by importance sampling.
@@ -74,7 +74,7 @@ class GenerativeClassifier(Network):
         return self.scores(x, x.new_zeros(len(x), dtype=torch.long) if task is None else task)
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
-        """The negative ELBO of each sample under its own class's model, (n,); ``noise`` (n, latent) standard normal.
+        """The negative ELBO of each sample under its own class's model, (n,); ``noise`` (n, noise_dim) standard normal.
 
         Models of absent classes take no part, and so have no gradient: one of zero would still let the optimizer's
         momentum move them. This looks at the labels, and is the one loss here that waits for the device.

@@ -94,7 +94,7 @@ def train(
         with products_in(precision, stream.device):
             old = replay.sample(replayed or batch)
             samples = batch if old is None else batch + len(old.y)
-            size = (samples, net.latent)
+            size = (samples, net.noise_dim)
             noise = torch.randn(size, generator=generator, device=stream.device)
             loss = loss_of(stream, net, task, current, old, noise)
         if penalty:
@@ -138,7 +138,7 @@ def objective(
 
     When t tasks have arrived, current samples weigh 1/t and replayed ones 1 - 1/t
     (van de Ven et al. 2020, Methods). All go through the network as one batch.
-    ``noise`` has a row of net.latent standard normal numbers for each of them.
+    ``noise`` has a row of net.noise_dim standard normal numbers for each of them.
     """
     seen = task + 1
     batch = current.with_replay(replayed)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from replaylib.conv import ConvEncoder, apart, batch_statistics
+from replaylib.conv import ConvEncoder, as_two_batches, batch_statistics
 from replaylib.errors import InputError
 from replaylib.scenarios import Batch
 
@@ -30,7 +30,7 @@ def linear(inputs: int, outputs: int, generator: torch.Generator, kind: type[nn.
     return layer
 
 
-def full(x: Tensor) -> Tensor:
+def in_float32(x: Tensor) -> Tensor:
     """A layer's bfloat16 output as float32, for what follows the layers; any other type as it is."""
     return x.float() if x.dtype == torch.bfloat16 else x
 
@@ -137,7 +137,7 @@ class Network(nn.Module):
     """What `replaylib.train` asks of a network. Subclass it to train something new."""
 
     #: How many standard normal numbers a sample `losses` takes.
-    latent = 0
+    noise_dim = 0
     #: Whether `losses` is a pure function of tensors, as it should be: what `replaylib.lab.fast` needs.
     pure = True
     #: Whether nothing in `losses` waits for the device: what `replaylib.lab.capture` needs.
@@ -159,8 +159,8 @@ class Network(nn.Module):
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, one number a sample, (n,).
 
-        ``active`` (n, outputs) bool, see `replaylib.scenarios.Stream.active`; ``noise`` (n, latent) standard normal. A
-        pure function of these and the parameters: no random number is drawn here, and nothing waits for the device.
+        ``active`` (n, outputs) bool, see `replaylib.scenarios.Stream.active`; ``noise`` (n, noise_dim) standard normal.
+        A pure function of these and the parameters: no random number is drawn here, and nothing waits for the device.
         """
         raise NotImplementedError
 
@@ -168,10 +168,10 @@ class Network(nn.Module):
 class Classifier(Network):
     """Hidden layers with ReLU (the encoder), then a linear read-out: x -> h = enc(x) -> logits.
 
-    With a ``front``, pre-trained convolutional layers come before them and are trained along. As in the reference code
-    of van de Ven et al. (2020), batch normalisation takes the statistics of the batch in `losses`, those of current and
-    of replayed samples apart, and everywhere else the running ones, which follow both. With ``frozen`` they stay as
-    they are, running statistics included.
+    With a ``backbone``, pre-trained convolutional layers come before them and are trained along. As in the reference
+    code of van de Ven et al. (2020), batch normalisation takes the statistics of the batch in `losses`, those of
+    current and of replayed samples apart, and everywhere else the running ones, which follow both. With ``frozen`` they
+    stay as they are, running statistics included.
 
     Parameters
     ----------
@@ -182,8 +182,8 @@ class Classifier(Network):
     tasks, off : where ``off`` is above 0, each of ``tasks`` tasks has its own random part of the hidden units switched
         off (context-dependent gating, XdG: Masse, Grant & Freedman 2018). As in the published runs of van de Ven and
         colleagues, such a unit hears nothing from other units, but keeps its bias: see `ExcitableHidden`.
-    front : takes (n, \\*shape) images and gives (n, inputs) features; this network's own from now on.
-    frozen : whether the front stays as it was pre-trained.
+    backbone : takes (n, \\*shape) images and gives (n, inputs) features; this network's own from now on.
+    frozen : whether the backbone stays as it was pre-trained.
 
     Raises
     ------
@@ -198,7 +198,7 @@ class Classifier(Network):
         generator: torch.Generator,
         tasks: int = 0,
         off: float = 0.0,
-        front: ConvEncoder | None = None,
+        backbone: ConvEncoder | None = None,
         frozen: bool = False,
     ) -> None:
         super().__init__()
@@ -207,46 +207,46 @@ class Classifier(Network):
         self.hidden = (ExcitableHidden if off else Hidden)((inputs, *hidden), generator)
         self.readout = linear(hidden[-1], outputs, generator)
         self.gates = Gates(tasks, hidden, off, generator) if off else None
-        self.front = None if front is None else front.eval().requires_grad_(not frozen)
+        self.backbone = None if backbone is None else backbone.eval().requires_grad_(not frozen)
         self.frozen = frozen
         # Where runs are stacked, running statistics cannot be written.
-        self.pure = self.learning_front is None
+        self.pure = self.learning_backbone is None
 
     @property
-    def learning_front(self) -> ConvEncoder | None:
+    def learning_backbone(self) -> ConvEncoder | None:
         """The convolutional layers, if they learn."""
-        return None if self.frozen else self.front
+        return None if self.frozen else self.backbone
 
     @property
     def path(self) -> list[nn.Module]:
-        front = self.learning_front
-        learning = [] if front is None else [layer for layer in front.layers if list(layer.parameters())]
+        backbone = self.learning_backbone
+        learning = [] if backbone is None else [layer for layer in backbone.layers if list(layer.parameters())]
         return [*learning, *self.hidden, self.readout]
 
     def encode(self, x: Tensor, task: Tensor | None = None, current: int | None = None) -> Tensor:
         """The last hidden layer's activity, (n, hidden[-1]), for inputs (n, \\*shape).
 
         ``task`` (n,) int64 is looked at by a network with XdG only, which raises `InputError` if it is None;
-        ``current``, see `replaylib.scenarios.Batch.current`, by one with a front.
+        ``current``, see `replaylib.scenarios.Batch.current`, by one with a backbone.
         """
         gates = None
         if self.gates is not None:
             if task is None:
                 raise InputError("this network gates its units by task (XdG): say of which task each sample is")
             gates = self.gates(F.one_hot(task, len(self.gates.open)).to(x.dtype))
-        a = x.flatten(1) if self.front is None else apart(self.front, x, current)
+        a = x.flatten(1) if self.backbone is None else as_two_batches(self.backbone, x, current)
         h: Tensor = self.hidden(a, gates)
         return h
 
     def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:
         """Logits, (n, outputs), of all output units, active or not; ``task`` as in `encode`."""
-        return full(self.readout(self.encode(x, task)))
+        return in_float32(self.readout(self.encode(x, task)))
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """What the network minimises, (n,); a classifier takes no ``noise``, which is (n, 0)."""
-        with batch_statistics(self.learning_front):
+        with batch_statistics(self.learning_backbone):
             h = self.encode(batch.x, batch.task, batch.current)
-        return target_loss(full(self.readout(h)), batch, active)
+        return target_loss(in_float32(self.readout(h)), batch, active)
 
 
 class NearestMean(Classifier):
@@ -264,9 +264,9 @@ class NearestMean(Classifier):
         hidden: tuple[int, ...],
         outputs: int,
         generator: torch.Generator,
-        front: ConvEncoder | None = None,
+        backbone: ConvEncoder | None = None,
     ) -> None:
-        super().__init__(inputs, hidden, outputs, generator, front=front)
+        super().__init__(inputs, hidden, outputs, generator, backbone=backbone)
         self.register_buffer("means", torch.zeros(outputs, hidden[-1]))
 
     def features(self, x: Tensor) -> Tensor:

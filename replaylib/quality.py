@@ -21,13 +21,13 @@ CHUNK = 10_000
 
 
 class LatentModel(Protocol):
-    """An encoder q(z|x) and a decoder p(x|z), with ``latent`` units z.
+    """An encoder q(z|x) and a decoder p(x|z), with ``noise_dim`` units z.
 
     ``x`` (n, \\*shape); ``y`` (n,) int64 is the class that a conditional or gated model is told, or None; ``noise``
-    (n, latent), standard normal, picks z from q(z|x).
+    (n, noise_dim), standard normal, picks z from q(z|x).
     """
 
-    latent: int
+    noise_dim: int
 
     def log_weight(self, x: Tensor, y: Tensor | None, noise: Tensor) -> Tensor:
         """log p(x|z) + log p(z) - log q(z|x) in nats, (n,)."""
@@ -239,7 +239,7 @@ def assess(judge: Classifier, real: Tensor, generated: Tensor, *, seed: int, chu
 
 
 def _noise(model: LatentModel, x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(len(x), model.latent, generator=generator, device=x.device, dtype=x.dtype)
+    return torch.randn(len(x), model.noise_dim, generator=generator, device=x.device, dtype=x.dtype)
 
 
 def _positive(**numbers: int) -> None:

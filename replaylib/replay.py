@@ -87,9 +87,9 @@ class Buffer:
     Parameters
     ----------
     stream : where the data come from. Samples are copied as they are stored there (one byte a pixel for images).
-    budget : how many samples a class.
-    policy : ``"balanced"`` keeps a random ``budget`` of each class (all of a class that has fewer).
-        ``"reservoir"`` holds as many in all, budget x classes of the whole stream, and keeps every sample that ever
+    per_class : how many samples a class.
+    policy : ``"balanced"`` keeps a random ``per_class`` of each class (all of a class that has fewer).
+        ``"reservoir"`` holds as many in all, per_class x classes of the whole stream, and keeps every sample that ever
         passed with the same probability (Vitter 1985): it is filled from the first task on, thins out what it holds
         as more arrives, and needs no class labels to decide.
     generator : decides what is kept and what is drawn, on the stream's device.
@@ -101,20 +101,20 @@ class Buffer:
 
     POLICIES = ("balanced", "reservoir")
 
-    def __init__(self, stream: Stream, budget: int, policy: str, generator: torch.Generator) -> None:
-        self.check(budget, policy)
+    def __init__(self, stream: Stream, per_class: int, policy: str, generator: torch.Generator) -> None:
+        self.check(per_class, policy)
         self.stream, self.generator = stream, generator
-        self.budget, self.policy = budget, policy
+        self.per_class, self.policy = per_class, policy
         self.images = stream.data.train.images[:0]
         self.y = torch.empty(0, dtype=torch.long, device=stream.device)
         self.task = self.y.clone()
         self.key = torch.empty(0, device=stream.device)
 
     @classmethod
-    def check(cls, budget: int, policy: str) -> None:
+    def check(cls, per_class: int, policy: str) -> None:
         """Raise `InputError` for a budget below 1 or an unknown policy."""
-        if budget < 1:
-            raise InputError(f"budget is {budget}: nothing would be stored; give 1 or more, or use method none")
+        if per_class < 1:
+            raise InputError(f"per_class is {per_class}: nothing would be stored; give 1 or more, or use method none")
         if policy not in cls.POLICIES:
             raise InputError(f"unknown policy {policy!r}: choose {' or '.join(cls.POLICIES)}")
 
@@ -135,11 +135,11 @@ class Buffer:
         # keys are a uniform random subset, of a class or of the whole past, and stay one
         # when later samples push some out.
         key = torch.rand(len(rows), generator=self.generator, device=rows.device)
-        capacity = self.budget * self.stream.classes.numel()
+        capacity = self.per_class * self.stream.classes.numel()
         if self.policy == "balanced":
             y = self.stream.targets(rows, torch.full_like(rows, task))
             classes = [(y == unit).nonzero()[:, 0] for unit in y.unique()]
-            keep = torch.cat([one[key[one].argsort()[: self.budget]] for one in classes])
+            keep = torch.cat([one[key[one].argsort()[: self.per_class]] for one in classes])
         else:
             keep = key.argsort()[:capacity]
         rows, key = rows[keep], key[keep]
@@ -185,8 +185,8 @@ class Teacher:
         """x (n, \\*shape) as samples of tasks ``task`` (n,), labelled by the copy.
 
         Task-incremental, a sample is labelled as one of its task's classes, whatever it
-        looks like. ``copy`` is whom to ask in the copy's place: `replaylib.lab.fast` asks those
-        of many seeds at once.
+        looks like. ``copy`` is whom to ask in the copy's place: `replaylib.lab.fast` asks
+        those of many seeds at once.
         """
         active = self.stream.active(task, self.seen)
         logits = (copy or self.copy)(x, task).masked_fill(~active, -torch.inf)
@@ -295,7 +295,7 @@ class Generated(Taught):
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        noise = torch.randn(n, self.teacher.net.latent, generator=self.generator, device=y.device)
+        noise = torch.randn(n, self.teacher.net.noise_dim, generator=self.generator, device=y.device)
         return y, task, noise
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
@@ -309,12 +309,14 @@ class Exemplars(Buffer):
 
     Parameters
     ----------
-    stream, budget, policy, generator : see `Buffer`.
+    stream, per_class, policy, generator : see `Buffer`.
     net : the network that learns, and classifies by the means that are computed here.
     """
 
-    def __init__(self, stream: Stream, net: NearestMean, budget: int, policy: str, generator: torch.Generator) -> None:
-        super().__init__(stream, budget, policy, generator)
+    def __init__(
+        self, stream: Stream, net: NearestMean, per_class: int, policy: str, generator: torch.Generator
+    ) -> None:
+        super().__init__(stream, per_class, policy, generator)
         self.net = net
 
     @torch.no_grad()

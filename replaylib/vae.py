@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from replaylib.conv import ConvEncoder, DeconvDecoder, apart
+from replaylib.conv import ConvEncoder, DeconvDecoder, as_two_batches
 from replaylib.errors import InputError
-from replaylib.nets import Hidden, full, linear
+from replaylib.nets import Hidden, in_float32, linear
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
@@ -20,7 +20,7 @@ Likelihood = Literal["bernoulli", "gaussian"]
 def reparameterise(mu: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
     """z = mu + sigma * noise: distributed as q(z|x), differentiable in mu and logvar.
 
-    All are (n, latent).
+    All are (n, noise_dim).
     """
     return mu + (logvar / 2).exp() * noise
 
@@ -73,11 +73,11 @@ class StandardNormal(nn.Module):
         """z ~ p(z): the noise itself; the classes ``y`` make no difference."""
         return noise
 
-    def log_prob(self, z: Tensor, pi: Tensor) -> Tensor:
+    def log_prob(self, z: Tensor, class_probs: Tensor) -> Tensor:
         """log p(z), (n,)."""
         return log_standard_normal(z)
 
-    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, pi: Tensor) -> Tensor:
+    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, class_probs: Tensor) -> Tensor:
         """KL(q(z|x) || p(z)), (n,), in closed form."""
         return kl_to_standard_normal(mu, logvar)
 
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
 
     Parameters
     ----------
-    latent : units of z.
+    noise_dim : units of z.
     hidden : units of the *encoder's* hidden layers, e.g. (400, 400).
     outputs : units of x.
     generator : a CPU generator.
@@ -98,14 +98,14 @@ class Decoder(nn.Module):
 
     def __init__(
         self,
-        latent: int,
+        noise_dim: int,
         hidden: tuple[int, ...],
         outputs: int,
         generator: torch.Generator,
         image: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
-        self.hidden = Hidden((latent, *reversed(hidden)), generator)
+        self.hidden = Hidden((noise_dim, *reversed(hidden)), generator)
         self.features = None if image is None else Hidden((hidden[0], ConvEncoder.units_of(image)), generator)
         self.output = linear(hidden[0], outputs, generator) if image is None else DeconvDecoder(generator, image).eval()
 
@@ -122,7 +122,7 @@ class Decoder(nn.Module):
         a = self.hidden(z, gates)
         if self.features is not None:
             a = self.features(a)
-        return full(apart(self.output, a, None if self.mirror is None else current))
+        return in_float32(as_two_batches(self.output, a, None if self.mirror is None else current))
 
 
 class VAE(nn.Module):
@@ -132,7 +132,7 @@ class VAE(nn.Module):
     ----------
     inputs : units of the flattened input.
     hidden : units of the encoder's hidden layers; the decoder has the same in reverse.
-    latent : units of z.
+    noise_dim : units of z.
     generator : a CPU generator.
     likelihood : ``"bernoulli"`` for intensities in [0, 1], ``"gaussian"`` for anything else.
     pixels : of an *image*, channels counted; the variational loss is divided by it, also where x are features.
@@ -146,7 +146,7 @@ class VAE(nn.Module):
         self,
         inputs: int,
         hidden: tuple[int, ...],
-        latent: int,
+        noise_dim: int,
         generator: torch.Generator,
         likelihood: Likelihood = "bernoulli",
         pixels: int | None = None,
@@ -154,12 +154,12 @@ class VAE(nn.Module):
         super().__init__()
         if likelihood not in ("bernoulli", "gaussian"):
             raise InputError(f"unknown likelihood {likelihood!r}: choose bernoulli or gaussian")
-        if latent < 1:
-            raise InputError(f"latent is {latent}: a code z has 1 unit or more")
-        self.latent, self.likelihood, self.pixels = latent, likelihood, pixels or inputs
+        if noise_dim < 1:
+            raise InputError(f"noise_dim is {noise_dim}: a code z has 1 unit or more")
+        self.noise_dim, self.likelihood, self.pixels = noise_dim, likelihood, pixels or inputs
         self.encoder = Hidden((inputs, *hidden), generator)
-        self.posterior = Posterior(hidden[-1], latent, generator)
-        self.decoder = Decoder(latent, hidden, inputs, generator)
+        self.posterior = Posterior(hidden[-1], noise_dim, generator)
+        self.decoder = Decoder(noise_dim, hidden, inputs, generator)
 
     def loss(self, x: Tensor, noise: Tensor) -> Tensor:
         """Minus the evidence lower bound (ELBO) in nats, divided by the pixels: (n,).
@@ -167,7 +167,7 @@ class VAE(nn.Module):
         (Where x are features, the two terms are divided by the number of features
         and by that of pixels.)
 
-        ``x`` (n, \\*shape), ``noise`` (n, latent) standard normal.
+        ``x`` (n, \\*shape), ``noise`` (n, noise_dim) standard normal.
         """
         x = x.flatten(1)
         mu, logvar = self.posterior(self.encoder(x))
@@ -189,29 +189,29 @@ class VAE(nn.Module):
         return reconstructed + log_standard_normal(z) - log_normal(z, mu, logvar)
 
     def log_weights(self, x: Tensor, noise: Tensor) -> Tensor:
-        """As `log_weight`, with each row of ``noise`` (S, latent) for every one of x: (S, n)."""
+        """As `log_weight`, with each row of ``noise`` (S, noise_dim) for every one of x: (S, n)."""
         x = x.flatten(1)
         mu, logvar = self.posterior(self.encoder(x))
-        z = reparameterise(mu, logvar, noise[:, None])  # (S, n, latent)
+        z = reparameterise(mu, logvar, noise[:, None])  # (S, n, noise_dim)
         output = self.decoder(z.flatten(0, 1))
         reconstructed = log_likelihood(output, x.repeat(len(noise), 1), self.likelihood).view(len(noise), -1)
         return reconstructed + log_standard_normal(z) - log_normal(z, mu, logvar)
 
     def generate(self, noise: Tensor) -> Tensor:
-        """New samples, (n, inputs), from z = noise (n, latent), standard normal."""
+        """New samples, (n, inputs), from z = noise (n, noise_dim), standard normal."""
         return mean_of(self.decoder(noise), self.likelihood)
 
 
 class Posterior(nn.Module):
-    """h (n, hidden) -> mu and logvar, both (n, latent), of q(z|x). (In the reference code logvar has no bias.)"""
+    """h (n, hidden) -> mu and logvar, both (n, noise_dim), of q(z|x). (In the reference code logvar has no bias.)"""
 
-    def __init__(self, hidden: int, latent: int, generator: torch.Generator) -> None:
+    def __init__(self, hidden: int, noise_dim: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.mu = linear(hidden, latent, generator)
-        self.logvar = linear(hidden, latent, generator)
+        self.mu = linear(hidden, noise_dim, generator)
+        self.logvar = linear(hidden, noise_dim, generator)
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        return full(self.mu(h)), full(self.logvar(h))
+        return in_float32(self.mu(h)), in_float32(self.logvar(h))
 
 
 def mean_of(output: Tensor, likelihood: Likelihood) -> Tensor:

@@ -26,7 +26,7 @@ SWITCHES = list(itertools.product([False, True], repeat=5))
 def brain_net(brain: Brain, seed: int = 0, **options) -> BrainNet:
     generator = seeded(seed)
     classifier = Classifier(INPUTS, HIDDEN, CLASSES, generator)
-    options = {"latent": LATENT, "gate_prop": 0.5, **options}
+    options = {"noise_dim": LATENT, "gate_prop": 0.5, **options}
     return BrainNet(brain, classifier, generator, **options).double()
 
 
@@ -37,42 +37,45 @@ def samples(n: int = 6, soft: bool = False) -> tuple[Batch, torch.Tensor, torch.
     active = (torch.arange(CLASSES) < CLASSES - 1).expand(n, -1)
     batch = Batch(intensities(n, 2, 2, 2), y, task)
     if soft:
-        pi = normal(n, CLASSES, seed=6).softmax(1)
-        pi[:, 2:] = 0  # classes that the teacher did not know
-        pi = pi / pi.sum(1, keepdim=True)
-        pi[: n // 2] = torch.eye(CLASSES, dtype=torch.float64)[y[: n // 2]]
+        class_probs = normal(n, CLASSES, seed=6).softmax(1)
+        class_probs[:, 2:] = 0  # classes that the teacher did not know
+        class_probs = class_probs / class_probs.sum(1, keepdim=True)
+        class_probs[: n // 2] = torch.eye(CLASSES, dtype=torch.float64)[y[: n // 2]]
         temperature = torch.tensor([1.0] * (n // 2) + [2.0] * (n - n // 2), dtype=torch.float64)
-        batch = batch._replace(soft=pi, temperature=temperature)
+        batch = batch._replace(soft=class_probs, temperature=temperature)
     return batch, active, normal(n, LATENT, seed=7)
 
 
-def slow_gates(net: BrainNet, pi: torch.Tensor, task: int) -> torch.Tensor | None:
+def slow_gates(net: BrainNet, class_probs: torch.Tensor, task: int) -> torch.Tensor | None:
     if net.gates is None:
         return None
     if net.gates.tasks is not None:
         return net.gates.open[task]
-    return sum(pi[c] * net.gates.open[c] for c in range(CLASSES))
+    return sum(class_probs[c] * net.gates.open[c] for c in range(CLASSES))
 
 
-def slow_prior(net: BrainNet, z: torch.Tensor, pi: torch.Tensor) -> torch.Tensor:
+def slow_prior(net: BrainNet, z: torch.Tensor, class_probs: torch.Tensor) -> torch.Tensor:
     """log sum_c pi_c N(z; m_c, s_c), one sample, densities themselves added up."""
     if not net.brain.conditional:
         return Normal(torch.zeros_like(z), 1.0).log_prob(z).sum()
     density = torch.zeros((), dtype=torch.float64)
-    for c in range(len(pi)):
-        density = density + pi[c] * Normal(net.prior.mean[c], (net.prior.logvar[c] / 2).exp()).log_prob(z).sum().exp()
+    for c in range(len(class_probs)):
+        density = (
+            density
+            + class_probs[c] * Normal(net.prior.mean[c], (net.prior.logvar[c] / 2).exp()).log_prob(z).sum().exp()
+        )
     return density.log()
 
 
 def slow_loss(net: BrainNet, batch: Batch, n: int, units: list[int], noise: torch.Tensor) -> torch.Tensor:
     """Classification + reconstruction + variational of sample n."""
     x, y, task = batch.x[n].flatten(), int(batch.y[n]), int(batch.task[n])
-    pi = torch.eye(CLASSES, dtype=torch.float64)[y] if batch.soft is None else batch.soft[n]
+    class_probs = torch.eye(CLASSES, dtype=torch.float64)[y] if batch.soft is None else batch.soft[n]
     temperature = 1.0 if batch.soft is None else batch.temperature[n]
     h = slow_layers(net.classifier.hidden, x)
     logits = net.classifier.readout.weight @ h + net.classifier.readout.bias
     e = {u: torch.exp(logits[u] / temperature) for u in units}
-    classification = -(temperature**2) * sum(pi[u] * torch.log(e[u] / sum(e.values())) for u in units)
+    classification = -(temperature**2) * sum(class_probs[u] * torch.log(e[u] / sum(e.values())) for u in units)
     if not net.brain.feedback:
         h = slow_layers(net.recognition.encoder, x)
     mu, logvar = (
@@ -80,9 +83,9 @@ def slow_loss(net: BrainNet, batch: Batch, n: int, units: list[int], noise: torc
     )
     q = Normal(mu, (logvar / 2).exp())
     z = q.mean + q.stddev * noise[n]
-    output = slow_decode(net.decoder, z, slow_gates(net, pi, task))
+    output = slow_decode(net.decoder, z, slow_gates(net, class_probs, task))
     if net.brain.conditional:
-        variational = q.log_prob(z).sum() - slow_prior(net, z, pi)
+        variational = q.log_prob(z).sum() - slow_prior(net, z, class_probs)
     else:
         variational = kl_divergence(q, Normal(torch.zeros_like(z), 1.0)).sum()
     return classification + slow_reconstruction(output, x, net.likelihood) / len(x) + variational / net.pixels
@@ -93,20 +96,20 @@ def slow_loss(net: BrainNet, batch: Batch, n: int, units: list[int], noise: torc
 
 def test_names_and_switches_are_two_ways_to_say_the_same():
     brains = [Brain(*switches) for switches in SWITCHES]
-    assert [Brain.of(str(brain)) for brain in brains] == brains
+    assert [Brain.from_names(str(brain)) for brain in brains] == brains
     assert len({str(brain) for brain in brains}) == 32
     assert (str(Brain()), str(Brain.all())) == ("", "feedback+conditional+gating+internal+distill")
-    assert Brain.of("distill+gating") == Brain(gating=True, distill=True)
+    assert Brain.from_names("distill+gating") == Brain(gating=True, distill=True)
 
 
 def test_an_unknown_modification_names_the_nearest():
     with pytest.raises(InputError, match="Did you mean gating"):
-        Brain.of("feedback+gatings")
+        Brain.from_names("feedback+gatings")
 
 
 def test_a_network_that_cannot_be_is_refused():
-    with pytest.raises(InputError, match="latent is 0"):
-        brain_net(Brain(), latent=0)
+    with pytest.raises(InputError, match="noise_dim is 0"):
+        brain_net(Brain(), noise_dim=0)
     with pytest.raises(InputError, match="gate_prop is 1"):
         brain_net(Brain(gating=True), gate_prop=1.0)
 
@@ -169,7 +172,10 @@ def test_feedback_is_one_encoder_for_both():
 @pytest.mark.parametrize("soft", [False, True])
 def test_a_separate_generator_leaves_the_classifier_as_it_is_without(soft):
     batch, active, noise = samples(soft=soft)
-    net, alone = brain_net(Brain.of("conditional+gating")), Classifier(INPUTS, HIDDEN, CLASSES, seeded()).double()
+    net, alone = (
+        brain_net(Brain.from_names("conditional+gating")),
+        Classifier(INPUTS, HIDDEN, CLASSES, seeded()).double(),
+    )
     net.losses(batch, active, noise).mean().backward()
     alone.losses(batch, active, noise[:, :0]).mean().backward()
     for one, two in zip(net.classifier.parameters(), alone.parameters(), strict=True):
@@ -190,11 +196,11 @@ def test_only_the_way_to_the_classes_is_the_path():
 
 def test_the_prior_of_a_sample_is_a_mixture_with_the_weights_of_its_classes():
     net = brain_net(Brain(conditional=True))
-    z, pi = normal(6, LATENT), normal(6, CLASSES, seed=1).softmax(1)
-    pi[0] = torch.tensor([0, 1.0, 0, 0])
-    pi[1] = torch.tensor([0.25, 0, 0.75, 0])
-    slow = torch.stack([slow_prior(net, z[n], pi[n]) for n in range(6)])
-    log_p = net.prior.log_prob(z, pi)
+    z, class_probs = normal(6, LATENT), normal(6, CLASSES, seed=1).softmax(1)
+    class_probs[0] = torch.tensor([0, 1.0, 0, 0])
+    class_probs[1] = torch.tensor([0.25, 0, 0.75, 0])
+    slow = torch.stack([slow_prior(net, z[n], class_probs[n]) for n in range(6)])
+    log_p = net.prior.log_prob(z, class_probs)
     assert close(log_p, slow)
     one = Normal(net.prior.mean[1], (net.prior.logvar[1] / 2).exp()).log_prob(z[0]).sum()
     assert close(log_p[0], one)
@@ -225,10 +231,10 @@ def test_a_code_is_drawn_from_the_mode_of_its_class():
 
 def test_the_divergence_is_that_of_the_one_code_drawn():
     net, (mu, logvar, noise) = brain_net(Brain(conditional=True)), (normal(5, LATENT, seed=s) for s in range(3))
-    pi, q = normal(5, CLASSES, seed=3).softmax(1), Normal(mu, (logvar / 2).exp())
+    class_probs, q = normal(5, CLASSES, seed=3).softmax(1), Normal(mu, (logvar / 2).exp())
     z = q.mean + q.stddev * noise
-    slow = torch.stack([q.log_prob(z)[n].sum() - slow_prior(net, z[n], pi[n]) for n in range(5)])
-    assert close(net.prior.divergence(mu, logvar, z, pi), slow)
+    slow = torch.stack([q.log_prob(z)[n].sum() - slow_prior(net, z[n], class_probs[n]) for n in range(5)])
+    assert close(net.prior.divergence(mu, logvar, z, class_probs), slow)
 
 
 # 3. Gating ------------------------------------------------------------------------------------------------------------
@@ -265,7 +271,7 @@ def test_without_modes_and_gates_the_class_makes_no_difference():
     y, noise = torch.tensor([0, 1, 2]), normal(1, LATENT).expand(3, -1)
     differs = {}
     for names in ("feedback+distill", "conditional", "gating"):
-        imagined = brain_net(Brain.of(names)).generate(y, y, noise)
+        imagined = brain_net(Brain.from_names(names)).generate(y, y, noise)
         differs[names] = not imagined[0].equal(imagined[1])
     assert differs == {"feedback+distill": False, "conditional": True, "gating": True}
 
@@ -274,10 +280,10 @@ def test_without_modes_and_gates_the_class_makes_no_difference():
 def test_rebuilding_and_weighing_take_the_gates_and_the_mode_of_the_class(likelihood):
     batch, _, noise = samples()
     for names in ("", "feedback+conditional+gating"):
-        net = brain_net(Brain.of(names), likelihood=likelihood)
+        net = brain_net(Brain.from_names(names), likelihood=likelihood)
         rebuilt, weights = net.reconstruct(batch.x, batch.y, noise), net.log_weight(batch.x, batch.y, noise)
         for n in range(6):
-            x, pi = batch.x[n].flatten(), torch.eye(CLASSES, dtype=torch.float64)[batch.y[n]]
+            x, class_probs = batch.x[n].flatten(), torch.eye(CLASSES, dtype=torch.float64)[batch.y[n]]
             h = slow_layers(net.classifier.hidden if net.recognition.encoder is None else net.recognition.encoder, x)
             mu, logvar = (
                 layer.weight @ h + layer.bias
@@ -285,11 +291,11 @@ def test_rebuilding_and_weighing_take_the_gates_and_the_mode_of_the_class(likeli
             )
             q = Normal(mu, (logvar / 2).exp())
             z = q.mean + q.stddev * noise[n]
-            output = slow_decode(net.decoder, z, slow_gates(net, pi, 0))
+            output = slow_decode(net.decoder, z, slow_gates(net, class_probs, 0))
             assert close(rebuilt[n], torch.sigmoid(output) if likelihood == "bernoulli" else output)
             log_p = -slow_reconstruction(output, x, likelihood)
             log_p = log_p - (INPUTS / 2 * math.log(2 * math.pi) if likelihood == "gaussian" else 0)
-            assert close(weights[n], log_p + slow_prior(net, z, pi) - q.log_prob(z).sum())
+            assert close(weights[n], log_p + slow_prior(net, z, class_probs) - q.log_prob(z).sum())
 
 
 def test_a_network_that_imagines_by_class_must_be_told_the_class():
@@ -299,7 +305,7 @@ def test_a_network_that_imagines_by_class_must_be_told_the_class():
         assert getattr(plain, name)(batch.x, None, noise).equal(told)
         for modification in ("conditional", "gating"):
             with pytest.raises(InputError, match="say of which class"):
-                getattr(brain_net(Brain.of(modification)), name)(batch.x, None, noise)
+                getattr(brain_net(Brain.from_names(modification)), name)(batch.x, None, noise)
 
 
 def test_a_network_that_gates_by_task_must_be_told_the_task():
@@ -324,7 +330,7 @@ def test_gates_and_modes_are_saved_and_loaded_with_the_network(tmp_path):
 # 4. Internal replay ---------------------------------------------------------------------------------------------------
 
 
-class Front(nn.Module):
+class Backbone(nn.Module):
     """A convolution with batch-norm, whose statistics are not those of the images, that counts what it sees."""
 
     def __init__(self) -> None:
@@ -338,26 +344,26 @@ class Front(nn.Module):
 
 
 @pytest.mark.parametrize("chunk", [7, 1000])
-def test_features_are_the_front_ends_of_each_image_computed_once(chunk):
-    images, front = tiny(), Front()
-    statistics = front.norm.running_mean.clone()
-    split = internal(images, front, chunk)
-    assert sum(front.seen) == 60
-    assert not front.training
-    assert front.norm.running_mean.equal(statistics)
+def test_features_are_the_backbones_of_each_image_computed_once(chunk):
+    images, backbone = tiny(), Backbone()
+    statistics = backbone.norm.running_mean.clone()
+    split = internal(images, backbone, chunk)
+    assert sum(backbone.seen) == 60
+    assert not backbone.training
+    assert backbone.norm.running_mean.equal(statistics)
     for part, features in zip(images, split, strict=True):
         assert features.images.shape == (30, 27)
         assert not features.images.requires_grad
-        alone = torch.cat([front(part.inputs(image[None])).flatten(1) for image in part.images])
+        alone = torch.cat([backbone(part.inputs(image[None])).flatten(1) for image in part.images])
         assert torch.allclose(features.images, alone, atol=1e-6)
         assert features.labels.equal(part.labels)
         assert features.classes == part.classes
 
 
-def test_features_need_no_front_end():
+def test_features_need_no_backbone():
     part = Dataset("features", torch.zeros(2, 5), torch.tensor([0, 1]), ("a", "b"))
     with pytest.raises(InputError, match="features already"):
-        internal(Split(part, part), Front())
+        internal(Split(part, part), Backbone())
 
 
 # All of it ------------------------------------------------------------------------------------------------------------
@@ -373,7 +379,7 @@ def trained(brain: Brain, scenario: str, seed: int = 0) -> tuple[BrainNet, Brain
         classifier = Classifier(4, (12, 10), stream.outputs, seeded(seed))
         likelihood = "gaussian" if brain.internal else "bernoulli"
         return BrainNet(
-            brain, classifier, seeded(seed + 100), latent=5, gate_prop=0.5, tasks=tasks, likelihood=likelihood
+            brain, classifier, seeded(seed + 100), noise_dim=5, gate_prop=0.5, tasks=tasks, likelihood=likelihood
         )
 
     net = start()

@@ -107,9 +107,9 @@ def test_a_captured_step_trains_the_same_network(digits, tapes, method):
     assert [tape.replays for tape in tapes] == [SETTINGS["iterations"] - WARM_UP] * 5
 
 
-@pytest.mark.parametrize(("method", "front_end"), [("none", "tuned"), ("gr", "tuned"), ("bi-r-no-internal", "frozen")])
-def test_so_does_one_with_batch_normalisation(tapes, method, front_end):
-    few = {"front_end": front_end, "tasks": 2, "hidden": (20, 16)}
+@pytest.mark.parametrize(("method", "backbone"), [("none", "tuned"), ("gr", "tuned"), ("bi-r-no-internal", "frozen")])
+def test_so_does_one_with_batch_normalisation(tapes, method, backbone):
+    few = {"backbone": backbone, "tasks": 2, "hidden": (20, 16)}
     state = []
     for captured in (False, True):
         description = experiment("split-glyphs", "class", method, **few)

@@ -1,7 +1,11 @@
 """A network in a file: it comes back whole, or not at all."""
 
+import json
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from replaylib.data.catalogue import load
@@ -11,7 +15,7 @@ from replaylib.lab.experiments import experiment
 
 
 def described(method="bi-r", **changes):
-    return experiment("split-digits", "class", method, **{"hidden": (12, 8), "latent": 5, "iterations": 2} | changes)
+    return experiment("split-digits", "class", method, **{"hidden": (12, 8), "noise_dim": 5, "iterations": 2} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,21 @@ def test_a_network_comes_back_bit_for_bit_with_its_gates_and_modes(kept, digits)
     assert net.generate(y, y // 2, noise).equal(other.generate(y, y // 2, noise))
 
 
+def test_a_checkpoint_with_the_earlier_names_is_read(tmp_path):
+    e = experiment("split-glyphs", "class", "none", backbone="tuned", tasks=2, hidden=(12, 8), iterations=1)
+    net, _ = runs.trained(e)
+    path = checkpoints.save(net, e, tmp_path / "net.safetensors")
+    with safe_open(path, framework="pt") as file:
+        about = file.metadata()
+    assert json.loads(about["experiment"])["front_end"] == "tuned"
+    state = {name.replace("backbone.", "front."): value for name, value in load_file(path).items()}
+    assert any(name.startswith("front.") for name in state)
+    save_file(state, path, about)
+    other = runs.network(replace(e, seed=1), runs.data_of(e))
+    assert checkpoints.load(other, path) == e
+    assert all(a.equal(b) for a, b in zip(net.state_dict().values(), other.state_dict().values(), strict=True))
+
+
 def test_saving_replaces_a_file_whole(kept, digits):
     path = kept[1]
     again = checkpoints.save(runs.network(described(seed=1), digits), described(seed=1), path)
@@ -49,7 +68,7 @@ def test_saving_replaces_a_file_whole(kept, digits):
     ("changes", "says"),
     [
         ({"hidden": (12, 9)}, r"another architecture \(classifier.hidden.1.bias is \(8,\) in the file and \(9,\)"),
-        ({"latent": 6}, r"decoder.hidden.0.weight is \(8, 5\) in the file and \(8, 6\) in the network"),
+        ({"noise_dim": 6}, r"decoder.hidden.0.weight is \(8, 5\) in the file and \(8, 6\) in the network"),
         (
             {"method": "bi-r-no-feedback"},
             r"recognition.encoder.0.bias is missing in the file and \(12,\) in the network",

@@ -29,11 +29,11 @@ def test_run_prints_the_matrix_and_its_mean_with_its_spread(capsys):
 
 
 def test_json_is_one_object_and_agrees_with_itself(capsys):
-    assert main([*QUICK, "--method", "exact", "--budget", "2", "--seeds", "2", "--json"]) == 0
+    assert main([*QUICK, "--method", "exact", "--per-class", "2", "--seeds", "2", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {k: found[k] for k in ("protocol", "scenario", "method", "dataset", "seeds", "budget")} == {
+    assert {k: found[k] for k in ("protocol", "scenario", "method", "dataset", "seeds", "per_class")} == {
         "protocol": "split-digits", "scenario": "class", "method": "exact",
-        "dataset": "digits", "seeds": 2, "budget": 2,
+        "dataset": "digits", "seeds": 2, "per_class": 2,
     }  # fmt: skip
     assert found["acc"] == pytest.approx(sum(found["matrix"][-1]) / 5)
     assert found["acc"] == pytest.approx(sum(found["acc_per_seed"]) / 2)
@@ -87,10 +87,10 @@ def test_list_and_info_name_what_there_is(capsys):
         (["run", "split-digits", "--method", "exacct"], "unknown method 'exacct'. Did you mean exact"),
         (["run", "split-digits", "--scenario", "domian"], "unknown scenario 'domian'. Did you mean domain"),
         (["run", "split-digits", "--dataset", "mnits"], "unknown dataset 'mnits'. Did you mean mnist"),
-        (["run", "split-digits", "--method", "none", "--budget", "5"], "method none has no budget"),
-        (["run", "split-digits", "--method", "exact", "--budget", "0"], "budget is 0"),
+        (["run", "split-digits", "--method", "none", "--per-class", "5"], "method none has no per_class"),
+        (["run", "split-digits", "--method", "exact", "--per-class", "0"], "per_class is 0"),
         (
-            ["run", "split-digits", "--method", "exact", "--budget", "9" * 30],
+            ["run", "split-digits", "--method", "exact", "--per-class", "9" * 30],
             "expected a whole number from 1 to 1000000",
         ),
         (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "choose balanced or reservoir"),
@@ -236,9 +236,30 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
 
 
 def test_a_combination_of_modifications_is_a_method(capsys):
-    assert main([*QUICK, "--method", "gr+conditional+distill", "--latent", "7", "--json"]) == 0
+    assert main([*QUICK, "--method", "gr+conditional+distill", "--noise-dim", "7", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["method"], found["latent"], found["gate_prop"]) == ("gr+conditional+distill", 7, None)
+    assert (found["method"], found["noise_dim"], found["gate_prop"]) == ("gr+conditional+distill", 7, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "earlier", "today"),
+    [
+        ("exact", ["--budget", "2"], ["--per-class", "2"]),
+        ("gr", ["--latent", "3"], ["--noise-dim", "3"]),
+        ("none", ["--front-end", "pixels"], ["--backbone", "none"]),
+    ],
+)
+def test_earlier_names_of_options_still_work_and_no_help_mentions_them(method, earlier, today, capsys):
+    ids = []
+    for named in (earlier, today):
+        assert main([*QUICK, "--method", method, *named, "--json"]) == 0
+        ids.append(json.loads(capsys.readouterr().out)["ids"])
+    assert ids[0] == ids[1]
+    with pytest.raises(SystemExit):
+        main(["run", "--help"])
+    shown = capsys.readouterr().out
+    assert today[0] in shown
+    assert earlier[0] not in shown
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")

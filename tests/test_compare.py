@@ -85,7 +85,7 @@ def test_a_method_knows_its_modifications():
 
 def test_costs_are_those_of_the_networks_that_are_trained():
     data = load("digits")
-    shared = {"hidden": (30, 20), "batch": 8, "latent": 5}
+    shared = {"hidden": (30, 20), "batch": 8, "noise_dim": 5}
     plain, fed, gated = (
         experiment("split-digits", "class", name, **shared) for name in ("gr", "gr+feedback", "gr+gating")
     )
@@ -151,9 +151,9 @@ def test_a_runs_options_are_its_methods_own_or_not():
     described = [
         experiment("split-digits", "class", "none"), experiment("split-digits", "class", "si"),
         experiment("split-digits", "class", "si", strength=7.0), experiment("split-digits", "task", "si", strength=0.1),
-        experiment("split-digits", "class", "exact", budget=3),
+        experiment("split-digits", "class", "exact", per_class=3),
         experiment("split-digits", "class", "exact", policy="reservoir"), experiment("split-digits", "class", "bi-r"),
-        experiment("split-digits", "class", "bi-r", latent=7),
+        experiment("split-digits", "class", "bi-r", noise_dim=7),
     ]  # fmt: skip
     some = pd.DataFrame([dataclasses.asdict(one) for one in described], index=range(5, 13))
     own = compare.own_options(some)
@@ -168,8 +168,8 @@ def test_accuracies_stand_by_method_and_scale_the_shortest_first():
 
     some = pd.DataFrame(
         [
-            ran("joint", 0, 30.0, 5000, (2000, 2000), front_end="frozen"), ran("joint", 0, 20.0, front_end="frozen"),
-            ran("joint", 1, 22.0, front_end="frozen"), ran("gr", 0, 7.0), ran("bi-r", 0, 9.0),
+            ran("joint", 0, 30.0, 5000, (2000, 2000), backbone="frozen"), ran("joint", 0, 20.0, backbone="frozen"),
+            ran("joint", 1, 22.0, backbone="frozen"), ran("gr", 0, 7.0), ran("bi-r", 0, 9.0),
             ran("bi-r-si", 0, 8.0, strength=10.0), ran("none", 0, 6.0),
         ]
     )  # fmt: skip

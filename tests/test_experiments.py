@@ -18,7 +18,7 @@ from replaylib.lab.protocols import PROTOCOLS
 def test_ids_are_stable_across_versions_of_the_library():
     # Written down once: records that exist must keep their ids. A change here orphans every stored run.
     assert experiment("split-mnist", "class", "none").id == "0607484d7efb"
-    assert experiment("split-mnist", "class", "exact", 2, budget=10, policy="reservoir").id == "51fc95dd870a"
+    assert experiment("split-mnist", "class", "exact", 2, per_class=10, policy="reservoir").id == "51fc95dd870a"
 
 
 def test_equal_descriptions_have_one_id_whatever_type_their_numbers_have():
@@ -26,8 +26,8 @@ def test_equal_descriptions_have_one_id_whatever_type_their_numbers_have():
         (name, value), *_ = option.items()
         made = experiment("split-digits", "class", "bi-r-si", **{name: value})
         assert made.id == experiment("split-digits", "class", "bi-r-si", **{name: float(value)}).id
-    numpy = experiment("split-digits", "class", "exact", np.int64(3), hidden=(np.int64(50),), budget=np.int64(7))
-    assert numpy.id == experiment("split-digits", "class", "exact", 3, hidden=(50,), budget=7).id
+    numpy = experiment("split-digits", "class", "exact", np.int64(3), hidden=(np.int64(50),), per_class=np.int64(7))
+    assert numpy.id == experiment("split-digits", "class", "exact", 3, hidden=(50,), per_class=7).id
 
 
 @pytest.mark.parametrize(
@@ -50,24 +50,24 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     base = experiment("split-digits", "class", "exact")
     changes = {
         "protocol": "split-mnist", "scenario": "task", "method": "none", "dataset": "mnist", "seed": 1, "tasks": 2,
-        "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "budget": 7, "policy": "reservoir",
+        "hidden": (100,), "lr": 0.1, "batch": 7, "iterations": 7, "per_class": 7, "policy": "reservoir",
     }  # fmt: skip
-    others = {"strength": 0.5, "gate_prop": 0.5, "latent": 7, "precision": "bfloat16", "replayed": 3}
-    seen = {"clutter": 0.5, "encoder": "mine", "front_end": "tuned"}
+    others = {"strength": 0.5, "gate_prop": 0.5, "noise_dim": 7, "precision": "bfloat16", "replayed": 3}
+    seen = {"clutter": 0.5, "encoder": "mine", "backbone": "tuned"}
     assert set(changes) | set(others) | set(seen) == {field.name for field in dataclasses.fields(Experiment)}
     ids = {base.id}
     for name, value in changes.items():
-        options = {"budget": None, "policy": None} if name == "method" else {}
+        options = {"per_class": None, "policy": None} if name == "method" else {}
         ids.add(dataclasses.replace(base, **{name: value}, **options).id)
     assert len(ids) == 1 + len(changes)
     gated = experiment("split-digits", "class", "bi-r-si")
     other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
     assert len({gated.id, *other}) == 1 + len(others)
-    glyphs = experiment("split-glyphs", "class", "exact", front_end="frozen")
+    glyphs = experiment("split-glyphs", "class", "exact", backbone="frozen")
     other = [dataclasses.replace(glyphs, **{name: value}).id for name, value in seen.items()]
     assert len({glyphs.id, *other}) == 4
     assert experiment("split-digits", "class", "bi-r-si", precision="float32") == gated
-    assert experiment("split-digits", "class", "exact", budget=100, policy="balanced") == base
+    assert experiment("split-digits", "class", "exact", per_class=100, policy="balanced") == base
 
 
 @given(
@@ -79,8 +79,22 @@ def test_every_field_counts_for_the_id_and_none_does_not():
 def test_a_description_survives_json(name, served, seed, lr):
     method, scenario = served
     e = experiment(name, scenario, method, seed, lr=lr)
-    assert Experiment(**json.loads(json.dumps(dataclasses.asdict(e)))) == e
-    assert Experiment(**json.loads(json.dumps(dataclasses.asdict(e)))).id == e.id
+    assert Experiment.from_stored(json.loads(json.dumps(e.as_stored()))) == e
+    assert Experiment.from_stored(json.loads(json.dumps(e.as_stored()))).id == e.id
+
+
+@pytest.mark.parametrize(
+    ("e", "earlier"),
+    [
+        (experiment("split-digits", "class", "exact", per_class=7), {"budget": 7, "front_end": None, "latent": None}),
+        (experiment("split-glyphs", "class", "gr", backbone="tuned", noise_dim=5), {"latent": 5, "front_end": "tuned"}),
+    ],
+)
+def test_fields_renamed_since_are_stored_under_their_earlier_names(e, earlier):
+    assert earlier.items() <= e.as_stored().items()
+    today = dataclasses.asdict(e)
+    assert not today.keys() & {"budget", "latent", "front_end"}
+    assert Experiment.from_stored(today) == e
 
 
 @pytest.mark.parametrize(
@@ -96,7 +110,7 @@ def test_a_description_survives_json(name, served, seed, lr):
         ({"hidden": ()}, "at least one hidden layer"),
         ({"hidden": (100, 0)}, "hidden is 0"),
         ({"hidden": (10**9,)}, "hidden is 1000000000"),
-        ({"budget": 5}, "method none has no budget: leave it out, or use exact"),
+        ({"per_class": 5}, "method none has no per_class: leave it out, or use exact"),
         ({"policy": "reservoir"}, "method none has no policy"),
         ({"strength": 1.0}, "method none has no strength: leave it out, or use ewc, online-ewc, si"),
         ({"method_name": "si", "strength": 0.0}, "strength is 0: a penalty's strength is above 0"),
@@ -104,7 +118,7 @@ def test_a_description_survives_json(name, served, seed, lr):
         ({"method_name": "bi-r", "gate_prop": 1.0}, "gate_prop is 1: the fraction of units off"),
         ({"method_name": "bi-r", "gate_prop": math.nan}, "gate_prop is nan"),
         ({"method_name": "gr", "gate_prop": 0.5}, "method gr has no gate_prop"),
-        ({"method_name": "gr", "latent": 0}, "latent is 0"),
+        ({"method_name": "gr", "noise_dim": 0}, "noise_dim is 0"),
         ({"precision": "float16"}, "unknown precision 'float16': choose bfloat16"),
     ],
 )
@@ -120,25 +134,25 @@ def test_descriptions_that_make_no_sense_are_refused(changes, says):
         ("split-mnist", "bi-r", {"encoder": "mine"}, (None, "mine", "frozen")),
         ("split-glyphs", "gr", {}, (0.0, None, None)),
         ("split-glyphs", "joint", {"clutter": 0.5}, (0.5, None, None)),
-        ("split-glyphs", "joint", {"clutter": 0.5, "front_end": "frozen"}, (0.5, "glyphs", "frozen")),
+        ("split-glyphs", "joint", {"clutter": 0.5, "backbone": "frozen"}, (0.5, "glyphs", "frozen")),
         ("split-glyphs", "bi-r", {"clutter": 1.0}, (1.0, "glyphs", "frozen")),
-        ("split-glyphs", "bi-r", {"front_end": "pixels"}, (0.0, None, None)),
+        ("split-glyphs", "bi-r", {"backbone": "none"}, (0.0, None, None)),
         ("split-glyphs", "bi-r", {"dataset": "cifar10"}, (None, "glyphs", "frozen")),
         ("split-glyphs", "gr", {"encoder": "mine"}, (0.0, "mine", "tuned")),
         ("split-cifar100", "none", {}, (None, "cifar10-jpeg", "tuned")),
         ("split-cifar100", "gr", {}, (None, "cifar10-jpeg", "tuned")),
         ("split-cifar100", "gr+internal", {}, (None, "cifar10-jpeg", "frozen")),
-        ("split-cifar100", "joint", {"front_end": "frozen"}, (None, "cifar10-jpeg", "frozen")),
+        ("split-cifar100", "joint", {"backbone": "frozen"}, (None, "cifar10-jpeg", "frozen")),
         ("split-cifar100", "gr+gating", {}, (None, "cifar10-jpeg", "tuned")),
         ("split-cifar100", "bi-r-no-internal", {}, (None, "cifar10-jpeg", "frozen")),
         ("split-glyphs", "bi-r-no-internal", {}, (0.0, None, None)),
-        ("split-cifar100", "joint", {"front_end": "pixels"}, (None, None, None)),
+        ("split-cifar100", "joint", {"backbone": "none"}, (None, None, None)),
         ("split-tiny-imagenet", "bi-r-si", {}, (None, "cifar10-jpeg", "frozen")),
     ],
 )
 def test_what_is_done_with_an_encoder_is_said_and_has_the_published_default(protocol, method, given, expected):
     e = experiment(protocol, "class", method, **given)
-    assert (e.clutter, e.encoder, e.front_end) == expected
+    assert (e.clutter, e.encoder, e.backbone) == expected
 
 
 @pytest.mark.parametrize(
@@ -147,11 +161,11 @@ def test_what_is_done_with_an_encoder_is_said_and_has_the_published_default(prot
         ("split-mnist", "none", {"clutter": 0.5}, "mnist has no clutter"),
         ("split-glyphs", "none", {"clutter": 1.5}, "clutter is 1.5: expected a number from 0 to 1"),
         ("split-glyphs", "none", {"clutter": math.nan}, "clutter is nan"),
-        ("split-glyphs", "none", {"front_end": "melted"}, "unknown front end 'melted'"),
-        ("split-mnist", "none", {"front_end": "frozen"}, "split-mnist has no encoder of its own"),
-        ("split-mnist", "none", {"front_end": "pixels", "encoder": "mine"}, "front end pixels has no encoder"),
-        ("split-glyphs", "bi-r", {"front_end": "tuned"}, "bi-r learns the features of an encoder that does not"),
-        ("split-glyphs", "generative-classifier", {"front_end": "tuned"}, "make it frozen"),
+        ("split-glyphs", "none", {"backbone": "melted"}, "unknown backbone 'melted'"),
+        ("split-mnist", "none", {"backbone": "frozen"}, "split-mnist has no encoder of its own"),
+        ("split-mnist", "none", {"backbone": "none", "encoder": "mine"}, "backbone none has no encoder"),
+        ("split-glyphs", "bi-r", {"backbone": "tuned"}, "bi-r learns the features of an encoder that does not"),
+        ("split-glyphs", "generative-classifier", {"backbone": "tuned"}, "make it frozen"),
     ],
 )
 def test_what_cannot_be_done_with_an_encoder_is_refused(protocol, method, given, says):
@@ -160,7 +174,7 @@ def test_what_cannot_be_done_with_an_encoder_is_refused(protocol, method, given,
 
 
 def test_an_encoder_and_what_is_done_with_it_go_together():
-    with pytest.raises(InputError, match="encoder and front_end go together"):
+    with pytest.raises(InputError, match="encoder and backbone go together"):
         dataclasses.replace(experiment("split-mnist"), encoder="mine")
 
 

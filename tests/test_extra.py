@@ -36,7 +36,7 @@ def parts_of(make, stream: Stream, **options) -> Parts:
 
 
 @pytest.mark.parametrize(
-    ("make", "options"), [(der.make, {"budget": 5, "policy": "reservoir"}), (slda.make, {}), (diffusion.make, {})]
+    ("make", "options"), [(der.make, {"per_class": 5, "policy": "reservoir"}), (slda.make, {}), (diffusion.make, {})]
 )
 def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> None:
     stream = stream_of()
@@ -51,7 +51,7 @@ def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> No
 
 def test_loss_of_stored_answers_is_the_slow_formula() -> None:
     stream = stream_of()
-    net, _, _ = parts_of(der.make, stream, budget=5, policy="reservoir")
+    net, _, _ = parts_of(der.make, stream, per_class=5, policy="reservoir")
     x, y, task = torch.randn(3, FEATURES), torch.tensor([0, 1, 3]), torch.tensor([0, 0, 1])
     stored = torch.tensor([[1.0, -1.0, -math.inf, -math.inf], [0.5, 2.0, -math.inf, -math.inf]])
     new = Batch(x[2:], y[2:], task[2:])
@@ -70,7 +70,7 @@ def test_loss_of_stored_answers_is_the_slow_formula() -> None:
 def test_answers_stay_with_their_samples(policy: str) -> None:
     """Whatever the reservoir throws out or moves, a sample keeps what was answered when its task ended."""
     stream = stream_of()
-    net, replay, _ = parts_of(der.make, stream, budget=3, policy=policy)
+    net, replay, _ = parts_of(der.make, stream, per_class=3, policy=policy)
     answered = {}
     with torch.no_grad():
         for task in range(2):
@@ -150,7 +150,7 @@ def test_a_perfect_velocity_leads_from_noise_to_the_sample() -> None:
 
     net.velocity = velocity
     y = torch.tensor([0, 3, 2])
-    made = net.generate(y, y // 2, torch.randn(3, net.latent))
+    made = net.generate(y, y // 2, torch.randn(3, net.noise_dim))
     torch.testing.assert_close(made, target[y], rtol=1e-4, atol=1e-3)
 
 
@@ -158,7 +158,7 @@ def test_loss_of_a_perfect_velocity_is_the_classifiers_alone(monkeypatch: pytest
     stream = stream_of()
     net, _, _ = parts_of(diffusion.make, stream)
     batch = stream.draw(0, 5, stream.generator(3))
-    active, noise = stream.active(batch.task, 1), torch.randn(5, net.latent)
+    active, noise = stream.active(batch.task, 1), torch.randn(5, net.noise_dim)
     t = torch.distributions.Normal(0.0, 1.0).cdf(noise[:, -1:])
     right = (math.pi * t / 2).cos() * noise[:, :-1] - (math.pi * t / 2).sin() * batch.x / net.scale
     monkeypatch.setattr(net, "velocity", lambda mixed, angle, y: right)

@@ -107,7 +107,7 @@ def test_a_stack_and_its_networks_are_the_same_numbers(digits):
     nets[1].load_state_dict(before[2])
     assert stack.parameters["prior.mean"][1].equal(before[2]["prior.mean"])
     assert stack.buffers["gates.open"][1].equal(before[2]["gates.open"])
-    stack(lambda net, x, y: net.generate(y, y, x[:, :1].expand(-1, net.latent)), x, y)  # gates and modes as well
+    stack(lambda net, x, y: net.generate(y, y, x[:, :1].expand(-1, net.noise_dim)), x, y)  # gates and modes as well
     logits.sum().backward()
     assert nets[0].classifier.readout.bias.grad.equal(stack.parameters["classifier.readout.bias"].grad[0])
     assert nets[0].classifier.readout.bias.grad.abs().sum() > 0

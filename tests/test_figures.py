@@ -93,7 +93,7 @@ def test_a_method_without_a_colour_of_its_own_is_drawn_as_well(shown):
 
 
 def test_memory_curves_show_the_mean_of_each_budget(shown):
-    frame = pd.DataFrame({"budget": [1, 1, 10, 10], "acc": [40.0, 60.0, 80.0, 90.0]})
+    frame = pd.DataFrame({"per_class": [1, 1, 10, 10], "acc": [40.0, 60.0, 80.0, 90.0]})
     with figures.figure(alt="curve") as ax:
         figures.accuracy_by_memory(ax, frame)
         assert ax.lines[0].get_xydata().tolist() == [[1.0, 50.0], [10.0, 85.0]]

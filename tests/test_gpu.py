@@ -40,7 +40,7 @@ def test_so_do_many_seeds_at_once(method):
 @pytest.mark.parametrize(
     ("protocol", "scenario", "method", "options"),
     [("permuted-digits", "domain", "bi-r", {}), ("split-glyphs", "task", "bi-r", {"precision": "bfloat16"}),
-     ("split-glyphs", "class", "gr", {"front_end": "tuned"})],
+     ("split-glyphs", "class", "gr", {"backbone": "tuned"})],
 )  # fmt: skip
 def test_so_do_other_data(protocol, scenario, method, options):
     runs.trained(experiment(protocol, scenario, method, **SMALL, **options), device="cuda")

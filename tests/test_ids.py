@@ -8,7 +8,8 @@ from pathlib import Path
 from replaylib.lab.records import Record, read
 
 RESULTS = Path(__file__).resolve().parents[1] / "book" / "results"
-#: What was stored on this day, UTC. Runs stored later may come and go; to add them, give a later day and their digest.
+#: Of what was stored before this day, UTC. Runs stored later may come and go. Where earlier ones are replaced because
+#: their method was wrong, their ids go: give the digest of those that remain.
 UNTIL = "2026-11-28T00:00:00"
 DIGEST = "62f14a45cd7525a8f2f22ab665adb55eba59054fe437672e059eceeb76d6f947"
 

@@ -85,7 +85,7 @@ def network(method: str, stream: Stream) -> Classifier | BrainNet:
     if method not in BRAINS:
         return classifier
     tasks = stream.tasks if stream.scenario == "domain" else None
-    return BrainNet(BRAINS[method], classifier, start, latent=LATENT, gate_prop=0.5, tasks=tasks)
+    return BrainNet(BRAINS[method], classifier, start, noise_dim=LATENT, gate_prop=0.5, tasks=tasks)
 
 
 def text(values: Tensor) -> str:

@@ -247,8 +247,8 @@ def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_networ
 @pytest.mark.parametrize("every", [1, 100])
 def test_a_bad_step_leaves_no_trace_in_the_running_statistics_of_a_tuned_front(every, monkeypatch):
     monkeypatch.setattr(Guard.__init__, "__defaults__", (every,))
-    front = ConvEncoder(torch.Generator().manual_seed(0), (1, 8, 8))
-    net = Classifier(front.units, (8,), 10, torch.Generator().manual_seed(0), front=front)
+    backbone = ConvEncoder(torch.Generator().manual_seed(0), (1, 8, 8))
+    net = Classifier(backbone.units, (8,), 10, torch.Generator().manual_seed(0), backbone=backbone)
     stream, states = split_stream(load("digits"), "class", 5), []
 
     def watch(task, step, net):
@@ -260,7 +260,7 @@ def test_a_bad_step_leaves_no_trace_in_the_running_statistics_of_a_tuned_front(e
     left, good = net.state_dict(), states[stopped.value.step - 2]  # what the step before made of it
     assert len(left) > len(list(net.parameters()))
     assert all(left[name].equal(value) and value.isfinite().all() for name, value in good.items())
-    assert left["front.layers.1.num_batches_tracked"] == stopped.value.step - 1
+    assert left["backbone.layers.1.num_batches_tracked"] == stopped.value.step - 1
 
 
 class Waits(TorchDispatchMode):

@@ -37,7 +37,7 @@ def test_a_method_makes_its_source_of_replay():
     assert {name: type(made[name].penalty) for name in made} == {
         name: penalties.get(name, type(None)) for name in METHODS
     }
-    assert (made["exact"].replay.budget, made["exact"].replay.policy) == (100, "balanced")
+    assert (made["exact"].replay.per_class, made["exact"].replay.policy) == (100, "balanced")
     weighings = {"lwf": "replay", "lwf-equal": "equal", "lwf-sum": "sum"}
     assert {name: made[name].replay.weighing for name in weighings} == weighings
     assert (made["ewc"].penalty.online, made["online-ewc"].penalty.online) == (False, True)
@@ -84,9 +84,9 @@ def test_published_hyper_parameters_come_with_the_protocol_and_its_stand_in():
         assert settled(name, "permuted-mnist", "domain") == {"strength": permuted}
         assert settled(name, "split-cifar100", "domain") == {"strength": cifar}
     assert settled("xdg", "split-mnist", "task") == {"gate_prop": 0.9}
-    assert settled("bi-r", "split-mnist", "class") == {"latent": 100, "gate_prop": 0.8}
-    assert settled("bi-r-si", "permuted-mnist", "domain") == {"latent": 100, "gate_prop": 0.8, "strength": 1.0}
-    assert settled("gr", "split-mnist", "class") == {"latent": 100}
+    assert settled("bi-r", "split-mnist", "class") == {"noise_dim": 100, "gate_prop": 0.8}
+    assert settled("bi-r-si", "permuted-mnist", "domain") == {"noise_dim": 100, "gate_prop": 0.8, "strength": 1.0}
+    assert settled("gr", "split-mnist", "class") == {"noise_dim": 100}
 
 
 def test_settings_of_split_cifar100_are_the_published_ones_and_tiny_imagenet_takes_them():
@@ -106,14 +106,14 @@ def test_settings_of_split_cifar100_are_the_published_ones_and_tiny_imagenet_tak
 
 def test_the_generative_classifier_is_the_published_one_but_where_runs_are_quick():
     settled = lambda protocol: method("generative-classifier").settle("class", {}, protocol)  # noqa: E731
-    assert settled("split-cifar100") == settled("split-tiny-imagenet") == {"latent": 20, "samples": 10_000}
-    assert settled("split-mnist") == {"latent": 5, "samples": 10_000}
-    assert settled("split-digits") == settled("split-glyphs") == {"latent": 5}
+    assert settled("split-cifar100") == settled("split-tiny-imagenet") == {"noise_dim": 20, "samples": 10_000}
+    assert settled("split-mnist") == {"noise_dim": 5, "samples": 10_000}
+    assert settled("split-digits") == settled("split-glyphs") == {"noise_dim": 5}
     assert method("generative-classifier").settle("class", {"samples": 7}, "split-glyphs")["samples"] == 7
 
     def units(hidden: tuple[int, ...], stream: Stream, **options: int) -> tuple[tuple[int, ...], int]:
         start, drawing = torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)
-        made = method("generative-classifier").make(Plan(stream, hidden, start, drawing), latent=5, **options)
+        made = method("generative-classifier").make(Plan(stream, hidden, start, drawing), noise_dim=5, **options)
         return made.net.models[0].encoder.units, len(made.net.test_noise)
 
     images = tiny()
@@ -171,14 +171,17 @@ def test_pixels_in_0_to_1_are_bernoulli_and_all_else_gaussian():
 
 
 def test_options_are_the_defaults_unless_chosen():
-    assert method("exact").settle("class", {"budget": None, "policy": None}) == {"budget": 100, "policy": "balanced"}
-    assert method("exact").settle("class", {"budget": 5}) == {"budget": 5, "policy": "balanced"}
-    assert method("none").settle("class", {"budget": None, "policy": None}) == {"budget": None, "policy": None}
+    assert method("exact").settle("class", {"per_class": None, "policy": None}) == {
+        "per_class": 100,
+        "policy": "balanced",
+    }
+    assert method("exact").settle("class", {"per_class": 5}) == {"per_class": 5, "policy": "balanced"}
+    assert method("none").settle("class", {"per_class": None, "policy": None}) == {"per_class": None, "policy": None}
 
 
 def test_an_option_that_a_method_does_not_take_is_refused():
-    with pytest.raises(InputError, match="method joint has no budget: leave it out, or use exact"):
-        method("joint").settle("class", {"budget": 5})
+    with pytest.raises(InputError, match="method joint has no per_class: leave it out, or use exact"):
+        method("joint").settle("class", {"per_class": 5})
 
 
 def test_a_scenario_that_a_method_cannot_serve_is_refused():

@@ -84,7 +84,7 @@ def test_fisher_is_that_of_each_sample_and_class_apart(off, units, chunk):
 
 
 def test_fisher_looks_at_the_classifier_of_a_brain_and_leaves_no_trace():
-    net = BrainNet(Brain.all(), classifier(), seeded(), latent=3, gate_prop=0.5).double()
+    net = BrainNet(Brain.all(), classifier(), seeded(), noise_dim=3, gate_prop=0.5).double()
     x, task, active = normal(5, 4), torch.zeros(5).long(), torch.ones(5, 6).bool()
     fast = fisher_diagonal(net, x, task, active)
     assert all(close(one, two) for one, two in zip(fast, slow_fisher(net.classifier, x, task, active), strict=True))
@@ -268,7 +268,7 @@ def test_a_stiff_penalty_that_feeds_itself_stays_a_number():
 
 
 def test_only_the_way_to_the_classes_is_protected():
-    net = BrainNet(Brain.all(), classifier(), seeded(), latent=3, gate_prop=0.5).double()
+    net = BrainNet(Brain.all(), classifier(), seeded(), noise_dim=3, gate_prop=0.5).double()
     stream = in_double(split_stream(tiny(), "class", 3))
     for penalty in (SI(net, strength=1.0), EWC(stream, net, seeded(), strength=1.0)):
         protected = penalty.quadratic.parameters

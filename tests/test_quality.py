@@ -35,7 +35,7 @@ def normal(*shape, seed=0):
 class LinearGaussian:
     """z ~ N(0, I), x ~ N(W z + b_y, s^2 I), so that p(x) is known; q(z|x) is the posterior, moved and widened."""
 
-    latent = LATENT
+    noise_dim = LATENT
 
     def __init__(self, moved=0.0, widened=1.0):
         self.w, self.b, self.s = normal(PIXELS, LATENT, seed=1), 2 * normal(CLASSES, PIXELS, seed=2), 0.5

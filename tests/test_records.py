@@ -41,10 +41,10 @@ def test_nothing_is_overwritten(record, tmp_path):
 
 
 def test_a_write_that_fails_leaves_nothing(record, tmp_path, monkeypatch):
-    def full(*_):
+    def disk_is_full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(os, "link", disk_is_full)
     with pytest.raises(InputError, match="No space left on device"):
         records.write(record, tmp_path)
     assert not list(tmp_path.iterdir())

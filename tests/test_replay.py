@@ -54,16 +54,16 @@ def test_everything_shows_each_sample_as_its_task_did():
     assert set(batch.task.tolist()) == {0, 1}
 
 
-@given(budget=st.integers(1, 8), seed=st.integers(0, 20))
+@given(per_class=st.integers(1, 8), seed=st.integers(0, 20))
 @settings(deadline=None)
-def test_a_balanced_buffer_keeps_its_budget_of_every_class(budget, seed):
+def test_a_balanced_buffer_keeps_its_budget_of_every_class(per_class, seed):
     stream = split_stream(tiny(), "class", 3)
-    buffer = Buffer(stream, budget, "balanced", generator(seed))
+    buffer = Buffer(stream, per_class, "balanced", generator(seed))
     for task in range(3):
         assert (buffer.sample(4) is None) == (task == 0)
         buffer.end(task)
         kept = torch.bincount(buffer.y, minlength=6)
-        assert kept.tolist() == [min(budget, 5)] * (2 * task + 2) + [0] * (4 - 2 * task)
+        assert kept.tolist() == [min(per_class, 5)] * (2 * task + 2) + [0] * (4 - 2 * task)
     assert len(set(buffer.images[:, 0, 0, 0].tolist())) == len(buffer)  # no sample stands twice
     assert rows_of(buffer.sample(2000)) == {int(i) // 4 for i in buffer.images[:, 0, 0, 0]}
 
@@ -281,7 +281,7 @@ def generated(scenario: str, names: str = "feedback+conditional+gating+distill",
     tasks = 3 if scenario == "domain" else None
     start = generator()
     classifier = Classifier(4, (8, 7), stream.outputs, start)
-    net = BrainNet(Brain.of(names), classifier, start, latent=3, gate_prop=0.5, tasks=tasks)
+    net = BrainNet(Brain.from_names(names), classifier, start, noise_dim=3, gate_prop=0.5, tasks=tasks)
     return Generated(stream, net, generator(seed))
 
 

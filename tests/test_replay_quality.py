@@ -16,7 +16,7 @@ from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
 from replaylib.lab.replay_quality import as_judged, measured
 
-FEW = {"hidden": (20, 20), "latent": 4, "batch": 16}
+FEW = {"hidden": (20, 20), "noise_dim": 4, "batch": 16}
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +41,9 @@ def test_the_record_is_that_of_the_plain_run_and_has_measures():
 def test_measures_are_those_of_quality_and_better_for_a_network_that_learned_longer():
     data = load("digits")
     short, long = (
-        measured(experiment("split-digits", "class", "bi-r", iterations=n, hidden=(60, 60), latent=10), data).measures
+        measured(
+            experiment("split-digits", "class", "bi-r", iterations=n, hidden=(60, 60), noise_dim=10), data
+        ).measures
         for n in (1, 60)
     )
     assert long["log_likelihood"] > short["log_likelihood"] + 1
@@ -76,9 +78,9 @@ def test_pixels_and_features_come_before_one_judge():
     assert as_judged(pixels, few.test, None) is pixels
 
 
-@pytest.mark.parametrize(("name", "end"), [("gr", "pixels"), ("gr", "tuned"), ("gr+internal", "frozen")])
+@pytest.mark.parametrize(("name", "end"), [("gr", "none"), ("gr", "tuned"), ("gr+internal", "frozen")])
 def test_glyphs_are_judged_as_features_whatever_is_imagined(name, end):
-    described = experiment("split-glyphs", "class", name, iterations=2, tasks=2, front_end=end, **FEW)
+    described = experiment("split-glyphs", "class", name, iterations=2, tasks=2, backbone=end, **FEW)
     found = measured(described).measures
     assert found["images"] == 100
     assert found["frechet_distance"] > 0
@@ -102,7 +104,7 @@ def test_fig9_asks_of_additions_and_ablations_class_incremental():
     made = figure("fig9").experiments()
     assert len(made) == 12 * 10
     assert {(e.protocol, e.scenario) for e in made} == {("split-cifar100", "class")}
-    assert {e.front_end for e in figure("fig9").experiments("split-tiny-imagenet", 1)} == {"tuned", "frozen"}
+    assert {e.backbone for e in figure("fig9").experiments("split-tiny-imagenet", 1)} == {"tuned", "frozen"}
     with pytest.raises(InputError, match="none imagines nothing"):
         figure("fig9").experiments(methods=("gr", "none"))
 

@@ -29,11 +29,11 @@ def test_figures_are_the_published_comparisons():
         assert [e.seed for e in made] == [seed for seed in range(seeds) for _ in range(count)]
     six = figure("fig7").experiments(seeds=1)
     assert {e.scenario for e in six if e.method == "xdg"} == {"task"}
-    assert {(e.front_end, e.method) for e in six if e.front_end == "frozen"} == {
+    assert {(e.backbone, e.method) for e in six if e.backbone == "frozen"} == {
         ("frozen", "bi-r"),
         ("frozen", "bi-r-si"),
     }
-    assert {e.method for e in figure("fig8").experiments(seeds=1) if e.front_end == "tuned"} == {
+    assert {e.method for e in figure("fig8").experiments(seeds=1) if e.backbone == "tuned"} == {
         "gr", "gr+feedback", "gr+conditional", "gr+gating", "gr-distill",
     }  # fmt: skip
     assert len({e.dataset for e in figure("fig7").experiments("split-tiny-imagenet", 2)}) == 1
@@ -41,7 +41,7 @@ def test_figures_are_the_published_comparisons():
 
 def test_the_dial_has_bounds_on_pixels_and_on_features():
     made = figure("dial").experiments(seeds=1)
-    kinds = {(e.method, e.front_end) for e in made}
+    kinds = {(e.method, e.backbone) for e in made}
     both = {(name, end) for name in ("none", "joint", "exact") for end in (None, "frozen")}
     assert kinds == both | {("gr", None), ("bi-r", "frozen")}
     assert sorted({e.clutter for e in made}) == [0, 0.25, 0.5, 0.75, 1]
@@ -165,8 +165,8 @@ def test_every_figure_can_be_drawn(name, methods, tmp_path):
         (["fig3", "--iterations", "0"], "iterations is 0"),
         (["fig3", "--device", "cpu", "--capture"], "steps on a cpu cannot be captured as a CUDA graph"),
         (["fig4", "--methods", "gr,rtf"], "fig4 shows one method, and 2 were asked for"),
-        (["fig4", "--methods", "lwf"], "fig4 varies latent, which lwf has not: take one of gr, "),
-        (["fig4", "--methods", "none"], "fig4 varies latent and replayed, which none has not: take one of gr, "),
+        (["fig4", "--methods", "lwf"], "fig4 varies noise_dim, which lwf has not: take one of gr, "),
+        (["fig4", "--methods", "none"], "fig4 varies noise_dim and replayed, which none has not: take one of gr, "),
         (["fig6", "--methods", "gr,xdg"], "fig6 is domain-incremental, and xdg serves task: take another method"),
         (["dial-tasks", "--iterations", "9"], "dial-tasks shares out its steps over tasks itself"),
     ],
@@ -183,7 +183,7 @@ def test_fig4_turns_one_thing_at_a_time_and_takes_fewer_steps_where_asked():
     runs_of = figure("fig4").experiments("split-digits", 1, iterations=7)
     assert {e.iterations for e in runs_of} == {7}
     assert len(runs_of) == len({e.id for e in runs_of})  # 64 are as many as there are of the current task
-    assert {(e.replayed, e.latent) for e in runs_of if e.scenario == "class"} == {
+    assert {(e.replayed, e.noise_dim) for e in runs_of if e.scenario == "class"} == {
         (1, 100), (4, 100), (16, 100), (None, 1), (None, 2), (None, 5), (None, 10), (None, 30), (None, 100),
     }  # fmt: skip
 
@@ -204,10 +204,10 @@ def test_the_stored_dial_is_whole_and_shows_what_it_is_for():
     frame = runs.published("dial")
     assert sorted(frame["id"]) == sorted(e.id for e in figure("dial").experiments(seeds=3))
     assert not frame["commit"].str.endswith("+").any()
-    frame["front_end"] = frame["front_end"].fillna("pixels")
+    frame["backbone"] = frame["backbone"].fillna("pixels")
 
-    def kept(name: str, front_end: str, clutter: float) -> float:
-        here = frame[(frame["front_end"] == front_end) & (frame["clutter"] == clutter)]
+    def kept(name: str, backbone: str, clutter: float) -> float:
+        here = frame[(frame["backbone"] == backbone) & (frame["clutter"] == clutter)]
         return compare.share_of_gap(here, name).mean()
 
     assert kept("gr", "pixels", 0) >= 75

@@ -123,7 +123,7 @@ def test_stored_runs_come_from_a_clean_checkout_and_stand_once(folder):
 )
 def test_the_published_protocol_gives_the_published_accuracies(scenario, method, low, high):
     frame = runs.published().query("protocol == 'split-mnist' and scenario == @scenario and method == @method")
-    frame = frame[(frame["budget"].fillna(100) == 100) & (frame["policy"].fillna("balanced") == "balanced")]
+    frame = frame[(frame["per_class"].fillna(100) == 100) & (frame["policy"].fillna("balanced") == "balanced")]
     assert sorted(frame["seed"])[:3] == [0, 1, 2]
     assert low <= frame["acc"].mean() <= high
 

@@ -80,7 +80,7 @@ def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, m
 
 
 def test_seeds_of_a_group_are_computed_as_one_where_their_network_allows_it(tmp_path):
-    unfit = [replace(e, method="generative-classifier", latent=5) for e in DUE]
+    unfit = [replace(e, method="generative-classifier", noise_dim=5) for e in DUE]
     mixed = [one for pair in zip(DUE, unfit, strict=True) for one in pair]
     assert by_seed(mixed) == [DUE, unfit]
     found = {record.experiment: record for record in sweep(by_seed(mixed), tmp_path)}
@@ -98,10 +98,10 @@ def test_no_worker_is_refused(tmp_path):
 
 
 def test_data_are_loaded_once_for_all_seeds_and_methods(monkeypatch):
-    e = experiment("split-glyphs", "class", "none", front_end="frozen", clutter=0.5)
+    e = experiment("split-glyphs", "class", "none", backbone="frozen", clutter=0.5)
     load = loader("cpu")
     data = load(e)
-    assert load(replace(e, seed=1, method="joint", front_end=None, encoder=None)) is data
+    assert load(replace(e, seed=1, method="joint", backbone=None, encoder=None)) is data
     assert load(replace(e, clutter=0.0)) is not data
     assert load(e) is data
     monkeypatch.setattr("replaylib.lab.sweeps.KEPT_BYTES", 0)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from replaylib.brain import Brain, BrainNet
-from replaylib.conv import ConvEncoder, DeconvDecoder, apart, batch_statistics
+from replaylib.conv import ConvEncoder, DeconvDecoder, as_two_batches, batch_statistics
 from replaylib.errors import InputError
 from replaylib.lab import encoders, runs
 from replaylib.lab.experiments import experiment
@@ -22,8 +22,8 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def classifier() -> Classifier:
-    front = copy.deepcopy(encoders.load("glyphs").net)
-    return Classifier(front.units, (30, 20), 6, generator(), front=front)
+    backbone = copy.deepcopy(encoders.load("glyphs").net)
+    return Classifier(backbone.units, (30, 20), 6, generator(), backbone=backbone)
 
 
 def batch(current: int = 5, replayed: int = 3) -> Batch:
@@ -71,23 +71,23 @@ def test_current_and_replayed_samples_are_normalised_apart():
     net, mixed = classifier(), batch()
     assert mixed.current == 5
     assert Batch(*mixed[:3]).current is None
-    with batch_statistics(net.front):
-        together = apart(net.front, mixed.x, mixed.current)
-        one_by_one = torch.cat([copy.deepcopy(net.front)(part) for part in (mixed.x[:5], mixed.x[5:])])
-        as_one = net.front(mixed.x)
+    with batch_statistics(net.backbone):
+        together = as_two_batches(net.backbone, mixed.x, mixed.current)
+        one_by_one = torch.cat([copy.deepcopy(net.backbone)(part) for part in (mixed.x[:5], mixed.x[5:])])
+        as_one = net.backbone(mixed.x)
     assert torch.allclose(together, one_by_one, atol=1e-5)
     assert not torch.allclose(together, as_one, atol=1e-2)
 
 
 def test_running_statistics_follow_training_and_nothing_else():
     net, mixed = classifier(), batch()
-    before = net.front.layers[1].running_mean.clone()
+    before = net.backbone.layers[1].running_mean.clone()
     net.scores(mixed.x, mixed.task)
     net(mixed.x, mixed.task)
-    assert net.front.layers[1].running_mean.equal(before)
+    assert net.backbone.layers[1].running_mean.equal(before)
     net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), torch.empty(8, 0))
-    assert not net.front.layers[1].running_mean.equal(before)
-    assert not net.front.training
+    assert not net.backbone.layers[1].running_mean.equal(before)
+    assert not net.backbone.training
     # Tested, a sample does not depend on those beside it.
     assert torch.allclose(net(mixed.x, mixed.task)[2:3], net(mixed.x[2:3], mixed.task[2:3]), atol=1e-4)
 
@@ -95,8 +95,8 @@ def test_running_statistics_follow_training_and_nothing_else():
 def test_an_encoder_that_learns_is_a_copy_and_all_of_it_is_protected():
     first, second = classifier(), classifier()
     with torch.no_grad():
-        first.front.layers[0].weight.zero_()
-    assert second.front.layers[0].weight.abs().sum() > 0
+        first.backbone.layers[0].weight.zero_()
+    assert second.backbone.layers[0].weight.abs().sum() > 0
     kinds = [type(layer).__name__ for layer in second.path]
     assert kinds == ["Conv2d", "BatchNorm2d"] * 4 + ["Conv2d"] + ["Linear"] * 3
     protected = {id(p) for layer in second.path for p in layer.parameters()}
@@ -107,18 +107,18 @@ def test_an_encoder_that_learns_is_a_copy_and_all_of_it_is_protected():
 
 @pytest.mark.parametrize("names", ["", "feedback", "feedback+conditional+gating+distill", "gating"])
 def test_a_generator_of_pixels_has_its_own_layers_or_shares_the_classifiers(names):
-    brain = Brain.of(names)
-    net = BrainNet(brain, classifier(), generator(1), latent=4, gate_prop=0.5, likelihood="gaussian", pixels=3072)
+    brain = Brain.from_names(names)
+    net = BrainNet(brain, classifier(), generator(1), noise_dim=4, gate_prop=0.5, likelihood="gaussian", pixels=3072)
     mixed = batch()
     noise = torch.randn(8, 4)
     loss = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
     loss.sum().backward()
     assert loss.shape == (8,)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-    assert (net.recognition.front is None) == brain.feedback
-    if net.recognition.front is not None:
-        assert net.recognition.front is not net.classifier.front
-        assert net.recognition.front.layers[0].weight.equal(net.classifier.front.layers[0].weight)
+    assert (net.recognition.backbone is None) == brain.feedback
+    if net.recognition.backbone is not None:
+        assert net.recognition.backbone is not net.classifier.backbone
+        assert net.recognition.backbone.layers[0].weight.equal(net.classifier.backbone.layers[0].weight)
     # The features between deconvolutions and hidden layers are a layer with ReLU and, as in the reference, no gates.
     assert net.decoder.hidden.units == (20, 30)
     assert net.decoder.features.units == (1024,)
@@ -149,12 +149,12 @@ def test_the_fisher_information_of_convolutions_is_that_of_each_sample_by_itself
 
 @pytest.mark.parametrize("method", ["none", "lwf", "ewc", "si", "nearest-mean", "gr", "bi-r-no-internal"])
 def test_methods_train_their_encoder(method):
-    options = {"front_end": "tuned", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
+    options = {"backbone": "tuned", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
     description = experiment("split-glyphs", "class", method, **options)
     net, record = runs.trained(description)
-    front = net.classifier.front if isinstance(net, BrainNet) else net.front
+    backbone = net.classifier.backbone if isinstance(net, BrainNet) else net.backbone
     pretrained = encoders.load("glyphs").net
-    assert not front.layers[0].weight.equal(pretrained.layers[0].weight)
+    assert not backbone.layers[0].weight.equal(pretrained.layers[0].weight)
     assert not pretrained.layers[0].weight.requires_grad
     assert "encoder glyphs" in record.versions
     assert record.tensor()[-1].isfinite().all()
@@ -165,25 +165,25 @@ def test_methods_train_their_encoder(method):
 
 @pytest.mark.parametrize("method", ["gr+gating", "bi-r-no-internal"])
 def test_pixels_are_replayed_through_an_encoder_that_stays_as_it_is(method):
-    options = {"front_end": "frozen", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
+    options = {"backbone": "frozen", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
     description = experiment("split-glyphs", "class", method, **options)
     net, record = runs.trained(description)
     pretrained = encoders.load("glyphs").net.state_dict()
-    for front in filter(None, (net.classifier.front, net.recognition.front)):
-        assert all(value.equal(pretrained[name]) for name, value in front.state_dict().items())
+    for backbone in filter(None, (net.classifier.backbone, net.recognition.backbone)):
+        assert all(value.equal(pretrained[name]) for name, value in backbone.state_dict().items())
     assert net.classifier.path == [*net.classifier.hidden, net.classifier.readout]
     assert net.decoder.mirror.layers[1].running_mean.abs().sum() > 0
-    assert net.generate(torch.tensor([0]), torch.tensor([0]), torch.zeros(1, net.latent)).shape == (1, 3072)
+    assert net.generate(torch.tensor([0]), torch.tensor([0]), torch.zeros(1, net.noise_dim)).shape == (1, 3072)
     assert record.tensor()[-1].isfinite().all()
 
 
 def test_the_loss_is_the_obvious_formula():
-    net = BrainNet(Brain(feedback=True), classifier(), generator(1), latent=4, likelihood="gaussian", pixels=3072)
+    net = BrainNet(Brain(feedback=True), classifier(), generator(1), noise_dim=4, likelihood="gaussian", pixels=3072)
     mixed = Batch(*batch()[:3])  # as one batch
     noise = torch.randn(8, 4)
     found = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
-    with batch_statistics(net.classifier.front, net.decoder.mirror), torch.no_grad():
-        h = net.classifier.hidden(net.classifier.front(mixed.x))
+    with batch_statistics(net.classifier.backbone, net.decoder.mirror), torch.no_grad():
+        h = net.classifier.hidden(net.classifier.backbone(mixed.x))
         mu, logvar = net.recognition.posterior(h)
         output = net.decoder.output(net.decoder.features(net.decoder.hidden(mu + (logvar / 2).exp() * noise)))
         variational = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1) / 3072

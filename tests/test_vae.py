@@ -141,7 +141,7 @@ def test_the_decoder_has_the_encoders_layers_in_reverse():
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="choose bernoulli or gaussian"):
         vae("poisson")
-    with pytest.raises(InputError, match="latent is 0"):
+    with pytest.raises(InputError, match="noise_dim is 0"):
         VAE(8, (6,), 0, seeded())
     with pytest.raises(InputError, match="at least one hidden layer"):
         VAE(8, (), 3, seeded())

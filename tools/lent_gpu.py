@@ -58,8 +58,8 @@ class Item:
         for name in self.methods:
             options = dict(self.options)
             # What is published of a method that replays pixels is with an encoder that learns, but for the ablations.
-            if options.get("front_end") == "frozen" and method(name).replays == "pixels":
-                del options["front_end"]
+            if options.get("backbone") == "frozen" and method(name).level == "pixels":
+                del options["backbone"]
             yield [experiment(self.protocol, self.scenario, name, seed, **options) for seed in self.seeds]
 
 
@@ -70,7 +70,7 @@ def items(seeds: Sequence[int] = (1, 2, 3), encoder: str | None = None) -> tuple
     """
     cifar = tuple(seeds)
     coded = {} if encoder is None else {"encoder": encoder}
-    frozen = {"front_end": "frozen", **coded}
+    frozen = {"backbone": "frozen", **coded}
     published = {**frozen, **BFLOAT16}
     return (
         Item("published", "split-cifar100", "class", ("bi-r", "none", "joint", "gr+internal"), cifar, published),
@@ -86,7 +86,7 @@ def items(seeds: Sequence[int] = (1, 2, 3), encoder: str | None = None) -> tuple
         ),
         Item(
             "published-tuned", "split-cifar100", "class", ("none", "joint"), cifar,
-            {"front_end": "tuned", **coded, **BFLOAT16},
+            {"backbone": "tuned", **coded, **BFLOAT16},
         ),
         Item("middle-pixels", "split-cifar100", "class", (*ADDITIONS, "bi-r-no-internal"), cifar, {**MIDDLE, **coded}),
         Item(
@@ -232,7 +232,7 @@ def pace(device: str) -> Iterator[str]:
     ):
         for count in counts:
             options: dict[str, Any] = {
-                "tasks": 2, "iterations": SETTLED + TIMED + 1, "precision": precision, "front_end": "frozen",
+                "tasks": 2, "iterations": SETTLED + TIMED + 1, "precision": precision, "backbone": "frozen",
             }  # fmt: skip
             group = [experiment("split-cifar100", "class", name, seed, **options) for seed in range(count)]
             clock, began = Clock(float("inf"), group), time.perf_counter()

@@ -97,7 +97,7 @@ def playground() -> dict[str, Any]:
             net: Network = classifier(stream, start)
             replay: Replay = Nothing()
             if method in brains:
-                net = BrainNet(brains[method], net, start, latent=32, gate_prop=0.7)  # type: ignore[arg-type]
+                net = BrainNet(brains[method], net, start, noise_dim=32, gate_prop=0.7)  # type: ignore[arg-type]
                 replay = Generated(stream, net, draws)
             elif method == "joint":
                 replay = Everything(stream, draws)

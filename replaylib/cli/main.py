@@ -21,7 +21,7 @@ from replaylib.lab import bench, encoders
 from replaylib.lab.experiments import check_seeds, experiment
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS
-from replaylib.lab.protocols import FRONT_ENDS, PROTOCOLS, profile
+from replaylib.lab.protocols import BACKBONES, PROTOCOLS, profile
 from replaylib.lab.records import commit, device_name, versions
 from replaylib.loop import PRECISIONS
 from replaylib.scenarios import SCENARIOS
@@ -137,9 +137,9 @@ def _list(options: argparse.Namespace) -> None:
             for p in PROTOCOLS.values()
         },
         "scenarios": SCENARIOS,
-        "front ends (by default frozen for methods that replay features, otherwise as the protocol says)": {
-            **FRONT_ENDS,
-            **{p.name: f"encoder {p.encoder}, {p.front_end}" for p in PROTOCOLS.values() if p.encoder},
+        "backbones (by default frozen for methods that replay features, otherwise as the protocol says)": {
+            **BACKBONES,
+            **{p.name: f"encoder {p.encoder}, {p.backbone}" for p in PROTOCOLS.values() if p.encoder},
         },
         "methods": {m.name: f"{m.summary} ({m.source})" for m in METHODS.values()},
         "options (* is any; the first line that fits)": {

@@ -17,11 +17,14 @@ from replaylib.lab.capture import check_capturable
 from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
 from replaylib.lab.fast import LONG, pays_to_compile
 from replaylib.lab.methods import METHODS
-from replaylib.lab.protocols import FRONT_ENDS, PROTOCOLS
+from replaylib.lab.protocols import BACKBONES, PROTOCOLS
 from replaylib.lab.records import Record, done, no_nan, write
 from replaylib.loop import PRECISIONS, Diverged
 from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
+
+#: Of an option's earlier name: it still works, and no help mentions it.
+EARLIER: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 
 
 def add_run(commands: Any) -> None:
@@ -45,15 +48,18 @@ def add_run(commands: Any) -> None:
     run.add_argument("--batch", type=int, metavar="N", help="current samples a step")
     run.add_argument("--replayed", type=int, metavar="N", help="replayed samples a step (default: as many)")
     run.add_argument("--iterations", type=int, metavar="N", help="steps a task")
-    run.add_argument("--budget", type=int, metavar="N", help="exact replay: stored samples a class (default: 100)")
+    run.add_argument("--per-class", type=int, metavar="N", help="exact replay: stored samples a class (default: 100)")
+    run.add_argument("--budget", dest="per_class", type=int, **EARLIER)
     run.add_argument("--policy", help="exact replay: " + " or ".join(Buffer.POLICIES) + " (default: balanced)")
     run.add_argument("--strength", type=float, metavar="X", help="EWC's lambda, SI's c (default: see list)")
     run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
-    run.add_argument("--latent", type=int, metavar="N", help="units of the generator's code z")
+    run.add_argument("--noise-dim", type=int, metavar="N", help="units of the generator's code z")
+    run.add_argument("--latent", dest="noise_dim", type=int, **EARLIER)
     run.add_argument("--samples", type=int, metavar="N", help="generative classifier: importance samples at testing")
     run.add_argument("--clutter", type=float, metavar="X", help="glyphs: from 0 (plain) to 1 (over photographs)")
     run.add_argument("--encoder", help="a pre-trained encoder: a name from 'list', or a file that 'pretrain' wrote")
-    run.add_argument("--front-end", help="what is done with it: " + " or ".join(FRONT_ENDS) + " (default: see list)")
+    run.add_argument("--backbone", help="what is done with it: " + " or ".join(BACKBONES) + " (default: see list)")
+    run.add_argument("--front-end", dest="backbone", type=lambda end: {"pixels": "none"}.get(end, end), **EARLIER)
     run.add_argument("--precision", help="of layers' products: " + " or ".join(PRECISIONS) + " (default: float32)")
     run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
     run.add_argument(
@@ -77,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.weights and not options.save:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
     given = (
-        "dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", "clutter", "encoder", "front_end",
+        "dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", "clutter", "encoder", "backbone",
         "replayed", *OPTIONS,
     )  # fmt: skip
     experiments = [
@@ -156,7 +162,7 @@ def summary(records: list[Record]) -> dict[str, Any]:
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
         "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
         "iterations": first.iterations, "replayed": first.replayed, **first.options, "clutter": first.clutter,
-        "encoder": first.encoder, "front_end": first.front_end or "pixels",
+        "encoder": first.encoder, "backbone": first.backbone or "none",
         "precision": first.precision or "float32",
     }  # fmt: skip
     measured = {

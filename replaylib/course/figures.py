@@ -222,8 +222,8 @@ def gains(ax: Axes, table: pd.DataFrame) -> None:
     ax.set(xlabel="gain (percentage points)", ylim=(len(table) - 0.5, -0.5))
 
 
-def accuracy_by_memory(ax: Axes, frame: pd.DataFrame, x: str = "budget", label: str = "", **style: object) -> None:
-    """Draw final accuracy against a column such as ``budget``, mean and SEM over seeds, on a logarithmic axis."""
+def accuracy_by_memory(ax: Axes, frame: pd.DataFrame, x: str = "per_class", label: str = "", **style: object) -> None:
+    """Draw final accuracy against a column such as ``per_class``, mean and SEM over seeds, on a logarithmic axis."""
     sns.lineplot(frame, x=x, y="acc", errorbar="se", err_style="bars", marker="o", ax=ax, label=label or None, **style)
     ax.set(xscale="log", ylabel="accuracy after the last task (%)", ylim=(0, 103))
 

@@ -39,9 +39,9 @@ def over_tasks(frame: pd.DataFrame) -> None:
 
 def amount_and_quality(frame: pd.DataFrame) -> None:
     """Final accuracy against how many samples are replayed, and against the length of the generator's code (Fig. 4)."""
-    everything, richest = frame["replayed"].isna(), frame["latent"] == frame["latent"].max()
+    everything, richest = frame["replayed"].isna(), frame["noise_dim"] == frame["noise_dim"].max()
     amounts = frame[richest].assign(turned=frame["replayed"].fillna(frame["batch"]))
-    codes = frame[everything].assign(turned=frame["latent"])
+    codes = frame[everything].assign(turned=frame["noise_dim"])
     names = ("replayed samples a step", "numbers in a code")
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as axes:
         for ax, some, name in zip(axes, (amounts, codes), names, strict=True):
@@ -68,7 +68,7 @@ def dial(frame: pd.DataFrame) -> None:
     turned = "tasks" if frame["tasks"].nunique() > 1 else "clutter"
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as (left, right):
         for ax, title, features in ((left, "pixels", False), (right, "features of a frozen encoder", True)):
-            for name, some in frame[frame["front_end"].notna() == features].groupby("method", sort=False):
+            for name, some in frame[frame["backbone"].notna() == features].groupby("method", sort=False):
                 acc = some.groupby(turned)["acc"]
                 ax.errorbar(
                     acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
@@ -82,7 +82,7 @@ def dial(frame: pd.DataFrame) -> None:
 
 def quality(frame: pd.DataFrame) -> None:
     """What `replaylib.lab.replay_quality` measures of each run, a panel for each measure (Fig. 9)."""
-    frame = frame.assign(of=frame["front_end"].eq("frozen").map({True: "features", False: "pixels"}))
+    frame = frame.assign(of=frame["backbone"].eq("frozen").map({True: "features", False: "pixels"}))
     frame = frame.assign(**pd.DataFrame(frame["measures"].tolist(), index=frame.index))
     panels = [
         # What is asked of a network's own inputs can be compared where these are of one kind.
@@ -117,8 +117,8 @@ def titled(name: str, kind: str = "") -> str:
 
 def in_words(frame: pd.DataFrame) -> str:
     """What a figure of these runs shows, for who cannot see it: every mean final accuracy."""
-    varying = ("scenario", "tasks", "replayed", "latent", "clutter", "front_end", "method")
-    means_something = ("replayed", "front_end")  # where nothing was said: all of them, and pixels
+    varying = ("scenario", "tasks", "replayed", "noise_dim", "clutter", "backbone", "method")
+    means_something = ("replayed", "backbone")  # where nothing was said: all of them, and pixels
     columns = [
         name
         for name in varying
@@ -134,5 +134,5 @@ def in_words(frame: pd.DataFrame) -> str:
 def _value(column: str, value: str | float) -> str:
     """One of the values that runs differ in, e.g. ``"4 replayed"``; ``value`` is nan where nothing was said."""
     if value != value:
-        return {"front_end": "pixels", "replayed": "all replayed"}.get(column, "")
+        return {"backbone": "pixels", "replayed": "all replayed"}.get(column, "")
     return str(value) if isinstance(value, str) else f"{value:g} {column}"

@@ -33,7 +33,7 @@ class Figure:
     methods : as they are drawn, each for all of ``scenarios`` that it can serve.
     protocol : another of the same kind may be put in its place.
     draw : draws a frame of runs, see `replaylib.lab.runs.frame`, and shows the figure.
-    variants : what else varies, as fields of an experiment; front ends that a method cannot have are left out, and a
+    variants : what else varies, as fields of an experiment; backbones that a method cannot have are left out, and a
         method that lacks one of the other fields is refused.
     measured : whether what the networks imagine is measured, see `replaylib.lab.replay_quality`: methods then are
         generative.
@@ -113,14 +113,15 @@ class Figure:
         return [
             field
             for field in varied
-            if (field in OPTIONS and field not in (*m.options, *m.optional)) or (field == "replayed" and not m.replay)
+            if (field in OPTIONS and field not in (*m.options, *m.optional))
+            or (field == "replayed" and not m.rehearses)
         ]
 
 
 def fits(name: str, variant: Mapping[str, float | str]) -> bool:
-    """Whether a method can have the variant's front end: replayed features are of a frozen one, pixels of none."""
-    replays, front_end = method(name).replays, variant.get("front_end")
-    return not (replays == "features" and front_end == "pixels") and not (replays == "pixels" and front_end == "frozen")
+    """Whether a method can have the variant's backbone: replayed features are of a frozen one, pixels of none."""
+    level, backbone = method(name).level, variant.get("backbone")
+    return not (level == "features" and backbone == "none") and not (level == "pixels" and backbone == "frozen")
 
 
 BASELINES = ("none", "joint", "xdg", "ewc", "si", "lwf", "gr", "bi-r")
@@ -134,7 +135,7 @@ FIGURES = {
         Figure(
             "fig4", "how much replay, and how good", "split-mnist", ("task", "class"), ("gr",),
             paper_figures.amount_and_quality,
-            (*({"replayed": n} for n in (1, 4, 16, 64)), *({"latent": n} for n in (1, 2, 5, 10, 30)), {}),
+            (*({"replayed": n} for n in (1, 4, 16, 64)), *({"noise_dim": n} for n in (1, 2, 5, 10, 30)), {}),
             of_one_method=True,
         ),
         Figure(
@@ -161,14 +162,14 @@ FIGURES = {
         Figure(
             "dial", "glyphs over more and more clutter (this course's own)", "split-glyphs", ("class",),
             ("none", "joint", "exact", "gr", "bi-r"), paper_figures.dial,
-            tuple({"clutter": level, "front_end": end} for level in LEVELS for end in ("pixels", "frozen")),
+            tuple({"clutter": level, "backbone": end} for level in LEVELS for end in ("none", "frozen")),
         ),
         Figure(
             "dial-tasks", "glyphs in more and more tasks, with as many steps in all (this course's own)",
             "split-glyphs", ("class",), ("none", "joint", "exact", "gr", "bi-r"), paper_figures.dial,
             tuple(
-                {"tasks": tasks, "iterations": STEPS // tasks, "front_end": end}
-                for tasks in (2, 5, 10) for end in ("pixels", "frozen")
+                {"tasks": tasks, "iterations": STEPS // tasks, "backbone": end}
+                for tasks in (2, 5, 10) for end in ("none", "frozen")
             ),
         ),
     )

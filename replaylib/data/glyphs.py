@@ -77,13 +77,13 @@ def glyphs(
     symbols = SYMBOLS[first : first + classes]
     chosen = tuple(symbol_name(symbol) for symbol in symbols)
 
-    def drawn(part: str, per_class: int) -> Dataset:
+    def draw_part(part: str, per_class: int) -> Dataset:
         images = torch.cat([_draw(symbol, part, per_class, float(clutter), seed) for symbol in symbols])
         labels = torch.arange(classes).repeat_interleave(per_class)
         return Dataset(dataset_name(clutter), images, labels, chosen).to(device)
 
     with _one_thread():
-        return Split(drawn("train", train_per_class), drawn("test", test_per_class))
+        return Split(draw_part("train", train_per_class), draw_part("test", test_per_class))
 
 
 def dataset_name(clutter: float) -> str:

@@ -1,7 +1,7 @@
 """A trained network in a file: parameters and buffers (gates, class means) alone, with a description of the run."""
 
 import json
-from dataclasses import asdict
+import re
 from pathlib import Path
 
 import torch
@@ -14,6 +14,9 @@ from replaylib.errors import InputError
 from replaylib.lab.experiments import Experiment
 from replaylib.nets import Network
 
+#: What a part of a network was called when earlier checkpoints were written.
+RENAMED = re.compile(r"\bfront\.")
+
 
 def save(net: Network, description: Experiment, path: str | Path) -> Path:
     """Write a network's state to a safetensors file, whole or not at all; a file that is there is replaced.
@@ -24,7 +27,7 @@ def save(net: Network, description: Experiment, path: str | Path) -> Path:
     """
     target = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    about = {"replaylib": __version__, "experiment": json.dumps(asdict(description))}
+    about = {"replaylib": __version__, "experiment": json.dumps(description.as_stored())}
     with replacing(target, "choose another folder") as part:
         save_file(state, part, about)
     return target
@@ -66,7 +69,9 @@ def _read(path: str | Path) -> tuple[dict[str, torch.Tensor], Experiment]:
     try:
         with safe_open(path, framework="pt") as file:
             described = json.loads((file.metadata() or {})["experiment"])
-            return {name: file.get_tensor(name) for name in file.keys()}, Experiment(**described)  # noqa: SIM118
+            names = {RENAMED.sub("backbone.", name): name for name in file.keys()}  # noqa: SIM118
+            state = {today: file.get_tensor(name) for today, name in names.items()}
+            return state, Experiment.from_stored(described)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:

@@ -28,7 +28,7 @@ def dreams(net: BrainNet, stream: Stream, each: int, generator: torch.Generator)
         raise InputError("domain-incremental, every class is in every task: say of which, and use net.generate")
     y = torch.arange(stream.outputs, device=stream.device).repeat_interleave(each)
     task = y // stream.classes.shape[1]
-    noise = torch.randn(len(y), net.latent, generator=generator, device=stream.device)
+    noise = torch.randn(len(y), net.noise_dim, generator=generator, device=stream.device)
     return Batch(net.generate(y, task, noise).view(len(y), *stream.data.train.shape), y, task)
 
 
@@ -112,7 +112,7 @@ def share_of_gap(frame: pd.DataFrame, method_name: str) -> pd.Series:
 
     Parameters
     ----------
-    frame : as `replaylib.lab.runs.frame` gives, runs of one protocol, scenario, dial and front end; of other methods,
+    frame : as `replaylib.lab.runs.frame` gives, runs of one protocol, scenario, dial and backbone; of other methods,
         none is looked at. Seeds that the three do not share are left out.
 
     Raises
@@ -184,7 +184,7 @@ def at_scales(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
     A scale is so many steps a task with networks of so many units, the shortest first. Only runs with a method's own
     options count, see `own_options`; rows are in the order of ``methods``, without those that have no run. A method
-    whose encoder is not frozen has its front end beside its name.
+    whose encoder is not frozen has its backbone beside its name.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def at_scales(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     columns = [f"{steps:,} steps, {'-'.join(map(str, units))} units" for steps, units in scales]
     rows = {}
     for name in methods:
-        for end, its in some[some["method"] == name].groupby(some["front_end"].fillna("pixels")):
+        for end, its in some[some["method"] == name].groupby(some["backbone"].fillna("pixels")):
             at = {scale: its[(its["iterations"] == scale[0]) & (its["hidden"] == scale[1])]["acc"] for scale in scales}
             cells = [f"{mean_sem(acc, 1)} ({len(acc)})" if len(acc) else "" for acc in at.values()]
             rows[name if end == "frozen" else f"{name}, {end}"] = cells

@@ -2,21 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from typing import Any
 
 from replaylib.errors import InputError, unknown
 from replaylib.lab.methods import method
-from replaylib.lab.protocols import FRONT_ENDS, protocol
+from replaylib.lab.protocols import BACKBONES, protocol
 from replaylib.nets import Gates
 from replaylib.penalties import check_strength
 from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
 
 #: The fields of an experiment that methods take as options.
-OPTIONS = ("budget", "policy", "strength", "gate_prop", "latent", "samples")
+OPTIONS = ("per_class", "policy", "strength", "gate_prop", "noise_dim", "samples")
+#: The names under which fields are stored, and count for the id, where they have been renamed since.
+STORED_AS = {"per_class": "budget", "noise_dim": "latent", "backbone": "front_end"}
 #: Those of its fields that are no whole numbers.
 NUMBERS = ("lr", "strength", "gate_prop", "clutter")
 #: What an experiment can do with an encoder; without one, both fields are None.
@@ -27,7 +29,7 @@ WITH_ENCODER = ("frozen", "tuned")
 class Experiment:
     """Everything that decides what one training run computes. Make it with `experiment`, which fills in the protocol's.
 
-    ``encoder`` names a pre-trained encoder, see `replaylib.lab.encoders`, and ``front_end`` what is done with it:
+    ``encoder`` names a pre-trained encoder, see `replaylib.lab.encoders`, and ``backbone`` what is done with it:
     ``"frozen"``, its features take the place of the images, or ``"tuned"``, it learns with all other layers. Both are
     None where fully connected layers read pixels. ``clutter`` is how much there is behind glyphs; None: other data.
     ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task. ``samples`` is
@@ -48,15 +50,15 @@ class Experiment:
     lr: float
     batch: int
     iterations: int
-    budget: int | None = None
+    per_class: int | None = None
     policy: str | None = None
     strength: float | None = None
     gate_prop: float | None = None
-    latent: int | None = None
+    noise_dim: int | None = None
     precision: str | None = None
     clutter: float | None = None
     encoder: str | None = None
-    front_end: str | None = None
+    backbone: str | None = None
     replayed: int | None = None
     samples: int | None = None
 
@@ -88,20 +90,20 @@ class Experiment:
         missing = [name for name in m.options if getattr(self, name) is None]
         if missing:
             raise InputError(f"method {self.method} needs {', '.join(missing)}: use experiment(), which fills them in")
-        if self.budget is not None and self.policy is not None:
-            self._whole("budget", 1, 1_000_000)
-            Buffer.check(self.budget, self.policy)
+        if self.per_class is not None and self.policy is not None:
+            self._whole("per_class", 1, 1_000_000)
+            Buffer.check(self.per_class, self.policy)
         if self.strength is not None:
             check_strength(self.strength)
         if self.gate_prop is not None:
             Gates.check(self.gate_prop)
-        if self.latent is not None:
-            self._whole("latent", 1, 10_000)
+        if self.noise_dim is not None:
+            self._whole("noise_dim", 1, 10_000)
         if self.samples is not None:
             self._whole("samples", 1, 1_000_000)
         if self.replayed is not None:
             self._whole("replayed", 1, 65_536)
-            if not m.replay:
+            if not m.rehearses:
                 raise InputError(f"method {self.method} replays nothing: leave replayed out")
 
         self._check_data()
@@ -115,14 +117,13 @@ class Experiment:
                 raise InputError(f"{self.dataset} has no clutter: leave it out, or use split-glyphs")
             if not 0 <= self.clutter <= 1:
                 raise InputError(f"clutter is {self.clutter:g}: expected a number from 0 to 1")
-        if (self.encoder is None) != (self.front_end is None):
-            raise InputError("encoder and front_end go together: say which encoder, and whether it is frozen or tuned")
-        if self.front_end is None:
+        if (self.encoder is None) != (self.backbone is None):
+            raise InputError("encoder and backbone go together: say which encoder, and whether it is frozen or tuned")
+        if self.backbone is None:
             return
-        if self.front_end not in WITH_ENCODER:
-            raise unknown("front end", self.front_end, WITH_ENCODER)
-        replays = method(self.method).replays
-        if replays == "features" and self.front_end != "frozen":
+        if self.backbone not in WITH_ENCODER:
+            raise unknown("backbone", self.backbone, WITH_ENCODER)
+        if method(self.method).level == "features" and self.backbone != "frozen":
             raise InputError(f"{self.method} learns the features of an encoder that does not change: make it frozen")
 
     @property
@@ -130,13 +131,23 @@ class Experiment:
         """The method's options, by name; None for those that it does not take."""
         return {name: getattr(self, name) for name in OPTIONS}
 
+    def as_stored(self) -> dict[str, Any]:
+        """The description as records and checkpoints hold it, under the names of `STORED_AS`."""
+        return {STORED_AS.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_stored(cls, described: Mapping[str, Any]) -> "Experiment":
+        """The experiment that a stored description, `as_stored`, is of. Names of today are taken as well."""
+        today = {stored: name for name, stored in STORED_AS.items()}
+        return cls(**{today.get(name, name): value for name, value in described.items()})
+
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits that depend on the description alone, not on when or where it runs.
 
         Fields that are None do not count, so that a field added later leaves the ids of earlier experiments alone.
         """
-        described = {name: value for name, value in asdict(self).items() if value is not None}
+        described = {name: value for name, value in self.as_stored().items() if value is not None}
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -169,21 +180,21 @@ def experiment(
     lr: float | None = None,
     batch: int | None = None,
     iterations: int | None = None,
-    budget: int | None = None,
+    per_class: int | None = None,
     policy: str | None = None,
     strength: float | None = None,
     gate_prop: float | None = None,
-    latent: int | None = None,
+    noise_dim: int | None = None,
     precision: str | None = None,
     clutter: float | None = None,
     encoder: str | None = None,
-    front_end: str | None = None,
+    backbone: str | None = None,
     replayed: int | None = None,
     samples: int | None = None,
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
 
-    ``front_end`` is one of `replaylib.lab.protocols.FRONT_ENDS`. Where the protocol has an encoder, methods that replay
+    ``backbone`` is one of `replaylib.lab.protocols.BACKBONES`. Where the protocol has an encoder, methods that replay
     features and ablations of brain-inspired replay have it frozen by default, and others as the protocol says; an
     encoder given is frozen, but for methods that replay pixels and are no such ablation.
 
@@ -193,26 +204,26 @@ def experiment(
     """
     p = protocol(protocol_name)
     dataset = p.dataset if dataset is None else dataset
-    if front_end is None:
-        replays = method(method_name).replays
+    if backbone is None:
+        level = method(method_name).level
         if encoder is not None:
-            front_end = "tuned" if replays == "pixels" and not method(method_name).ablation else "frozen"
+            backbone = "tuned" if level == "pixels" and not method(method_name).ablation else "frozen"
         elif p.encoder is not None:
-            unchanging = replays == "features" or (method(method_name).ablation and p.front_end != "pixels")
-            front_end = "frozen" if unchanging else p.front_end
+            unchanging = level == "features" or (method(method_name).ablation and p.backbone != "none")
+            backbone = "frozen" if unchanging else p.backbone
         else:
-            front_end = "pixels"
-    if front_end not in FRONT_ENDS:
-        raise unknown("front end", front_end, FRONT_ENDS)
-    if front_end == "pixels" and encoder is not None:
-        raise InputError(f"front end pixels has no encoder, and {encoder} was given: leave one of them out")
-    if front_end != "pixels" and encoder is None and p.encoder is None:
-        raise InputError(f"{p.name} has no encoder of its own: name one, or leave the front end out")
+            backbone = "none"
+    if backbone not in BACKBONES:
+        raise unknown("backbone", backbone, BACKBONES)
+    if backbone == "none" and encoder is not None:
+        raise InputError(f"backbone none has no encoder, and {encoder} was given: leave one of them out")
+    if backbone != "none" and encoder is None and p.encoder is None:
+        raise InputError(f"{p.name} has no encoder of its own: name one, or leave the backbone out")
     if clutter is None and dataset == "glyphs":
         clutter = 0.0
     scenario = p.scenario if scenario is None else scenario
     chosen = {
-        "budget": budget, "policy": policy, "strength": strength, "gate_prop": gate_prop, "latent": latent,
+        "per_class": per_class, "policy": policy, "strength": strength, "gate_prop": gate_prop, "noise_dim": noise_dim,
         "samples": samples,
     }  # fmt: skip
     options: dict[str, Any] = method(method_name).settle(scenario, chosen, p.name)
@@ -229,8 +240,8 @@ def experiment(
         iterations=p.iterations if iterations is None else iterations,
         precision=None if precision == "float32" else precision,
         clutter=clutter,
-        encoder=None if front_end == "pixels" else encoder or p.encoder,
-        front_end=None if front_end == "pixels" else front_end,
+        encoder=None if backbone == "none" else encoder or p.encoder,
+        backbone=None if backbone == "none" else backbone,
         replayed=None if replayed == (p.batch if batch is None else batch) else replayed,
         **options,
     )

@@ -216,7 +216,7 @@ def train_together(
         with products_in(precision, stream.device):
             old = replays.sample(replayed or batch)
         samples = batch + (old[0].shape[1] if old else 0)
-        size = (samples, parts[0].net.latent)
+        size = (samples, parts[0].net.noise_dim)
         noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
 
         def losses(net: Network, noise: Tensor, *batches: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 #: The value of every option, the first row that fits; a quick protocol's own row goes before all others. Rows that
 #: stand for a protocol or scenario without a published value say so; none was tuned here.
 SETTINGS = (
-    Setting("exact nearest-mean", "budget", "*", "*", 100, f"{THREE}: 100 a class"),
+    Setting("exact nearest-mean", "per_class", "*", "*", 100, f"{THREE}: 100 a class"),
     Setting("exact nearest-mean", "policy", "*", "*", "balanced", THREE),
     Setting("ewc online-ewc", "strength", "split-mnist", "task", 1e9, BI_R),
     Setting("ewc online-ewc", "strength", "split-mnist", "class", 1e5, BI_R),
@@ -70,11 +70,11 @@ SETTINGS = (
     Setting("*", "gate_prop", "split-cifar100", "task", 0.0, BI_R),
     Setting("*", "gate_prop", "split-cifar100", "*", 0.7, f"{BI_R}, class-incremental"),
     Setting("*", "gate_prop", "*", "*", 0.8, "not published; Split MNIST's"),
-    Setting("generative-classifier", "latent", "split-glyphs", "*", 5, "this course"),
-    Setting("generative-classifier", "latent", "split-mnist", "*", 5, GENERATIVE),
-    Setting("generative-classifier", "latent", "split-cifar100", "*", 20, GENERATIVE),
-    Setting("generative-classifier", "latent", "*", "*", 5, "this course"),
+    Setting("generative-classifier", "noise_dim", "split-glyphs", "*", 5, "this course"),
+    Setting("generative-classifier", "noise_dim", "split-mnist", "*", 5, GENERATIVE),
+    Setting("generative-classifier", "noise_dim", "split-cifar100", "*", 20, GENERATIVE),
+    Setting("generative-classifier", "noise_dim", "*", "*", 5, "this course"),
     Setting("generative-classifier", "samples", "split-mnist", "*", 10_000, GENERATIVE),
     Setting("generative-classifier", "samples", "split-cifar100", "*", 10_000, f"{GENERATIVE}; for a GPU"),
-    Setting("*", "latent", "*", "*", 100, BI_R),
+    Setting("*", "noise_dim", "*", "*", 100, BI_R),
 )

@@ -41,7 +41,7 @@ class Plan:
     hidden : units of the classifier's hidden layers.
     start : a CPU generator of initial parameters. The classifier is drawn first, so that all methods start from one.
     drawing : a generator of replayed samples, on the stream's device.
-    front : a pre-trained encoder that images pass; each network gets a copy.
+    backbone : a pre-trained encoder that images pass; each network gets a copy.
     frozen : whether it stays as it is, and is not trained along.
     """
 
@@ -49,13 +49,13 @@ class Plan:
     hidden: tuple[int, ...]
     start: torch.Generator
     drawing: torch.Generator
-    front: ConvEncoder | None = None
+    backbone: ConvEncoder | None = None
     frozen: bool = False
 
     @property
     def inputs(self) -> int:
         """Units that the first hidden layer reads: of the flattened input, or features of the convolutional layers."""
-        return math.prod(self.stream.data.train.shape) if self.front is None else self.front.units
+        return math.prod(self.stream.data.train.shape) if self.backbone is None else self.backbone.units
 
     @property
     def pixels(self) -> int:
@@ -70,7 +70,7 @@ class Plan:
 
     def classifier(self, **options: float) -> Classifier:
         """The network that all methods share, on the stream's device."""
-        made: dict[str, Any] = {"front": copy.deepcopy(self.front), "frozen": self.frozen, **options}
+        made: dict[str, Any] = {"backbone": copy.deepcopy(self.backbone), "frozen": self.frozen, **options}
         return Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **made).to(self.stream.device)
 
 
@@ -82,12 +82,12 @@ class Method:
     ----------
     make : makes its parts from a plan and the options named in ``options``.
     options : the names of the options that it takes; `SETTINGS` has their values.
-    replays : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
+    level : ``"features"`` or ``"pixels"`` if it generates either and cannot but do so where there is an encoder.
     ablation : whether it is brain-inspired replay without one of its parts. Where its protocol has an encoder, that is
         frozen as in brain-inspired replay, also where pixels are replayed through it.
     scenarios : those that it can serve; ``why`` it cannot serve the others.
     brain : generative replay's modifications; None for a method that replays otherwise, or not by replay alone.
-    replay : whether it interleaves samples of earlier tasks with those of the current one.
+    rehearses : whether it interleaves samples of earlier tasks with those of the current one.
     optional : the names of further options, which it settles itself where nobody says and `SETTINGS` has no value.
     """
 
@@ -96,11 +96,11 @@ class Method:
     source: str
     make: Callable[..., Parts]
     options: tuple[str, ...] = ()
-    replays: str = ""
+    level: str = ""
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     why: str = ""
     brain: Brain | None = None
-    replay: bool = True
+    rehearses: bool = True
     ablation: bool = False
     optional: tuple[str, ...] = ()
 
@@ -151,14 +151,14 @@ def _joint(plan: Plan) -> Parts:
     return Parts(plan.classifier(), Everything(plan.stream, plan.drawing))
 
 
-def _exact(plan: Plan, budget: int, policy: str) -> Parts:
-    return Parts(plan.classifier(), Buffer(plan.stream, budget, policy, plan.drawing))
+def _exact(plan: Plan, per_class: int, policy: str) -> Parts:
+    return Parts(plan.classifier(), Buffer(plan.stream, per_class, policy, plan.drawing))
 
 
-def _nearest_mean(plan: Plan, budget: int, policy: str) -> Parts:
-    front = copy.deepcopy(plan.front)
-    net = NearestMean(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, front).to(plan.stream.device)
-    return Parts(net, Exemplars(plan.stream, net, budget, policy, plan.drawing))
+def _nearest_mean(plan: Plan, per_class: int, policy: str) -> Parts:
+    backbone = copy.deepcopy(plan.backbone)
+    net = NearestMean(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, backbone).to(plan.stream.device)
+    return Parts(net, Exemplars(plan.stream, net, per_class, policy, plan.drawing))
 
 
 def _lwf(plan: Plan, weighing: str = "replay") -> Parts:
@@ -181,13 +181,13 @@ def _xdg(plan: Plan, gate_prop: float) -> Parts:
 
 
 def _generative_replay(
-    brain: Brain, plan: Plan, latent: int, gate_prop: float = 0.0, strength: float | None = None
+    brain: Brain, plan: Plan, noise_dim: int, gate_prop: float = 0.0, strength: float | None = None
 ) -> Parts:
     # A class of the domain-incremental scenario is in every task: there the internal context is the task.
     tasks = plan.stream.tasks if plan.stream.scenario == "domain" else None
     net = BrainNet(
         brain, plan.classifier(), plan.start,
-        latent=latent, gate_prop=gate_prop, tasks=tasks, likelihood=plan.likelihood, pixels=plan.pixels,
+        noise_dim=noise_dim, gate_prop=gate_prop, tasks=tasks, likelihood=plan.likelihood, pixels=plan.pixels,
     ).to(plan.stream.device)  # fmt: skip
     penalty = None if strength is None else SI(net, strength=strength)
     return Parts(net, Generated(plan.stream, net, plan.drawing), penalty)
@@ -197,13 +197,13 @@ def _generative_replay(
 MODEL_UNITS = 85
 
 
-def _generative_classifier(plan: Plan, latent: int, samples: int | None = None) -> Parts:
+def _generative_classifier(plan: Plan, noise_dim: int, samples: int | None = None) -> Parts:
     # A fifth of the units each: ten of them have about as many parameters as one network with replay through feedback.
     hidden = tuple(max(1, min(MODEL_UNITS, units // 5)) for units in plan.hidden)
     if plan.stream.data.train.images.dim() == 2:  # of features, as published, one layer
         hidden = hidden[-1:]
     net = GenerativeClassifier(
-        plan.inputs, hidden, latent, plan.stream.outputs, plan.start, likelihood=plan.likelihood,
+        plan.inputs, hidden, noise_dim, plan.stream.outputs, plan.start, likelihood=plan.likelihood,
         **({} if samples is None else {"samples": samples}),
     )  # fmt: skip
     return Parts(net.to(plan.stream.device), Nothing())
@@ -212,25 +212,25 @@ def _generative_classifier(plan: Plan, latent: int, samples: int | None = None) 
 def _brain(
     name: str, summary: str, brain: Brain, source: str = BI_R, si: bool = False, ablation: bool = False
 ) -> Method:
-    options = ("latent", *(("gate_prop",) if brain.gating else ()), *(("strength",) if si else ()))
-    replays = "features" if brain.internal else "pixels"
+    options = ("noise_dim", *(("gate_prop",) if brain.gating else ()), *(("strength",) if si else ()))
+    level = "features" if brain.internal else "pixels"
     make = partial(_generative_replay, brain)
-    return Method(name, summary, source, make, options, replays, brain=None if si else brain, ablation=ablation)
+    return Method(name, summary, source, make, options, level, brain=None if si else brain, ablation=ablation)
 
 
 def _table() -> tuple[Method, ...]:
     full = Brain.all()
     switches = [field.name for field in fields(Brain)]
     return (
-        Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _none, replay=False),
+        Method("none", "train on each task in turn: the lower bound", "McCloskey & Cohen 1989", _none, rehearses=False),
         Method("joint", "all data of all tasks so far: the upper bound", BI_R, _joint),
         Method(
             "exact", "exact (experience) replay: store some samples of every class and interleave them",
-            f"Rolnick et al. 2019; {THREE} (100 a class)", _exact, ("budget", "policy"),
+            f"Rolnick et al. 2019; {THREE} (100 a class)", _exact, ("per_class", "policy"),
         ),
         Method(
             "nearest-mean", "exact replay, tested by the nearest class mean of stored samples' features, as in iCaRL",
-            "Rebuffi et al. 2017", _nearest_mean, ("budget", "policy"),
+            "Rebuffi et al. 2017", _nearest_mean, ("per_class", "policy"),
         ),
         Method("lwf", "learning without forgetting: replay the current task's inputs", "Li & Hoiem 2017", _lwf),
         Method(
@@ -242,16 +242,16 @@ def _table() -> tuple[Method, ...]:
             "lwf-sum", "learning without forgetting, the plain sum of both losses", THREE,
             partial(_lwf, weighing="sum"),
         ),
-        Method("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017", _ewc, ("strength",), replay=False),
+        Method("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017", _ewc, ("strength",), rehearses=False),
         Method(
             "online-ewc", "elastic weight consolidation with one running Fisher diagonal", "Schwarz et al. 2018",
-            partial(_ewc, online=True), ("strength",), replay=False,
+            partial(_ewc, online=True), ("strength",), rehearses=False,
         ),
-        Method("si", "synaptic intelligence", "Zenke, Poole & Ganguli 2017", _si, ("strength",), replay=False),
+        Method("si", "synaptic intelligence", "Zenke, Poole & Ganguli 2017", _si, ("strength",), rehearses=False),
         Method(
             "xdg", "context-dependent gating: a random part of the hidden units is off in each task",
             "Masse, Grant & Freedman 2018", _xdg, ("gate_prop",), scenarios=("task",),
-            why="because its gates need the task, also when it is tested", replay=False,
+            why="because its gates need the task, also when it is tested", rehearses=False,
         ),
         _brain("gr", "generative replay, with a separate generator", Brain(), "Shin et al. 2017"),
         _brain("gr-distill", "generative replay with distillation", Brain(distill=True), "van de Ven & Tolias 2018"),
@@ -262,7 +262,7 @@ def _table() -> tuple[Method, ...]:
         _brain("bi-r", "brain-inspired replay: all four modifications, and distillation", full),
         _brain("bi-r-si", "brain-inspired replay with synaptic intelligence", full, si=True),
         *(
-            _brain(f"gr+{name}", f"generative replay, one addition: {name}", Brain.of(name))
+            _brain(f"gr+{name}", f"generative replay, one addition: {name}", Brain.from_names(name))
             for name in switches if name != "distill"
         ),
         *(
@@ -274,8 +274,8 @@ def _table() -> tuple[Method, ...]:
         ),
         Method(
             "generative-classifier", "a generative model for each class, and Bayes' rule; no replay",
-            "van de Ven, Li & Tolias 2021", _generative_classifier, ("latent",), "features", ("task", "class"),
-            "where a class comes back in every task and its model would forget", replay=False, optional=("samples",),
+            "van de Ven, Li & Tolias 2021", _generative_classifier, ("noise_dim",), "features", ("task", "class"),
+            "where a class comes back in every task and its model would forget", rehearses=False, optional=("samples",),
         ),
     )  # fmt: skip
 
@@ -295,7 +295,7 @@ def method(name: str) -> Method:
         return METHODS[name]
     if not name.startswith("gr+"):
         raise unknown("method", name, METHODS)
-    brain = Brain.of(name.removeprefix("gr+"))
+    brain = Brain.from_names(name.removeprefix("gr+"))
     own = next((m.name for m in METHODS.values() if m.brain == brain), f"gr+{brain}")
     if name != own:
         raise InputError(f"write method {name} as {own}: one name for one combination")

@@ -16,9 +16,9 @@ from replaylib.data.glyphs import RESERVED
 from replaylib.errors import InputError, unknown
 from replaylib.scenarios import Stream, permuted_stream, split_stream
 
-#: What a network does with a pre-trained encoder.
-FRONT_ENDS = {
-    "pixels": "there is none: fully connected layers read pixels",
+#: The convolutional layers that images pass first: what is done with a pre-trained encoder.
+BACKBONES = {
+    "none": "there is none: fully connected layers read pixels",
     "frozen": "the data are its features, computed once; methods that replay pixels pass them through it unchanged",
     "tuned": "it is trained on with all other layers; replay is of pixels",
 }
@@ -44,7 +44,7 @@ class Protocol:
     dataset_options : passed on to `replaylib.data.load`, as pairs.
     symbols : where the dataset is ``"glyphs"``, how many of them a task has.
     encoder : a pre-trained encoder, see `replaylib.lab.encoders`; None where there is none.
-    front_end : what is done with it by methods that do not replay features (see `FRONT_ENDS`).
+    backbone : what is done with it by methods that do not replay features (see `BACKBONES`).
     settings : the protocol whose published hyper-parameters are taken, where it is not this one.
     quick : the name of its stand-in on embedded data; None if it is one.
     """
@@ -65,7 +65,7 @@ class Protocol:
     quick: str | None = None
     symbols: int | None = None
     encoder: str | None = None
-    front_end: str = "pixels"
+    backbone: str = "none"
     settings: str | None = None
 
     def stream(self, data: Split, scenario: str, tasks: int, seed: int) -> Stream:
@@ -134,12 +134,12 @@ PROTOCOLS = {
         Protocol(
             "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
             f"{PUBLISHED}, with an encoder pre-trained on CIFAR-10 (JPEG) for fewer epochs",
-            encoder="cifar10-jpeg", front_end="tuned", quick="split-glyphs",
+            encoder="cifar10-jpeg", backbone="tuned", quick="split-glyphs",
         ),
         Protocol(
             "split-tiny-imagenet", "tiny-imagenet-32", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
             "this course, as Split CIFAR-100 on other images: 100 classes of Tiny ImageNet at 32x32",
-            encoder="cifar10-jpeg", front_end="tuned", settings="split-cifar100", quick="split-glyphs",
+            encoder="cifar10-jpeg", backbone="tuned", settings="split-cifar100", quick="split-glyphs",
         ),
     )
 }  # fmt: skip

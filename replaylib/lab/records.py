@@ -75,7 +75,7 @@ def write(record: Record, folder: str | Path) -> Path:
     InputError : the folder cannot be written, or holds this experiment's record already.
     """
     name = f"{record.experiment.id}{'' if record.measures is None else '-measured'}.json"
-    return write_new(Path(folder) / name, asdict(record))
+    return write_new(Path(folder) / name, {**asdict(record), "experiment": record.experiment.as_stored()})
 
 
 def write_new(target: Path, content: Any) -> Path:
@@ -133,12 +133,11 @@ def read(path: str | Path) -> Record:
     """The record in one file; raises `InputError` where the file is damaged or no record."""
     try:
         raw = json.loads(Path(path).read_text())
-        described = {**raw["experiment"], "hidden": tuple(raw["experiment"]["hidden"])}
         nan = float("nan")
         return Record(
             **{
                 **{field.name: raw[field.name] for field in fields(Record) if field.name != "measures"},
-                "experiment": Experiment(**described),
+                "experiment": Experiment.from_stored(raw["experiment"]),
                 "matrix": tuple(tuple(nan if x is None else x for x in row) for row in raw["matrix"]),
                 "untrained": tuple(nan if x is None else x for x in raw["untrained"]),
                 "measures": _numbers(raw.get("measures")),

@@ -40,7 +40,7 @@ MEASURES = {
 def check(description: Experiment) -> None:
     """Raise `InputError` unless what this run imagines can be judged: class-incremental, generative, split classes."""
     m = method(description.method)
-    if not (m.replay and m.replays):
+    if not (m.rehearses and m.level):
         raise InputError(f"{m.name} imagines nothing whose quality could be measured: take gr, bi-r or a variant")
     if description.scenario != "class" or protocol(description.protocol).kind != "split":
         found = f"{description.protocol}, {description.scenario}-incremental"
@@ -101,7 +101,7 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     ]
 
     y, of_task = stream.draw_units(stream.tasks, len(rows), stream.generator(2))
-    noise = torch.randn(len(y), net.latent, generator=stream.generator(3), device=stream.device)
+    noise = torch.randn(len(y), net.noise_dim, generator=stream.generator(3), device=stream.device)
     encoder = description.encoder or p.encoder
     imagined = torch.cat(
         [
@@ -133,8 +133,8 @@ def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
         images = images * _by_channel(by.std, x) + _by_channel(by.mean, x)
     found = encoders.load(encoder)
     images = (images - _by_channel(found.origin.mean, x)) / _by_channel(found.origin.std, x)
-    front = copy.deepcopy(found.net).to(x.device)
-    return torch.cat([front(part) for part in images.split(CHUNK)])
+    backbone = copy.deepcopy(found.net).to(x.device)
+    return torch.cat([backbone(part) for part in images.split(CHUNK)])
 
 
 def _by_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
@@ -143,7 +143,9 @@ def _by_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
 
 def _of_all_seeds(description: Experiment) -> Experiment:
     """What methods and seeds of one comparison have in common, as far as a judge depends on it."""
-    options = dict.fromkeys(("budget", "policy", "strength", "gate_prop", "latent", "replayed", "encoder", "front_end"))
+    options = dict.fromkeys(
+        ("per_class", "policy", "strength", "gate_prop", "noise_dim", "replayed", "encoder", "backbone")
+    )
     return replace(description, method="joint", seed=0, precision=None, **options)  # type: ignore[arg-type]
 
 

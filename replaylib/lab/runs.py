@@ -66,7 +66,7 @@ def as_seen(description: Experiment, data: Split) -> Split:
     """
     if description.encoder is None or data.train.images.ndim != 4:
         return data
-    if description.front_end == "frozen" and method(description.method).replays != "pixels":
+    if description.backbone == "frozen" and method(description.method).level != "pixels":
         return encoders.features(data, description.encoder)
     return encoders.normalised(data, description.encoder)
 
@@ -84,9 +84,9 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
     m = method(description.method)
     images = description.encoder is not None and data.train.images.ndim == 4
-    front = encoders.load(description.encoder).net if description.encoder and images else None
-    frozen = description.front_end == "frozen"
-    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, front, frozen)
+    backbone = encoders.load(description.encoder).net if description.encoder and images else None
+    frozen = description.backbone == "frozen"
+    plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, backbone, frozen)
     told = {name: value for name, value in description.options.items() if value is not None}
     return stream, m.make(plan, **told), sampling
 

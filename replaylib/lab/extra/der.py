@@ -5,7 +5,7 @@ from torch import Tensor
 
 from replaylib.conv import batch_statistics
 from replaylib.lab.methods import Parts, Plan
-from replaylib.nets import Classifier, classification_loss, full
+from replaylib.nets import Classifier, classification_loss, in_float32
 from replaylib.replay import Buffer
 from replaylib.scenarios import Batch, Stream
 
@@ -21,8 +21,8 @@ class AnswerKeeper(Classifier):
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
         """(n,); of replayed samples ``batch.soft`` (n, outputs) holds logits, -inf for units that did not exist yet."""
-        with batch_statistics(self.front):
-            logits = full(self.readout(self.encode(batch.x, batch.task, batch.current)))
+        with batch_statistics(self.backbone):
+            logits = in_float32(self.readout(self.encode(batch.x, batch.task, batch.current)))
         labels = classification_loss(logits, batch.y, active)
         if batch.soft is None or batch.temperature is None:
             return labels
@@ -39,11 +39,13 @@ class AnswerBuffer(Buffer):
 
     Parameters
     ----------
-    net : the network that learns; ``stream``, ``budget``, ``policy``, ``generator`` : see `replaylib.replay.Buffer`.
+    net : the network that learns; ``stream``, ``per_class``, ``policy``, ``generator`` : see `replaylib.replay.Buffer`.
     """
 
-    def __init__(self, stream: Stream, net: Classifier, budget: int, policy: str, generator: torch.Generator) -> None:
-        super().__init__(stream, budget, policy, generator)
+    def __init__(
+        self, stream: Stream, net: Classifier, per_class: int, policy: str, generator: torch.Generator
+    ) -> None:
+        super().__init__(stream, per_class, policy, generator)
         self.net, self.logits = net, torch.empty(0, stream.outputs, device=stream.device)
 
     def sample(self, n: int) -> Batch | None:
@@ -72,8 +74,8 @@ class AnswerBuffer(Buffer):
         return super().nbytes + self.logits.nbytes
 
 
-def make(plan: Plan, budget: int, policy: str) -> Parts:
-    """The parts of DER++: ``budget`` samples a class, kept by ``policy``; its paper keeps a reservoir."""
-    net = AnswerKeeper(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, front=plan.front)
+def make(plan: Plan, per_class: int, policy: str) -> Parts:
+    """The parts of DER++: ``per_class`` samples a class, kept by ``policy``; its paper keeps a reservoir."""
+    net = AnswerKeeper(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, backbone=plan.backbone)
     net = net.to(plan.stream.device)
-    return Parts(net, AnswerBuffer(plan.stream, net, budget, policy, plan.drawing))
+    return Parts(net, AnswerBuffer(plan.stream, net, per_class, policy, plan.drawing))

@@ -36,7 +36,7 @@ class Denoiser(Network):
         super().__init__()
         self.classifier, self.scale, self.steps = classifier, scale, steps
         self.inputs, self.classes = classifier.hidden.inputs, classifier.readout.out_features
-        self.latent = self.inputs + 1
+        self.noise_dim = self.inputs + 1
         self.register_buffer("frequencies", math.pi * torch.arange(1.0, 17.0))
         self.context = linear(self.classes + 32, hidden, generator)
         self.layers = torch.nn.ModuleList(
@@ -90,7 +90,7 @@ class DiffusionReplay(Taught):
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        return y, task, torch.randn(n, self.teacher.net.latent, generator=self.generator, device=y.device)
+        return y, task, torch.randn(n, self.teacher.net.noise_dim, generator=self.generator, device=y.device)
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         y, task, noise = drawn

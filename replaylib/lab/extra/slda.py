@@ -80,7 +80,8 @@ class GaussianReplay(Taught):
         return self.model.mean[y] + (noise @ self.root.T if self.model.shared else noise * self.root[y]), task
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        return self.teacher.label(*drawn, copy)
+        x, task = drawn
+        return self.teacher.label(x, task, copy)
 
     def end(self, task: int) -> None:
         rows = self.stream.rows(task)

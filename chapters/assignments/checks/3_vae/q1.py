@@ -15,11 +15,11 @@ def check_values(draw_code):
     mu, logvar, noise = (torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, math.log(4)]]), torch.tensor([[1.0, -1.0]]))
     given = [part.clone() for part in (mu, logvar, noise)]
 
-    def drawn(noise):
+    def code(noise):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return draw_code(mu.clone(), logvar.clone(), noise.clone())
-    one, other = (drawn(noise), drawn(2 * noise + 1))
+    one, other = (code(noise), code(2 * noise + 1))
     ignored = isinstance(one, torch.Tensor) and torch.equal(one, other)
     expect(draw_code(mu, logvar, noise), [[2.0, 0.0]], slips, 'use the noise that is given' if ignored else '')
     kept = all(map(torch.equal, given, (mu, logvar, noise)))
