@@ -24,7 +24,8 @@ class GenerativeClassifier(Network):
     Parameters
     ----------
     inputs, hidden, noise_dim, likelihood : of each auto-encoder, see `replaylib.vae.VAE`. Its two losses are both
-        divided by the inputs, also where these are features: what is minimised is what samples are tested by, as published.
+        divided by the inputs, also where these are features: what is minimised is what samples are tested by, as
+        published.
     classes : how many.
     generator : a CPU generator; also draws, once, the noise with which samples are tested.
     samples : importance samples for each sample and class at testing.

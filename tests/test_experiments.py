@@ -54,7 +54,8 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     }  # fmt: skip
     others = {"strength": 0.5, "gate_prop": 0.5, "noise_dim": 7, "precision": "bfloat16", "replayed": 3}
     seen = {"clutter": 0.5, "encoder": "mine", "backbone": "tuned"}
-    assert set(changes) | set(others) | set(seen) == {field.name for field in dataclasses.fields(Experiment)}
+    fields = {field.name for field in dataclasses.fields(Experiment)}
+    assert {*changes, *others, *seen, "samples"} == fields
     ids = {base.id}
     for name, value in changes.items():
         options = {"per_class": None, "policy": None} if name == "method" else {}
@@ -63,6 +64,8 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     gated = experiment("split-digits", "class", "bi-r-si")
     other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
     assert len({gated.id, *other}) == 1 + len(others)
+    tested = experiment("split-digits", "class", "generative-classifier")
+    assert dataclasses.replace(tested, samples=7).id != tested.id
     glyphs = experiment("split-glyphs", "class", "exact", backbone="frozen")
     other = [dataclasses.replace(glyphs, **{name: value}).id for name, value in seen.items()]
     assert len({glyphs.id, *other}) == 4
