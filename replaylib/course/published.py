@@ -13,10 +13,12 @@ from replaylib.metrics import mean_sem
 
 #: Where values come from, by year.
 SOURCES = {
-    2018: "van de Ven & Tolias 2018, arXiv:1809.10635v1, Table 3; 20 seeds",
+    2018: "van de Ven & Tolias 2018, arXiv:1809.10635v1, Table 3; 20 seeds. The loss of soft targets is averaged over "
+    "classes, not summed",
     2021: "van de Ven, Li & Tolias 2021, CVPR Workshops, Table 2; 10 seeds. Losses of brain-inspired replay as here",
-    2022: "van de Ven, Tuytelaars & Tolias 2022, Nature Machine Intelligence, Table 3; 10 seeds. The variational loss "
-    "of brain-inspired replay is divided by the number of features, 1024, and SI is applied to all parameters",
+    2022: "van de Ven, Tuytelaars & Tolias 2022, Nature Machine Intelligence, Table 3; 10 seeds. Convolutional "
+    "layers are frozen with every method; the variational loss of brain-inspired replay is divided by the number of "
+    "features, 1024, and SI is applied to all parameters",
 }
 
 
