@@ -8,11 +8,15 @@ from .data.dataset import Dataset as Dataset
 from .data.dataset import Split as Split
 from .errors import InputError as InputError
 from .generative import GenerativeClassifier as GenerativeClassifier
+from .lab import register as register
 from .lab.experiments import Experiment as Experiment
 from .lab.experiments import experiment as experiment
 from .lab.hyperparameters import SETTINGS as SETTINGS
 from .lab.methods import METHODS as METHODS
 from .lab.methods import method as method
+from .lab.options import Option as Option
+from .lab.parts import Parts as Parts
+from .lab.parts import Plan as Plan
 from .lab.protocols import PROTOCOLS as PROTOCOLS
 from .lab.protocols import in_profile as in_profile
 from .lab.protocols import profile as profile

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from replaylib.errors import InputError
+from replaylib.names import PRECISIONS as PRECISIONS
 from replaylib.nets import Network
 from replaylib.penalties import Penalty
 from replaylib.replay import Replay
 from replaylib.scenarios import Batch, Part, Stream
 
-PRECISIONS = ("float32", "bfloat16")
 Watch = Callable[[int, int, Network], None]
 StepLoss = Callable[[Stream, Network, int, Batch, Batch | None, Tensor], Tensor]
 Step = Callable[[], None]

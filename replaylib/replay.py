@@ -13,6 +13,7 @@ from torch import Tensor
 
 from replaylib.brain import BrainNet
 from replaylib.errors import InputError, unknown
+from replaylib.names import POLICIES
 from replaylib.nets import TEMPERATURE, NearestMean, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
 
@@ -99,7 +100,7 @@ class Buffer:
     InputError : a budget below 1 or an unknown policy.
     """
 
-    POLICIES = ("balanced", "reservoir")
+    POLICIES = POLICIES
 
     def __init__(self, stream: Stream, per_class: int, policy: str, generator: torch.Generator) -> None:
         self.check(per_class, policy)

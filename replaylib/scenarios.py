@@ -19,12 +19,7 @@ from torch import Tensor
 
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError, unknown
-
-SCENARIOS = {
-    "task": "task-incremental: the task is known; choose among its classes",
-    "domain": "domain-incremental: every task has the same outputs; the task is not known",
-    "class": "class-incremental: choose among all classes seen so far; the task is not known",
-}
+from replaylib.names import SCENARIOS as SCENARIOS
 
 Part = Literal["train", "test"]
 

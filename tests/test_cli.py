@@ -93,7 +93,7 @@ def test_list_and_info_name_what_there_is(capsys):
             ["run", "split-digits", "--method", "exact", "--per-class", "9" * 30],
             "expected a whole number from 1 to 1000000",
         ),
-        (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "choose balanced or reservoir"),
+        (["run", "split-digits", "--method", "exact", "--policy", "fifo"], "unknown policy"),
         (["run", "split-digits", "--method", "xdg"], "xdg cannot serve the class scenario"),
         (["run", "split-digits", "--method", "gr+gatting"], "unknown modification 'gatting'. Did you mean gating"),
         (["run", "split-digits", "--method", "si", "--strength", "-1"], "strength is -1"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replaylib.errors import InputError
-from replaylib.lab.experiments import Experiment, experiment
+from replaylib.lab.experiments import NAMES, Experiment, experiment
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import PROTOCOLS
 
@@ -33,9 +33,9 @@ def test_equal_descriptions_have_one_id_whatever_type_their_numbers_have():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"hidden": 100}, r"hidden is 100: give the units of each hidden layer, e.g. \(400, 400\)"),
-        ({"hidden": "400"}, "hidden is '400': give the units"),
-        ({"hidden": (50.5,)}, "hidden is 50.5: expected a whole number from 1"),
+        ({"hidden": 100}, "hidden is 100: expected whole numbers, each from 1 to 10000, e.g. 400,400"),
+        ({"hidden": "400"}, "hidden is '400': expected whole numbers"),
+        ({"hidden": (50.5,)}, "hidden is 50.5: expected whole numbers, each from 1"),
         ({"iterations": 2.5}, "iterations is 2.5: expected a whole number"),
         ({"batch": True}, "batch is True: expected a whole number"),
         ({"lr": "0.1"}, "lr is '0.1': expected a number"),
@@ -54,8 +54,9 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     }  # fmt: skip
     others = {"strength": 0.5, "gate_prop": 0.5, "noise_dim": 7, "precision": "bfloat16", "replayed": 3}
     seen = {"clutter": 0.5, "encoder": "mine", "backbone": "tuned"}
-    fields = {field.name for field in dataclasses.fields(Experiment)}
-    assert {*changes, *others, *seen, "samples"} == fields
+    assert set(changes) | set(others) | set(seen) | {"samples"} == set(NAMES)
+    tested = experiment("split-digits", "class", "generative-classifier")
+    assert dataclasses.replace(tested, samples=7).id != tested.id
     ids = {base.id}
     for name, value in changes.items():
         options = {"per_class": None, "policy": None} if name == "method" else {}
@@ -64,8 +65,6 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     gated = experiment("split-digits", "class", "bi-r-si")
     other = [dataclasses.replace(gated, **{name: value}).id for name, value in others.items()]
     assert len({gated.id, *other}) == 1 + len(others)
-    tested = experiment("split-digits", "class", "generative-classifier")
-    assert dataclasses.replace(tested, samples=7).id != tested.id
     glyphs = experiment("split-glyphs", "class", "exact", backbone="frozen")
     other = [dataclasses.replace(glyphs, **{name: value}).id for name, value in seen.items()]
     assert len({glyphs.id, *other}) == 4
@@ -107,22 +106,22 @@ def test_fields_renamed_since_are_stored_under_their_earlier_names(e, earlier):
         ({"tasks": 1}, "tasks is 1"),
         ({"batch": 0}, "batch is 0"),
         ({"iterations": -5}, "iterations is -5"),
-        ({"lr": 0.0}, "learning rate lies above 0"),
-        ({"lr": math.nan}, "learning rate lies above 0"),
-        ({"lr": 7.0}, "learning rate lies above 0"),
-        ({"hidden": ()}, "at least one hidden layer"),
+        ({"lr": 0.0}, "expected a number above 0 and at most 1"),
+        ({"lr": math.nan}, "expected a number above 0 and at most 1"),
+        ({"lr": 7.0}, "expected a number above 0 and at most 1"),
+        ({"hidden": ()}, "hidden is empty: expected whole numbers"),
         ({"hidden": (100, 0)}, "hidden is 0"),
         ({"hidden": (10**9,)}, "hidden is 1000000000"),
         ({"per_class": 5}, "method none has no per_class: leave it out, or use exact"),
         ({"policy": "reservoir"}, "method none has no policy"),
         ({"strength": 1.0}, "method none has no strength: leave it out, or use ewc, online-ewc, si"),
-        ({"method_name": "si", "strength": 0.0}, "strength is 0: a penalty's strength is above 0"),
+        ({"method_name": "si", "strength": 0.0}, "strength is 0: expected a number above 0 and finite"),
         ({"method_name": "si", "strength": math.inf}, "strength is inf"),
-        ({"method_name": "bi-r", "gate_prop": 1.0}, "gate_prop is 1: the fraction of units off"),
+        ({"method_name": "bi-r", "gate_prop": 1.0}, "gate_prop is 1: expected a number from 0 and below 1"),
         ({"method_name": "bi-r", "gate_prop": math.nan}, "gate_prop is nan"),
         ({"method_name": "gr", "gate_prop": 0.5}, "method gr has no gate_prop"),
         ({"method_name": "gr", "noise_dim": 0}, "noise_dim is 0"),
-        ({"precision": "float16"}, "unknown precision 'float16': choose bfloat16"),
+        ({"precision": "float16"}, "unknown precision 'float16'. Did you mean bfloat16"),
     ],
 )
 def test_descriptions_that_make_no_sense_are_refused(changes, says):

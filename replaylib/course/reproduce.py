@@ -79,7 +79,7 @@ class Figure:
             raise InputError(f"{self.name} shares out its steps over tasks itself: leave iterations out")
         fixed = {} if iterations is None else {"iterations": iterations}
         every = (
-            experiment(p.name, scenario, name, seed, **variant, **fixed)  # type: ignore[arg-type]
+            experiment(p.name, scenario, name, seed, **variant, **fixed)
             for seed in range(count)
             for variant in self.variants
             for scenario in self.scenarios
@@ -113,8 +113,7 @@ class Figure:
         return [
             field
             for field in varied
-            if (field in OPTIONS and field not in (*m.options, *m.optional))
-            or (field == "replayed" and not m.rehearses)
+            if (field in OPTIONS and field not in m.takes) or (field == "replayed" and not m.rehearses)
         ]
 
 

@@ -1,28 +1,47 @@
-"""An experiment is a frozen description, validated, with a stable id. It says what to compute and holds no result."""
+"""An experiment is a frozen description, validated, with a stable id. It says what to compute and holds no result.
+
+Each field is declared once, with what it can be and what it says: the command line, the checks, what a run prints, and
+the columns of a frame of records are derived from these declarations.
+"""
+
+from __future__ import annotations
 
 import hashlib
+import inspect
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from numbers import Integral, Real
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from replaylib.errors import InputError, unknown
 from replaylib.lab.methods import method
-from replaylib.lab.protocols import BACKBONES, protocol
-from replaylib.nets import Gates
-from replaylib.penalties import check_strength
-from replaylib.replay import Buffer
-from replaylib.scenarios import SCENARIOS
+from replaylib.lab.options import Option, Value
+from replaylib.lab.protocols import BACKBONES, PROTOCOLS, protocol
+from replaylib.names import POLICIES, PRECISIONS, SCENARIOS
 
-#: The fields of an experiment that methods take as options.
-OPTIONS = ("per_class", "policy", "strength", "gate_prop", "noise_dim", "samples")
-#: The names under which fields are stored, and count for the id, where they have been renamed since.
-STORED_AS = {"per_class": "budget", "noise_dim": "latent", "backbone": "front_end"}
-#: Those of its fields that are no whole numbers.
-NUMBERS = ("lr", "strength", "gate_prop", "clutter")
-#: What an experiment can do with an encoder; without one, both fields are None.
-WITH_ENCODER = ("frozen", "tuned")
+
+def told(
+    help: str,
+    kind: type = float,
+    within: str = "",
+    *,
+    usual: str | None = None,
+    stored_as: str = "",
+    by_method: bool = False,
+    **more: Any,
+) -> Any:
+    """A field that is an `Option`, None by default.
+
+    ``usual`` is what None stands for; ``stored_as`` the name under which the field is stored, and counts for the id,
+    where it has been renamed since; ``by_method`` says that methods take it as an option.
+    """
+    about = {"usual": usual, "stored_as": stored_as, "by_method": by_method}
+    return field(default=None, metadata={"option": Option(help, kind, within, **more), **about})
+
+
+def needed(help: str, kind: type = str, within: str = "", **more: Any) -> Any:
+    """A field that is an `Option` and has a value in every experiment; the protocol has one where none is chosen."""
+    return field(metadata={"option": Option(help, kind, within, **more)})
 
 
 @dataclass(frozen=True)
@@ -32,111 +51,105 @@ class Experiment:
     ``encoder`` names a pre-trained encoder, see `replaylib.lab.encoders`, and ``backbone`` what is done with it:
     ``"frozen"``, its features take the place of the images, or ``"tuned"``, it learns with all other layers. Both are
     None where fully connected layers read pixels. ``clutter`` is how much there is behind glyphs; None: other data.
-    ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task. ``samples`` is
-    how many importance samples the generative classifier is tested with; None: its own few.
+    ``replayed`` is how many samples are replayed a step; None: as many as there are of the current task. ``own`` holds
+    the options that a method declares for itself, as pairs, sorted by name; it can be given as a mapping.
 
     Raises
     ------
     InputError : a number outside its range, or a combination that makes no sense.
     """
 
-    protocol: str
-    scenario: str
-    method: str
-    dataset: str
-    seed: int
-    tasks: int
-    hidden: tuple[int, ...]
-    lr: float
-    batch: int
-    iterations: int
-    per_class: int | None = None
-    policy: str | None = None
-    strength: float | None = None
-    gate_prop: float | None = None
-    noise_dim: int | None = None
-    precision: str | None = None
-    clutter: float | None = None
-    encoder: str | None = None
-    backbone: str | None = None
-    replayed: int | None = None
-    samples: int | None = None
+    protocol: str = needed("what is held fixed, see list", choices=lambda: PROTOCOLS)
+    scenario: str = needed("one of: " + ", ".join(SCENARIOS), choices=tuple(SCENARIOS))
+    method: str = needed("a method, or one and a penalty, e.g. exact+ewc; see list")
+    dataset: str = needed("other data: a name from 'list', an image folder, or a zip of one")
+    seed: int = needed("decides what is random", int, "[0, 2147483647]")
+    tasks: int = needed("number of tasks", int, "[2, 1000]")
+    hidden: tuple[int, ...] = needed("units of the hidden layers", tuple, "[1, 10000]", example="400,400")
+    lr: float = needed("learning rate", float, "(0, 1]", example="0.001")
+    batch: int = needed("current samples a step", int, "[1, 65536]")
+    iterations: int = needed("steps a task", int, "[1, 10000000]")
+    per_class: int | None = told(
+        "exact replay: stored samples a class", int, "[1, 1000000]", by_method=True, stored_as="budget"
+    )
+    policy: str | None = told("exact replay: " + " or ".join(POLICIES), str, choices=POLICIES, by_method=True)
+    strength: float | None = told("EWC's lambda, SI's c", float, "(0, inf)", example="100", by_method=True)
+    gate_prop: float | None = told("fraction of units that a context switches off", float, "[0, 1)", by_method=True)
+    noise_dim: int | None = told(
+        "units of the generator's code z", int, "[1, 10000]", by_method=True, stored_as="latent"
+    )
+    precision: str | None = told("of layers' products", str, choices=PRECISIONS, usual="float32")
+    clutter: float | None = told("glyphs: from 0 (plain) to 1 (over photographs)", float, "[0, 1]")
+    encoder: str | None = told("a pre-trained encoder: a name from 'list', or a file that 'pretrain' wrote", str)
+    backbone: str | None = told(
+        "what is done with it: " + " or ".join(BACKBONES), str,
+        choices=tuple(BACKBONES), usual="none", stored_as="front_end",
+    )  # fmt: skip
+    replayed: int | None = told("replayed samples a step (default: as many)", int, "[1, 65536]")
+    samples: int | None = told(
+        "generative classifier: importance samples at testing (default: its own few)", int, "[1, 1000000]",
+        by_method=True,
+    )  # fmt: skip
+    own: tuple[tuple[str, Value], ...] | None = None
 
     def __post_init__(self) -> None:
-        protocol(self.protocol)
-        hidden: object = self.hidden
-        if isinstance(hidden, str) or not isinstance(hidden, Iterable):
-            raise InputError(f"hidden is {hidden!r}: give the units of each hidden layer, e.g. (400, 400)")
-        object.__setattr__(self, "hidden", tuple(hidden))
-        # 1 and 1.0 are one description, with one id.
-        for name in NUMBERS:
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, _number(name, value))
-        if self.scenario not in SCENARIOS:
-            raise unknown("scenario", self.scenario, SCENARIOS)
-        for name, low, high in (
-            ("seed", 0, 2**31 - 1), ("tasks", 2, 1000), ("batch", 1, 65_536), ("iterations", 1, 10_000_000),
-        ):  # fmt: skip
-            self._whole(name, low, high)
-        if not 0 < self.lr <= 1:
-            raise InputError(f"lr is {self.lr:g}: a learning rate lies above 0 and is at most 1, e.g. 0.001")
-        if not self.hidden:
-            raise InputError("hidden is empty: give the units of at least one hidden layer, e.g. 400,400")
-        object.__setattr__(self, "hidden", tuple(_within("hidden", units, 1, 10_000) for units in self.hidden))
-        if self.precision not in (None, "bfloat16"):
-            raise InputError(f"unknown precision {self.precision!r}: choose bfloat16, or leave it out for float32")
-        m = method(self.method)
-        m.settle(self.scenario, self.options)
-        missing = [name for name in m.options if getattr(self, name) is None]
-        if missing:
-            raise InputError(f"method {self.method} needs {', '.join(missing)}: use experiment(), which fills them in")
-        if self.per_class is not None and self.policy is not None:
-            self._whole("per_class", 1, 1_000_000)
-            Buffer.check(self.per_class, self.policy)
-        if self.strength is not None:
-            check_strength(self.strength)
-        if self.gate_prop is not None:
-            Gates.check(self.gate_prop)
-        if self.noise_dim is not None:
-            self._whole("noise_dim", 1, 10_000)
-        if self.samples is not None:
-            self._whole("samples", 1, 1_000_000)
-        if self.replayed is not None:
-            self._whole("replayed", 1, 65_536)
-            if not m.rehearses:
-                raise InputError(f"method {self.method} replays nothing: leave replayed out")
-
+        for f in fields(self):
+            if (option := f.metadata.get("option")) is None:
+                continue
+            value = getattr(self, f.name)
+            if value is not None or f.default is MISSING:
+                # 1 and 1.0 are one description, with one id; so are what is usual, said and unsaid.
+                checked = option.check(f.name, value)
+                object.__setattr__(self, f.name, None if checked == f.metadata.get("usual") else checked)
+        self._check_method()
         self._check_data()
 
-    def _whole(self, name: str, low: int, high: int) -> None:
-        object.__setattr__(self, name, _within(name, getattr(self, name), low, high))
+    def _check_method(self) -> None:
+        m = method(self.method)
+        object.__setattr__(self, "method", m.name)
+        own = {name: taken.option for name, taken in m.takes.items() if taken.option is not None}
+        given = dict(self.own or {})
+        m.check(self.scenario, {name: getattr(self, name) for name in OPTIONS} | given)
+        missing = [name for name, taken in m.takes.items() if self.options.get(name) is None and not taken.optional]
+        if missing:
+            raise InputError(f"method {self.method} needs {', '.join(missing)}: use experiment(), which fills them in")
+        checked = sorted((name, option.check(name, given[name])) for name, option in own.items())
+        object.__setattr__(self, "own", tuple(checked) or None)
+        if self.replayed is not None and not m.rehearses:
+            raise InputError(f"method {self.method} replays nothing: leave replayed out")
 
     def _check_data(self) -> None:
-        if self.clutter is not None:
-            if self.dataset != "glyphs":
-                raise InputError(f"{self.dataset} has no clutter: leave it out, or use split-glyphs")
-            if not 0 <= self.clutter <= 1:
-                raise InputError(f"clutter is {self.clutter:g}: expected a number from 0 to 1")
+        if self.clutter is not None and self.dataset != "glyphs":
+            raise InputError(f"{self.dataset} has no clutter: leave it out, or use split-glyphs")
         if (self.encoder is None) != (self.backbone is None):
             raise InputError("encoder and backbone go together: say which encoder, and whether it is frozen or tuned")
-        if self.backbone is None:
-            return
-        if self.backbone not in WITH_ENCODER:
-            raise unknown("backbone", self.backbone, WITH_ENCODER)
-        if method(self.method).level == "features" and self.backbone != "frozen":
+        if self.backbone == "tuned" and method(self.method).level == "features":
             raise InputError(f"{self.method} learns the features of an encoder that does not change: make it frozen")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The method's options, by name; None for those that it does not take."""
-        return {name: getattr(self, name) for name in OPTIONS}
+        """The method's options, by name; None for those of `OPTIONS` that it does not take."""
+        return {name: getattr(self, name) for name in OPTIONS} | dict(self.own or {})
+
+    def facts(self) -> dict[str, Any]:
+        """All that it says, by name, a method's own options beside those of all experiments: a row of a frame."""
+        return {name: getattr(self, name) for name in NAMES} | dict(self.own or {})
+
+    def said(self) -> dict[str, Any]:
+        """As `facts`, with what is usual in the place of None: what a person is shown."""
+        return {name: USUAL.get(name) if value is None else value for name, value in self.facts().items()}
+
+    def without_seed(self) -> Experiment:
+        """What experiments that differ in their seed alone have in common."""
+        return replace(self, seed=0)
 
     def as_stored(self) -> dict[str, Any]:
-        """The description as records and checkpoints hold it, under the names of `STORED_AS`."""
-        return {STORED_AS.get(name, name): value for name, value in asdict(self).items()}
+        """The description as records and checkpoints hold it, under the names that fields have there."""
+        described = {STORED_AS.get(name, name): getattr(self, name) for name in NAMES}
+        return described | ({"own": dict(self.own)} if self.own else {})
 
     @classmethod
-    def from_stored(cls, described: Mapping[str, Any]) -> "Experiment":
+    def from_stored(cls, described: Mapping[str, Any]) -> Experiment:
         """The experiment that a stored description, `as_stored`, is of. Names of today are taken as well."""
         today = {stored: name for name, stored in STORED_AS.items()}
         return cls(**{today.get(name, name): value for name, value in described.items()})
@@ -151,46 +164,28 @@ class Experiment:
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
 
 
+_DECLARED = [f for f in fields(Experiment) if "option" in f.metadata]
+#: Its fields by name, but for ``own``.
+NAMES = tuple(f.name for f in _DECLARED)
+#: What each of them is declared to be.
+DECLARED: dict[str, Option] = {f.name: f.metadata["option"] for f in _DECLARED}
+#: What None stands for, where there is a word for it.
+USUAL: dict[str, str] = {f.name: f.metadata["usual"] for f in _DECLARED if f.metadata.get("usual")}
+#: The names under which fields are stored, where they have been renamed since.
+STORED_AS: dict[str, str] = {f.name: f.metadata["stored_as"] for f in _DECLARED if f.metadata.get("stored_as")}
+#: The fields that methods take as options.
+OPTIONS = tuple(f.name for f in _DECLARED if f.metadata.get("by_method"))
+#: What can be chosen in the place of the protocol's and the method's values.
+CHOSEN = tuple(name for name in NAMES if name not in ("protocol", "scenario", "method", "seed"))
+
+
 def check_seeds(count: int) -> None:
     """Raise `InputError` unless so many seeds, 0 to count - 1, can be asked for at once."""
-    _within("seeds", count, 1, 1000)
-
-
-def _within(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
-        raise InputError(f"{name} is {value!r}: expected a whole number from {low} to {high}")
-    return int(value)
-
-
-def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise InputError(f"{name} is {value!r}: expected a number")
-    return float(value)
+    Option("how many seeds", int, "[1, 1000]").check("seeds", count)
 
 
 def experiment(
-    protocol_name: str,
-    scenario: str | None = None,
-    method_name: str = "none",
-    seed: int = 0,
-    *,
-    dataset: str | None = None,
-    tasks: int | None = None,
-    hidden: tuple[int, ...] | None = None,
-    lr: float | None = None,
-    batch: int | None = None,
-    iterations: int | None = None,
-    per_class: int | None = None,
-    policy: str | None = None,
-    strength: float | None = None,
-    gate_prop: float | None = None,
-    noise_dim: int | None = None,
-    precision: str | None = None,
-    clutter: float | None = None,
-    encoder: str | None = None,
-    backbone: str | None = None,
-    replayed: int | None = None,
-    samples: int | None = None,
+    protocol_name: str, scenario: str | None = None, method_name: str = "none", seed: int = 0, **chosen: Any
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
 
@@ -198,50 +193,64 @@ def experiment(
     features and ablations of brain-inspired replay have it frozen by default, and others as the protocol says; an
     encoder given is frozen, but for methods that replay pixels and are no such ablation.
 
+    Parameters
+    ----------
+    chosen : fields of `Experiment` and the method's own options, by name; None leaves the value as it is.
+
     Raises
     ------
     InputError : an unknown name, a scenario or an option that the method does not take, or what `Experiment` refuses.
     """
-    p = protocol(protocol_name)
-    dataset = p.dataset if dataset is None else dataset
-    if backbone is None:
-        level = method(method_name).level
-        if encoder is not None:
-            backbone = "tuned" if level == "pixels" and not method(method_name).ablation else "frozen"
-        elif p.encoder is not None:
-            unchanging = level == "features" or (method(method_name).ablation and p.backbone != "none")
-            backbone = "frozen" if unchanging else p.backbone
-        else:
-            backbone = "none"
-    if backbone not in BACKBONES:
-        raise unknown("backbone", backbone, BACKBONES)
-    if backbone == "none" and encoder is not None:
-        raise InputError(f"backbone none has no encoder, and {encoder} was given: leave one of them out")
-    if backbone != "none" and encoder is None and p.encoder is None:
-        raise InputError(f"{p.name} has no encoder of its own: name one, or leave the backbone out")
-    if clutter is None and dataset == "glyphs":
-        clutter = 0.0
+    p, m = protocol(protocol_name), method(method_name)
+    given = {name: value for name, value in chosen.items() if value is not None}
+    own = {name: given.pop(name) for name in m.takes if name not in DECLARED and name in given}
+    if strange := [name for name in given if name not in CHOSEN]:
+        raise unknown("option", strange[0], [*CHOSEN, *m.takes])
     scenario = p.scenario if scenario is None else scenario
-    chosen = {
-        "per_class": per_class, "policy": policy, "strength": strength, "gate_prop": gate_prop, "noise_dim": noise_dim,
-        "samples": samples,
+    options = {name: m.setting(name, p.name, scenario) for name in m.takes} | own
+    options = {name: value for name, value in options.items() if value is not None}
+    described: dict[str, Any] = {
+        "dataset": p.dataset, "tasks": p.tasks, "hidden": p.hidden, "lr": p.lr, "batch": p.batch,
+        "iterations": p.iterations, "protocol": p.name, "scenario": scenario, "method": m.name, "seed": seed,
+        **{name: value for name, value in options.items() if name in DECLARED},
+        **given,
+        "own": {name: value for name, value in options.items() if name not in DECLARED},
     }  # fmt: skip
-    options: dict[str, Any] = method(method_name).settle(scenario, chosen, p.name)
-    return Experiment(
-        protocol=p.name,
-        scenario=scenario,
-        method=method_name,
-        dataset=dataset,
-        seed=seed,
-        tasks=p.tasks if tasks is None else tasks,
-        hidden=p.hidden if hidden is None else hidden,
-        lr=p.lr if lr is None else lr,
-        batch=p.batch if batch is None else batch,
-        iterations=p.iterations if iterations is None else iterations,
-        precision=None if precision == "float32" else precision,
-        clutter=clutter,
-        encoder=None if backbone == "none" else encoder or p.encoder,
-        backbone=None if backbone == "none" else backbone,
-        replayed=None if replayed == (p.batch if batch is None else batch) else replayed,
-        **options,
-    )
+    if described["dataset"] == "glyphs":
+        described.setdefault("clutter", 0.0)
+    described["backbone"] = backbone = _backbone(given, p.name, m.name)
+    if backbone != "none":
+        described.setdefault("encoder", p.encoder)
+    if described.get("replayed") == described["batch"]:
+        del described["replayed"]
+    return Experiment(**described)
+
+
+def _backbone(given: Mapping[str, Any], protocol_name: str, method_name: str) -> str:
+    """What is done with the encoder, where there is one."""
+    p, m, encoder = protocol(protocol_name), method(method_name), given.get("encoder")
+    chosen: str | None = given.get("backbone")
+    if chosen is None:
+        if encoder is not None:
+            return "tuned" if m.level == "pixels" and not m.ablation else "frozen"
+        if p.encoder is None:
+            return "none"
+        return "frozen" if m.level == "features" or (m.ablation and p.backbone != "none") else p.backbone
+    if chosen == "none" and encoder is not None:
+        raise InputError(f"backbone none has no encoder, and {encoder} was given: leave one of them out")
+    if chosen != "none" and chosen in BACKBONES and encoder is None and p.encoder is None:
+        raise InputError(f"{p.name} has no encoder of its own: name one, or leave the backbone out")
+    return chosen
+
+
+def _with_chosen(function: Any) -> None:
+    """Say in the signature and the documentation what can be chosen, from the declarations."""
+    own = inspect.signature(function)
+    before = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    named = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in CHOSEN]
+    function.__signature__ = own.replace(parameters=[*before, *named, *list(own.parameters.values())[len(before) :]])
+    listed = "\n".join(f"    {name} : {DECLARED[name].help}." for name in CHOSEN)
+    function.__doc__ = function.__doc__.replace("    chosen : fields", f"{listed}\n    chosen : fields")
+
+
+_with_chosen(experiment)

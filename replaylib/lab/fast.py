@@ -19,7 +19,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from replaylib.errors import InputError
 from replaylib.lab.capture import Captured, check_capturable
-from replaylib.lab.methods import Parts
+from replaylib.lab.parts import Parts
 from replaylib.loop import Guard, Result, Step, StepLoss, Watch, adam, evaluate, objective, products_in, train
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught

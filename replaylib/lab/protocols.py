@@ -5,16 +5,18 @@ Chapters ask for the published one by name through `in_profile`, which hands out
 variable ``REPLAYLIB_PROFILE`` says ``paper``.
 """
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-
-from replaylib.data.catalogue import load
-from replaylib.data.dataset import Split, pad
-from replaylib.data.glyphs import RESERVED
 from replaylib.errors import InputError, unknown
-from replaylib.scenarios import Stream, permuted_stream, split_stream
+
+# A protocol is read without PyTorch; its data are loaded with it.
+if TYPE_CHECKING:
+    from replaylib.data.dataset import Split
+    from replaylib.scenarios import Stream
 
 #: The convolutional layers that images pass first: what is done with a pre-trained encoder.
 BACKBONES = {
@@ -41,7 +43,6 @@ class Protocol:
     scenario : the scenario of the published protocol, and the default one.
     seeds : how many the source used (published) or the book uses (quick).
     padding : zeros added on each side of an image.
-    dataset_options : passed on to `replaylib.data.load`, as pairs.
     symbols : where the dataset is ``"glyphs"``, how many of them a task has.
     encoder : a pre-trained encoder, see `replaylib.lab.encoders`; None where there is none.
     backbone : what is done with it by methods that do not replay features (see `BACKBONES`).
@@ -61,7 +62,6 @@ class Protocol:
     seeds: int
     source: str
     padding: int = 0
-    dataset_options: tuple[tuple[str, int | float], ...] = ()
     quick: str | None = None
     symbols: int | None = None
     encoder: str | None = None
@@ -70,6 +70,8 @@ class Protocol:
 
     def stream(self, data: Split, scenario: str, tasks: int, seed: int) -> Stream:
         """The stream of tasks that this protocol makes of ``data``; see `split_stream` and `permuted_stream`."""
+        from replaylib.scenarios import permuted_stream, split_stream
+
         make = {"split": split_stream, "permuted": permuted_stream}[self.kind]
         return make(data, scenario, tasks, seed)
 
@@ -86,9 +88,10 @@ class Protocol:
         ------
         InputError : more symbols than are kept apart for experiments, or what `replaylib.data.load` raises.
         """
+        from replaylib.data.catalogue import load
+        from replaylib.data.dataset import pad
+
         options: dict[str, int | float] = {}
-        if dataset in (None, self.dataset):
-            options |= dict(self.dataset_options)
         if (dataset or self.dataset) == "glyphs":
             options["classes"] = self.symbols_of(self.tasks if tasks is None else tasks)
             options["clutter"] = 0.0 if clutter is None else clutter
@@ -100,6 +103,8 @@ class Protocol:
 
         Tasks that differ in the order of pixels share them. Raises `InputError` for more than there are.
         """
+        from replaylib.data.glyphs import RESERVED
+
         if self.kind == "permuted":
             return self.symbols or RESERVED
         count = (self.symbols or 2) * tasks
@@ -162,6 +167,8 @@ def profile() -> str:
 
 def default_device() -> str:
     """``"cuda"`` under the ``paper`` profile where there is a GPU; otherwise ``"cpu"``, which suits small networks."""
+    import torch
+
     return "cuda" if profile() == "paper" and torch.cuda.is_available() else "cpu"
 
 

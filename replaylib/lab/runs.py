@@ -5,7 +5,7 @@ The runs that the book shows come with the library: `published` reads them.
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,15 +18,19 @@ from replaylib.data.dataset import Split
 from replaylib.data.files import shipped
 from replaylib.data.glyphs import dataset_name
 from replaylib.errors import InputError, unknown
-from replaylib.lab import encoders, records
-from replaylib.lab.experiments import Experiment
+from replaylib.lab import encoders, records, register
+from replaylib.lab.experiments import NAMES, Experiment
 from replaylib.lab.fast import train_seeds
-from replaylib.lab.methods import Parts, Plan, method
+from replaylib.lab.methods import method
+from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import default_device, protocol
 from replaylib.lab.records import Record
 from replaylib.loop import Diverged, Watch
 from replaylib.nets import Network
 from replaylib.scenarios import Stream
+
+#: What a frame has beside the fields of `Experiment` and of `Record`.
+MEASURES = ("id", "acc", "bwt", "fwt", "forgetting")
 
 #: The folders of runs that come with the library, those at the published scale first. One file in them is one run.
 FOLDERS = {
@@ -170,7 +174,7 @@ def trained_together(
                     device=records.device_name(stream.device)
                     + (f", {len(results)} seeds together" if len(results) > 1 else "")
                     + (", compiled" if compiled else ""),
-                    versions=records.versions() | encoder_version(description),
+                    versions=records.versions() | encoder_version(description) | register.origins(description.method),
                     commit=records.commit(),
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
@@ -212,15 +216,16 @@ def frame(several: Iterable[Record]) -> pd.DataFrame:
     own = [field.name for field in fields(Record) if field.name != "experiment"]
     rows = [
         {
-            **asdict(record.experiment),
+            **record.experiment.facts(),
             "id": record.experiment.id,
             **record.summary(),
             **{name: getattr(record, name) for name in own},
         }
         for record in several
     ]
-    described = [field.name for field in fields(Experiment)]
-    return pd.DataFrame(rows, columns=[*described, "id", "acc", "bwt", "fwt", "forgetting", *own])
+    declared = {name: None for row in rows for name in row}  # by methods of one's own as well
+    described = [*NAMES, *(name for name in declared if name not in {*NAMES, *MEASURES, *own})]
+    return pd.DataFrame(rows, columns=[*described, *MEASURES, *own])
 
 
 def published(folder: str = "runs") -> pd.DataFrame:
