@@ -218,6 +218,26 @@ def test_idx_files_are_read_as_torchvision_reads_them(directory):
     assert "downloaded" in catalogue.names()["mnist"]
 
 
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("dotted", [True, False])
+def test_idx_files_are_read_as_they_were_downloaded_or_unpacked_by_hand(directory, packed, dotted):
+    raw = write_mnist(directory)
+    expected = catalogue.load("mnist")
+    for file in list(raw.iterdir()):
+        content = gzip.compress(file.read_bytes()) if packed else file.read_bytes()
+        name = file.name.replace("-idx", ".idx") if dotted else file.name
+        file.unlink()
+        (raw / (name + ".gz" * packed)).write_bytes(content)
+    found = catalogue.load("mnist")
+    assert found.train.images.equal(expected.train.images)
+    assert found.test.labels.equal(expected.test.labels)
+    if packed:
+        spoilt = next(raw.glob("train-images*"))
+        spoilt.write_bytes(spoilt.read_bytes()[:-9])
+        with pytest.raises(InputError, match=f"{spoilt.name} is truncated or corrupted .*; move the folder"):
+            catalogue.load("mnist")
+
+
 def test_data_that_is_there_is_only_read(directory):
     write_mnist(directory)
     before = sorted(directory.rglob("*"))
@@ -234,7 +254,7 @@ def test_data_that_is_there_is_only_read(directory):
 def test_a_truncated_idx_file_is_named(directory, name, keep):
     file = write_mnist(directory) / name
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(InputError, match=f"{name} is truncated.*delete the folder .*MNIST to") as error:
+    with pytest.raises(InputError, match=f"{name} is truncated.*move the folder .*MNIST away to") as error:
         catalogue.load("mnist")
     one_line(error)
 
@@ -328,7 +348,7 @@ def test_a_truncated_cifar_batch_is_named_and_never_opened(directory, monkeypatc
     file = write_cifar(directory, datasets.CIFAR10, files) / "data_batch_3"
     file.write_bytes(files["data_batch_3"][:-10])
     monkeypatch.setattr(pickle, "load", lambda *args, **kwargs: pytest.fail("an unchecked pickle was opened"))
-    with pytest.raises(InputError, match=r"data_batch_3 is truncated or corrupted.*delete the folder") as error:
+    with pytest.raises(InputError, match=r"data_batch_3 is truncated or corrupted.*move the folder") as error:
         catalogue.load("cifar10")
     one_line(error)
     file.unlink()

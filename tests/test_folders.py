@@ -203,9 +203,78 @@ def test_a_broken_image_is_named(root, content):
     refused(zipped(root), "cannot read the image train/red/1.png")
 
 
-def test_an_image_of_more_than_eight_bits_is_named(root):
+def test_of_sixteen_bits_the_upper_eight_are_kept(root):
     Image.fromarray(np.full((8, 8), 60_000, np.uint16)).save(root / "train" / "red" / "1.png")
-    refused(root, r"train/red/1.png \(more than 8 bits a channel\)")
+    train, _ = catalogue.load(root)
+    assert train.images[4].unique().tolist() == [60_000 >> 8]
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(root / "train" / "red" / "1.tif")
+    refused(root, r"train/red/1.tif \(numbers that are no shades of grey\)")
+
+
+@pytest.mark.parametrize(("ink", "behind"), [(0, 255), (250, 0)])
+def test_what_is_transparent_is_put_on_white_or_black_by_what_is_visible(tmp_path, caplog, ink, behind):
+    root = tmp_path / "drawn"
+    for part in ("train", "test"):
+        for name, rows in (("bar", slice(0, 8)), ("block", slice(8, 32))):
+            (root / part / name).mkdir(parents=True)
+            pixels = np.full((32, 32, 4), ink, np.uint8)
+            pixels[..., 3] = 0
+            pixels[rows, 4:28, 3] = 255
+            Image.fromarray(pixels).save(root / part / name / "0.png")
+    train, _ = catalogue.load(root)
+    assert train.images[0, :, 2, 2].tolist() == [behind] * 3
+    assert train.images[0, :, 4, 16].tolist() == [ink] * 3
+    assert train.images[1, :, 20, 16].tolist() == [ink] * 3
+    colour = "white" if behind else "black"
+    assert f"4 images are transparent; {colour} is behind" in caplog.text
+
+
+def test_links_to_folders_above_are_not_followed(root):
+    (root / "train" / "red" / "self").symlink_to(".")
+    (root / "train" / "blue" / "up").symlink_to("../..")
+    train, _ = catalogue.load(root)
+    assert train.labels.bincount().tolist() == [3, 3]
+
+
+def test_a_class_may_be_a_link_to_a_folder_elsewhere(root, tmp_path):
+    shutil.move(root / "train" / "red", tmp_path / "elsewhere")
+    (root / "train" / "red").symlink_to(tmp_path / "elsewhere")
+    assert catalogue.load(root).train.labels.bincount().tolist() == [3, 3]
+
+
+def test_what_is_passed_over_is_counted_and_named(root, caplog):
+    for number in range(4):
+        (root / "train" / "red" / f"{number}.xcf").write_bytes(b"a drawing")
+    Image.new("RGB", (8, 8), COLOURS["red"]).save(root / "train" / "red" / "photo.jfif", "JPEG")
+    (root / "train" / "red" / "@eaDir").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "train" / "red" / "@eaDir" / "thumbnail.png")
+    assert catalogue.load(root).train.labels.bincount().tolist() == [3, 4]
+    assert "passed over 4 files that are no images known here: train/red/0.xcf, train/red/1.xcf" in caplog.text
+
+
+def test_one_name_in_two_forms_of_unicode_is_one_class(root):
+    (root / "train" / "red").rename(root / "train" / "caf\u00e9")
+    (root / "test" / "red").rename(root / "test" / "cafe\u0301")
+    assert catalogue.load(root).train.classes == ("blue", "caf\u00e9")
+
+
+def test_names_that_differ_in_case_are_asked_about(root):
+    (root / "test" / "red").rename(root / "test" / "Red")
+    refused(root, "'Red' and 'red' differ in case alone: give them one name")
+
+
+def test_a_zip_with_backslashes_and_a_note_beside_the_outer_folder(root):
+    archive = root.parent / "windows.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("README.txt", "mine")
+        for path in sorted(root.rglob("*.png")):
+            opened.write(path, "outer\\" + str(path.relative_to(root)).replace("/", "\\"))
+    assert catalogue.load(archive).train.labels.bincount().tolist() == [3, 3]
+
+
+def test_other_archives_are_named(root):
+    shutil.make_archive(str(root.parent / "colours"), "gztar", root)
+    refused(root.parent / "colours.tar.gz", "an archive that is not read here: unpack it")
 
 
 def test_a_truncated_zip_is_refused(root):

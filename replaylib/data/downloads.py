@@ -1,10 +1,13 @@
 """MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100: fetched once through torchvision, checked whenever they are read."""
 
+import gzip
 import math
+import re
 import socket
 import struct
 import tempfile
 import textwrap
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,11 +114,18 @@ def _answer_within(seconds: float) -> Iterator[None]:
 
 
 def _damaged(file: Path, what: str) -> InputError:
-    return InputError(f"{file} {what}; delete the folder {_dataset_folder(file)} to have it downloaded again.")
+    return InputError(f"{file} {what}; move the folder {_dataset_folder(file)} away to have it downloaded again.")
 
 
 def _dataset_folder(file: Path) -> Path:
     return file.parent.parent if file.parent.name == "raw" else file.parent
+
+
+def _as_it_lies(file: Path) -> Path:
+    """The file under one of the names that it is found under: compressed, or with a dot before its kind."""
+    dotted = file.with_name(re.sub("-idx([13])-", r".idx\1-", file.name))
+    there = [one for name in (file, dotted) for one in (name, name.with_name(f"{name.name}.gz")) if one.exists()]
+    return there[0] if there else file
 
 
 def _idx(file: Path, magic: int) -> torch.Tensor:
@@ -124,8 +134,11 @@ def _idx(file: Path, magic: int) -> torch.Tensor:
     torchvision's reader does not compare the two: a truncated file fails in a reshape or yields fewer images.
     """
     dimensions = 3 if magic == IDX_IMAGES else 1
+    file = _as_it_lies(file)
     try:
-        content = file.read_bytes()
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(file, f"is truncated or corrupted ({error})") from None
     except FileNotFoundError:
         raise _damaged(file, "is missing") from None
     except OSError as error:
@@ -188,7 +201,7 @@ def _damaged_cifar(cifar: Any, folder: Path) -> InputError:
                 return _damaged(file, f"is truncated or corrupted: its md5 is not the official {md5}")
         except OSError as error:
             return InputError(f"cannot read {file} ({error.strerror}); make it a readable file.")
-    return InputError(f"{folder} cannot be read; delete it to have it downloaded again.")
+    return InputError(f"{folder} cannot be read; move it away to have it downloaded again.")
 
 
 DIGITS = tuple("0123456789")
