@@ -48,9 +48,9 @@ def test_features_are_computed_once_for_the_same_images_and_go_with_them(images,
 
 
 def test_images_of_another_shape_are_refused(images):
-    grey = Split(*(dataclasses.replace(part, images=part.images[:, :1]) for part in images))
-    with pytest.raises(InputError, match=r"takes images of shape \(3, 32, 32\), and glyphs.* \(1, 32, 32\)"):
-        encoders.features(grey, "glyphs")
+    small = Split(*(dataclasses.replace(part, images=part.images[:, :, 2:30, 2:30]) for part in images))
+    with pytest.raises(InputError, match=r"takes images of shape \(3, 32, 32\), and glyphs.* \(3, 28, 28\)"):
+        encoders.features(small, "glyphs")
 
 
 def test_the_encoder_that_comes_along_says_where_it_is_from():
@@ -96,3 +96,13 @@ def test_features_are_data():
     features = Dataset("f", torch.rand(4, 7), torch.tensor([0, 1, 0, 1]), ("a", "b"))
     assert features.pixels == 7
     assert dataclasses.replace(features, image_units=99).pixels == 99
+
+
+def test_grey_images_are_seen_in_all_colours_of_an_encoder():
+    grey = torch.randint(256, (6, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    parts = [Dataset("grey", images, torch.arange(len(images)) % 2, ("a", "b")) for images in (grey[:4], grey[4:])]
+    wide = [dataclasses.replace(part, images=part.images.repeat(1, 3, 1, 1)) for part in parts]
+    for found, expected in zip(
+        encoders.features(Split(*parts), "glyphs"), encoders.features(Split(*wide), "glyphs"), strict=True
+    ):
+        assert found.images.equal(expected.images)

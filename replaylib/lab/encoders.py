@@ -146,7 +146,7 @@ def _read(path: Path, changed: int) -> Pretrained:
 
 
 def normalised(split: Split, encoder: str) -> Split:
-    """The data as an encoder takes them: normalised as those were that it was trained on.
+    """The data as an encoder takes them: normalised as those were that it was trained on, grey ones in all its colours.
 
     (The reference code normalises by the statistics of the data themselves, which the encoder has never seen.)
 
@@ -155,6 +155,12 @@ def normalised(split: Split, encoder: str) -> Split:
     InputError : the data are not images of the shape that it was trained on.
     """
     origin = load(encoder).origin
+    colours = origin.shape[0]
+    if split.train.shape == (1, *origin.shape[1:]) and colours > 1:
+        wide = (part.images.expand(-1, colours, -1, -1).contiguous() for part in split)
+        split = Split(
+            *(replace(part, images=images, mean=None, std=None) for part, images in zip(split, wide, strict=True))
+        )
     if split.train.shape != origin.shape:
         found = f"{split.train.name} has samples of shape {split.train.shape}"
         raise InputError(f"encoder {encoder} takes images of shape {origin.shape}, and {found}: use another encoder")
