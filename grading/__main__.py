@@ -1,101 +1,179 @@
-"""The command: grade a folder of submissions, in parallel, into one CSV file."""
+"""The command: grade a folder of submissions, some at a time, into one CSV file."""
 
 import argparse
-import csv
+import hashlib
 import os
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import datetime
 from pathlib import Path
 
-from grading.judge import Assignment, Result, clean, grade
-from grading.limits import Limits
-from grading.nursery import Nursery
+from grading import gradebook
+from grading.assignment import Assignment, Result
+from grading.gradebook import Roster, Row
+from grading.pool import graded
+from grading.sandbox import ROOT, Limits, check_nothing_secret_is_mounted, found
+from grading.submissions import Submission, collected
+from replaylib.data.files import writable
+from replaylib.errors import InputError, unknown
 
-ROOT = Path(__file__).resolve().parents[1]
 BUILT = ROOT / "_build" / "assignments"
+MASTERS = ROOT / "instructors"
 
 
-def submissions(folder: Path) -> list[Path]:
-    """The notebooks in a folder and in those below it."""
-    found = sorted(path for path in folder.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-    if not found:
-        sys.exit(f"error: no notebook (*.ipynb) in {folder}: name the folder that holds the submissions")
-    return found
-
-
-def row(path: Path, folder: Path, assignment: Assignment, result: Result) -> dict[str, object]:
-    """One line of the table."""
-    feedback = [f"{question}: {result.hints.get(question, 'right')}" for question in assignment.points]
-    return {
-        "submission": safe(str(path.relative_to(folder))),
-        "student": safe(path.stem.removesuffix("_submission")),
-        "score": f"{assignment.total(result.scores):g}",
-        "possible": f"{assignment.possible:g}",
-        **{question: f"{score:g}" for question, score in result.scores.items()},
-        "feedback": safe(" | ".join(feedback)),
-        "status": safe(clean("; ".join(result.notes), 1000)) or "ok",
-    }
-
-
-def safe(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    printable = clean(text, 10_000)
-    return f"'{printable}" if printable.startswith(("=", "+", "-", "@")) else printable
-
-
-def write(rows: list[dict[str, object]], target: Path) -> None:
-    half = target.with_name(target.name + ".part")
-    with half.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, fieldnames=list(rows[0]))
-        table.writeheader()
-        table.writerows(sorted(rows, key=lambda one: str(one["submission"])))
-    half.replace(target)
+def options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
+    parser.add_argument("assignment", help="which one, like 1_forgetting")
+    parser.add_argument(
+        "folder", type=Path, help="what Canvas or Moodle exported, unpacked, or any folder of notebooks"
+    )
+    parser.add_argument(
+        "--assignments", type=Path, default=BUILT, help="where `make assignments` put them (%(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="the CSV file (default: ASSIGNMENT.csv in the working folder)")
+    parser.add_argument("--question", action="append", default=[], help="grade this one alone, again; can be repeated")
+    parser.add_argument("--again", action="store_true", help="grade anew what the CSV file has already")
+    parser.add_argument("--roster", type=Path, help="Canvas's gradebook or Moodle's grading worksheet, to be filled in")
+    parser.add_argument("--feedback", type=Path, help="a folder for a file of feedback a student")
+    parser.add_argument("--due", type=datetime.fromisoformat, help="when it was due, like 2026-11-30T23:59")
+    parser.add_argument("--per-day", type=float, default=0, help="percent of the points that each late day costs")
+    parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1), help="submissions at a time")
+    parser.add_argument("--seconds", type=float, default=Limits.total, help="for a submission (default: %(default)g)")
+    parser.add_argument("--cell-seconds", type=float, default=Limits.statement, help="for a statement (%(default)g)")
+    parser.add_argument("--project-seconds", type=float, default=Limits.project, help="for the rest (%(default)g)")
+    parser.add_argument("--memory", type=int, default=Limits.memory, help="MB for a submission (default: %(default)d)")
+    parser.add_argument("--without-sandbox", action="store_true", help="run submissions as you, with all your rights")
+    return parser
 
 
 def main() -> None:
-    known = sorted(path.parent.name for path in BUILT.glob("*/assignment.json"))
-    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__)
-    parser.add_argument("assignment", help=f"one of {', '.join(known) or '(none made yet: run make assignments)'}")
-    parser.add_argument("folder", type=Path, help="where the submissions lie, *.ipynb")
-    parser.add_argument("--out", type=Path, help="the CSV file (default: ASSIGNMENT.csv in the working folder)")
-    parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1), help="submissions at a time")
-    parser.add_argument("--seconds", type=float, default=Limits.total, help="for a submission (default: %(default)g)")
-    parser.add_argument("--cell-seconds", type=float, default=Limits.cell, help="for a cell (default: %(default)g)")
-    parser.add_argument("--memory", type=int, default=Limits.memory, help="MB for a submission (default: %(default)d)")
-    asked = parser.parse_args()
+    asked = options().parse_args()
+    try:
+        grade(asked)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def grade(asked: argparse.Namespace) -> None:
+    """What the command does; raises `InputError` before anything is graded."""
+    known = {path.parent.name: path.parent for path in asked.assignments.glob("*/assignment.json")}
+    if not known:
+        raise InputError(f"no assignment in {asked.assignments}: run `make assignments`, where the masters are")
     if asked.assignment not in known:
-        sys.exit(
-            f"error: no assignment {asked.assignment!r}; known: {', '.join(known) or 'none, run make assignments'}"
-        )
-    if not asked.folder.is_dir():
-        sys.exit(f"error: {asked.folder} is not a folder: name the one that holds the submissions")
-    folder, target = asked.folder.resolve(), (asked.out or Path(f"{asked.assignment}.csv")).resolve()
-    assignment, paths = Assignment.read(BUILT / asked.assignment), submissions(folder)
-    masters = [str(path) for path in (ROOT / "chapters" / "assignments").glob("*.md")]
-    tests = [str(ROOT / name) for name in ("_build", ".git", "tests") if (ROOT / name).exists()]
-    limits = Limits(
-        cell=asked.cell_seconds,
-        total=asked.seconds,
-        memory=asked.memory,
-        hidden=(str(folder), *tests, *masters),
+        raise unknown("assignment", asked.assignment, known)
+    assignment, target = Assignment.read(known[asked.assignment]), checked(asked)
+    for question in asked.question:
+        if question not in assignment.points:
+            raise unknown("question", question, assignment.points)
+    folder = asked.folder.resolve()
+    roster = Roster.read(asked.roster) if asked.roster else None
+    sandbox = found(asked.without_sandbox)
+    if sandbox.kind != "none":
+        check_nothing_secret_is_mounted(folder, asked.assignments, MASTERS)
+    limits = Limits(asked.cell_seconds, Limits.check, asked.seconds, asked.project_seconds, asked.memory)
+    submissions, lines = collected(folder)
+    for line in lines:
+        print(line)
+    if not submissions:
+        raise InputError(f"no file in {folder}: name the folder that holds the submissions")
+    table = Table(target, assignment, asked)
+    waiting = [one for one in submissions if not table.has(one)]
+    done = len(submissions) - len(waiting)
+    print(
+        f"{len(submissions)} submissions, {done} of them in {target.name} already; sandbox: {sandbox.kind}", flush=True
     )
-    started, nursery, rows = time.monotonic(), Nursery(), []
-    kind = "with namespaces" if nursery.isolated else "WITHOUT namespaces, which this system does not offer"
-    print(f"{len(paths)} submissions, {asked.workers} at a time, {kind}; see the guide to grading", flush=True)
-    with ThreadPoolExecutor(asked.workers) as pool:
-        waiting = {pool.submit(grade, path, assignment, nursery, limits): path for path in paths}
-        for done in as_completed(waiting):
-            try:
-                result = done.result()
-            except Exception as error:
-                told = f"THE GRADER FAILED, please look: {type(error).__name__}: {error}"
-                result = Result(dict.fromkeys(assignment.points, 0.0), notes=[told])
-            rows.append(row(waiting[done], folder, assignment, result))
-            print(f"{len(rows)}/{len(paths)} {rows[-1]['submission']}: {rows[-1]['score']}", flush=True)
-    nursery.close()
-    write(rows, target)
-    print(f"{target}: {len(rows)} rows, {time.monotonic() - started:.0f} seconds")
+    started = time.monotonic()
+    try:
+        for one, result in graded(waiting, assignment, sandbox, limits, asked.workers, asked.question):
+            row = table.add(one, result, sandbox.kind)
+            print(f"{one.path}: {row['score'] or row['status']}", flush=True)
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; {target} has what was graded. The same command goes on from there.")
+    table.keep_only(submissions)
+    print(f"{target}: {len(table.rows)} rows, {time.monotonic() - started:.0f} seconds")
+    if asked.feedback:
+        written = [gradebook.write_feedback(asked.feedback, one, assignment) for one in table.rows.values()]
+        print(f"{asked.feedback}: {len(written)} files")
+    if roster:
+        names, rows, told = roster.filled(list(table.rows.values()), assignment)
+        filled = target.with_name(f"{target.stem}.{roster.kind}.csv")
+        gradebook.write_table(filled, names, rows)
+        print("\n".join([*told, f"{filled}: to be imported, {len(rows)} rows"]))
+
+
+def checked(asked: argparse.Namespace) -> Path:
+    """Find out what is wrong with the call before hours are spent; gives the table's path."""
+    if not asked.folder.is_dir():
+        raise InputError(f"{asked.folder} is not a folder: name the one that holds the submissions")
+    for name in ("workers", "seconds", "cell_seconds", "project_seconds", "memory"):
+        if getattr(asked, name) <= 0:
+            raise InputError(f"--{name.replace('_', '-')} is {getattr(asked, name):g}: expected a number above 0")
+    if not 0 <= asked.per_day <= 100:
+        raise InputError(f"--per-day is {asked.per_day:g}: expected percent, 0 to 100")
+    target: Path = (asked.out or Path(f"{asked.assignment}.csv")).absolute()
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target} is there and is no plain file: name another with --out")
+    writable(target.parent, "name another place with --out")
+    if asked.feedback:
+        writable(asked.feedback, "name another folder with --feedback")
+    return target
+
+
+class Table:
+    """The CSV file: written after every row, read again by a run that goes on. Columns that it has besides stay."""
+
+    def __init__(self, target: Path, assignment: Assignment, asked: argparse.Namespace) -> None:
+        self.target, self.assignment, self.asked = target, assignment, asked
+        self.rows: dict[str, Row] = {}
+        self.names = gradebook.columns(assignment)
+        there = gradebook.read_table(target) if target.exists() and target.stat().st_size else []
+        for one in there:
+            if "submission" not in one:
+                raise InputError(f"{target} is a table of something else: name another with --out")
+            self.rows[one["submission"]] = one
+            self.names += [name for name in one if name not in self.names]
+
+    def digest(self, one: Submission) -> str:
+        """What a row stands for: the submission's bytes and the checks that judged it."""
+        content = hashlib.sha256(one.data or one.failed.encode())
+        for path in sorted(self.assignment.tests.glob("*.py")):
+            content.update(path.read_bytes())
+        return content.hexdigest()[:12]
+
+    def has(self, one: Submission) -> bool:
+        """Whether a submission needs no grading: its row is there, of the same notebook and the same checks."""
+        row = self.rows.get(gradebook.safe(one.path), {})
+        if self.asked.again or self.asked.question or row.get("status", "").startswith("not graded"):
+            return False
+        return row.get("digest") == self.digest(one)
+
+    def add(self, one: Submission, result: Result, sandbox: str) -> Row:
+        """Put a result into the table, and the table onto the disk."""
+        key = gradebook.safe(one.path)
+        before = self.rows.get(key, {})
+        if self.asked.question and not (one.failed or result.failed):
+            graded = {q: float(before[q]) for q in self.assignment.points if before.get(q) and q not in result.scores}
+            result = Result(graded | result.scores, result.hints, result.hidden, result.notes, result.flags)
+        row = gradebook.row(one, self.assignment, result, self.asked.due)
+        if self.asked.question and before:
+            row = {name: value for name, value in row.items() if name in ("score", *self.asked.question)}
+        self.rows[key] = before | row | {"sandbox": sandbox, "digest": self.digest(one)}
+        self.write()
+        return self.rows[key]
+
+    def keep_only(self, submissions: list[Submission]) -> None:
+        """Rows of files that are gone stay, and say so; the totals are added up anew."""
+        there = {gradebook.safe(one.path) for one in submissions}
+        for key, row in self.rows.items():
+            if key not in there:
+                row["flags"] = "its file is no longer in the folder"
+        self.write()
+
+    def write(self) -> None:
+        for row in self.rows.values():
+            row["total"] = gradebook.total(row, self.asked.per_day)
+        rows = [self.rows[key] for key in sorted(self.rows)]
+        gradebook.write_table(self.target, self.names, rows)
 
 
 if __name__ == "__main__":

@@ -1,131 +1,147 @@
-"""From one submission to its scores: run its cells, then each question's tests, and never stop for what it does."""
+"""From one submission to its scores: run what its answers need, then each question's checks.
+
+A judge is a process of its own, for one submission. Should one end in spite of all limits, it costs one row.
+"""
 
 import ast
-import json
+import contextlib
 import re
-import shutil
-import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+import resource
+import signal
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
 
-from otter.test_files import ExceptionTestFile, TestCaseResult
-
-from grading.limits import Limits
-from grading.nursery import Nursery
-from grading.points import grouped
-from grading.remote import Names, Session
+from grading import cells
+from grading.assignment import Assignment, Result, clean
+from grading.cells import Statement
+from grading.remote import Clock, Names, NotGraded, Session
+from grading.sandbox import Limits, Sandbox
 from grading.wire import BrokenBorder
+from replaylib.course.assignments import test_case
 
-LARGEST = 20 * 2**20
-DEATHS = 4
-NOT_GRADED = ("# Experiment", "grader.", "# All visible checks", "# Save first", "# @title Install")
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What `make assignments` says of an assignment: points of each question, and groups of which the best counts."""
-
-    name: str
-    points: dict[str, float]
-    one_of: tuple[str, ...]
-    possible: float
-    manual: float
-    tests: Path
-
-    @classmethod
-    def read(cls, folder: Path) -> "Assignment":
-        about = json.loads((folder / "assignment.json").read_text(encoding="utf-8"))
-        return cls(**about | {"one_of": tuple(about["one_of"]), "tests": folder / "tests"})
-
-    def test(self, question: str) -> ExceptionTestFile:
-        """A fresh copy of a question's tests."""
-        return ExceptionTestFile.from_file(str(self.tests / f"{question}.py"))
-
-    def total(self, scores: dict[str, float]) -> float:
-        """The score of a submission."""
-        return grouped(scores, self.one_of)
+DEATHS = 6
+MEMORY = 6 * 2**30
 
 
-@dataclass
-class Result:
-    """What grading a submission found: a score and a hint for each question, and what went wrong on the way."""
-
-    scores: dict[str, float]
-    hints: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
-def cells(path: Path) -> list[str]:
-    """A submission's code cells, without those that grading leaves out; raises ValueError, saying what is wrong."""
-    if path.is_symlink() or not path.is_file():
-        raise ValueError("not a plain file")
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"a file of more than {LARGEST // 2**20} MB")
+def serve(
+    end: Connection, notebook: bytes, assignment: Assignment, sandbox: Sandbox, limits: Limits, questions: list[str]
+) -> None:
+    """A judge's whole life: grade one submission, tell the result."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-        raise ValueError("not a notebook that can be read") from error
-    return [source for source in sources if source.strip() and not source.lstrip().startswith(NOT_GRADED)]
+        result = grade(notebook, assignment, sandbox, limits, questions)
+    except NotGraded as error:
+        result = Result(failed=str(error))
+    except Exception as error:
+        result = Result(failed=f"the grader itself failed, please look: {type(error).__name__}: {error}")
+    end.send(result)
 
 
-def grade(path: Path, assignment: Assignment, nursery: Nursery, limits: Limits) -> Result:
-    """Grade one submission."""
-    result = Result(dict.fromkeys(assignment.points, 0.0))
+def grade(
+    notebook: bytes, assignment: Assignment, sandbox: Sandbox, limits: Limits, questions: Iterable[str] = ()
+) -> Result:
+    """Grade one submission, all of its questions or some.
+
+    Raises
+    ------
+    NotGraded : it cannot be read, or no sandbox could be started for it.
+    """
     try:
-        sources = cells(path)
+        read_through = list(cells.statements(cells.sources(cells.parsed(notebook))))
     except ValueError as error:
-        result.notes.append(str(error))
+        raise NotGraded(str(error)) from error
+    everything = [statement for statement in read_through if compiles(statement.source)]
+    checks = {question: assignment.checks(question) for question in questions or assignment.points}
+    asked = {q: {name for case in cases for name in case.asks} for q, cases in checks.items()}
+    result = Result(flags=flags(everything, asked, assignment.library))
+    result.notes += [f"{s.title} cannot be compiled, and was left out" for s in read_through if s not in everything]
+    first = cells.needed(everything, {name for names in asked.values() for name in names})
+    with Attempt(
+        [everything[place] for place in sorted(first)], result.notes, sandbox, limits, limits.total
+    ) as attempt:
+        for question, cases in checks.items():
+            result.scores[question] = assignment.points[question] * judge(question, cases, attempt, result)
+    rest = [s for place, s in enumerate(everything) if place not in first and not s.experiment and not idle(s)]
+    lost = [question for question, score in result.scores.items() if not score]
+    if not rest:
         return result
-    work = tempfile.mkdtemp(prefix="grading-")
-    attempt = Attempt(sources, result.notes, lambda: Session(nursery, work, limits, deadline), limits.cell)
-    deadline = time.monotonic() + limits.total
-    try:
-        for question in assignment.points:
-            score, hint = judge(assignment.test(question), attempt)
-            result.scores[question] = score
-            if hint:
-                result.hints[question] = hint
-    finally:
-        attempt.close()
-        shutil.rmtree(work, ignore_errors=True)
+    # The whole notebook from top to bottom, its project included, with a time limit of its own. What was judged keeps
+    # its points. A question that failed is asked once more: it may rest on what only running the notebook shows.
+    whole = [statement for statement in everything if not statement.experiment]
+    with Attempt(whole, result.notes, sandbox, limits, limits.project) as attempt, contextlib.suppress(BrokenBorder):
+        attempt.begin()
+        for question in lost:
+            retried = Result()
+            if judge(question, checks[question], attempt, retried):
+                result.scores[question] = assignment.points[question]
+                result.hints.pop(question, None)
+                result.hidden.pop(question, None)
     return result
 
 
-class Attempt:
-    """A submission that is brought to life as often as it dies, each time without the cell that killed it."""
+def idle(statement: Statement) -> bool:
+    """Whether a statement does nothing but import, or start the notebook's own checks."""
+    return bool(re.match(r"\s*(import|from)\s|\s*grader\s*=", statement.source))
 
-    def __init__(self, sources: list[str], notes: list[str], start: Callable[[], Session], patience: float) -> None:
-        self.sources, self.notes, self.start, self.patience = sources, notes, start, patience
-        self.left_out: set[int] = set()
+
+def compiles(source: str) -> bool:
+    try:
+        compile(source, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+class Attempt:
+    """A submission that is brought to life as often as it dies, each time without the statement that killed it.
+
+    Parameters
+    ----------
+    seconds : for its statements; the checks have ``limits.total``.
+    """
+
+    def __init__(
+        self, statements: list[Statement], notes: list[str], sandbox: Sandbox, limits: Limits, seconds: float
+    ) -> None:
+        self.statements, self.notes, self.sandbox, self.limits = statements, notes, sandbox, limits
+        self.running, self.checking = Clock(seconds), Clock(limits.total)
+        self.left_out: set[Statement] = set()
         self.deaths = 0
         self.session: Session | None = None
 
-    def names(self) -> Names:
-        """Names of the living submission; raises `BrokenBorder` when it has died too often."""
+    def __enter__(self) -> "Attempt":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.session:
+            self.session.close()
+
+    def begin(self) -> Session:
+        """The living submission; raises `BrokenBorder` when it has died too often."""
         while self.session is None or not self.session.alive:
             if self.deaths > DEATHS:
                 raise BrokenBorder("the submission's process was ended too often")
-            self.close()
-            self.session = self.start()
-            self.run_cells(self.session)
-        return Names(self.session)
+            self.session = Session(self.sandbox, self.limits, self.running)
+            self.run_statements(self.session)
+            self.session.clock = self.checking
+        return self.session
 
-    def run_cells(self, session: Session) -> None:
-        for place, source in enumerate(self.sources):
-            if place in self.left_out:
+    def run_statements(self, session: Session) -> None:
+        for statement in self.statements:
+            if statement in self.left_out:
                 continue
+            if self.running.left <= 0:
+                return self.note("its statements took too long together; those that were left were not run")
             try:
-                session.run(place + 1, source)
+                session.run(statement.name, statement.source, self.limits.statement)
             except BrokenBorder as end:
-                self.died(f"in {titled(source)}: {end}; graded without that cell")
-                self.left_out.add(place)
-                return
+                self.died(f"in {statement.title}: {end}; graded without that statement")
+                self.left_out.add(statement)
+                return None
             except Exception as error:
-                self.note(f"in {titled(source)}: {type(error).__name__}: {error}")
+                self.note(f"in {statement.title}: {type(error).__name__}: {error}")
+        return None
 
     def died(self, note: str) -> None:
         self.deaths += 1
@@ -135,46 +151,47 @@ class Attempt:
         if note not in self.notes:
             self.notes.append(note)
 
-    def close(self) -> None:
-        if self.session:
-            self.session.close()
-        self.session = None
 
-
-def judge(test: ExceptionTestFile, attempt: Attempt) -> tuple[float, str]:
-    """A question's score, by otter-grader's rules, and a hint where a test case failed."""
-    hints: list[str] = []
-    test.test_case_results = []
-    for case in test.test_cases:
+def judge(question: str, checks: list[test_case], attempt: Attempt, result: Result) -> bool:
+    """Whether a question passes all its checks; if not, what they say."""
+    hints: dict[bool, list[str]] = {False: [], True: []}
+    for case in checks:
         hint = ""
         try:
-            case.body.call_func(attempt.names())
+            session = attempt.begin()
+            session.begin_check()
+            names = Names(session)
+            case.function(**{name: names[name] for name in case.asks})
         except BrokenBorder as end:
             hint = f"your code gave no answer: {end}"
-            if attempt.session is not None:
-                attempt.died(f"while {test.name} was tested: {end}")
+            if attempt.session is not None and not attempt.session.alive:
+                attempt.died(f"while {question} was tested: {end}")
+        except NotGraded:
+            raise
         except AssertionError as error:
             hint = str(error) or "a check failed"
         except Exception as error:
             hint = f"your code stopped with {type(error).__name__}: {error}"
-        test.test_case_results.append(TestCaseResult(test_case=case, message=hint, passed=not hint))
-        if hint:
-            hints.append(("[hidden test] " if case.hidden else "") + hint)
-    # A visible hint says more than the hidden tests that fail for the same reason.
-    visible = [hint for hint in hints if not hint.startswith("[hidden test]")]
-    return float(test.score), clean("; ".join(dict.fromkeys(visible or hints)))
+        if hint and hint not in hints[case.hidden]:
+            hints[case.hidden].append(hint)
+    for found, kept in ((hints[False], result.hints), (hints[True], result.hidden)):
+        if found:
+            kept[question] = clean("; ".join(found))
+    return not hints[False] + hints[True]
 
 
-def titled(source: str) -> str:
-    """A few words that say which cell is meant: what it defines, or how it begins."""
-    try:
-        defined: list[Any] = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        defined = []
-    return f"the cell of {defined[0]}" if defined else f"the cell '{source.strip().splitlines()[0][:40]}'"
-
-
-def clean(text: str, longest: int = 400) -> str:
-    """A text that may hold anything, as one line for a table."""
-    line = re.sub(r"\s+", " ", "".join(c if c.isprintable() or c.isspace() else "?" for c in text)).strip()
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+def flags(everything: list[Statement], asked: dict[str, set[str]], library: dict[str, list[str]]) -> list[str]:
+    """Questions whose answer calls the library's own solution, as far as reading it shows."""
+    found = []
+    imported = {name for statement in everything if "replaylib" in statement.source for name in statement.gives}
+    for question, solutions in library.items():
+        closure = [everything[place] for place in cells.needed(everything, asked.get(question, ()))]
+        needs = {name for statement in closure for name in statement.needs}
+        used: set[str] = set()
+        for node in (node for statement in closure for node in ast.walk(ast.parse(statement.source))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("replaylib"):
+                used |= {alias.name for alias in node.names if (alias.asname or alias.name) in needs}
+            elif isinstance(node, ast.Attribute) and cells.root(node) in imported:
+                used.add(node.attr)
+        found += [f"{question} calls the library's {name}" for name in solutions if name in used]
+    return found

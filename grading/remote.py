@@ -1,25 +1,46 @@
-"""The grader's side of the border: stand-ins for what a submission defines, which a test uses as if it were here."""
+"""The judge's side of the border: stand-ins for what a submission defines, which a check uses as if it were here."""
 
 import builtins
 import contextlib
+import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from grading.limits import Limits
-from grading.nursery import Nursery
-from grading.student import mapped
+from grading.sandbox import Limits, Sandbox, Watch
 from grading.wire import BrokenBorder, Ref, decoded, pickled, receive, send, value_of
+from replaylib.course.answers import CHANGED, fingerprint, mapped
 from replaylib.course.assignments import Missing
 from replaylib.errors import InputError
 from replaylib.scenarios import Batch
 
 
+class NotGraded(Exception):
+    """Nothing can be said of a submission, and why; it gets no score, which is not a score of 0."""
+
+
 class Failed(Exception):
     """The submission's code raised an exception; for one of Python's own, that one is raised here instead."""
+
+
+class Clock:
+    """The seconds that a submission has left; the time that the judge itself takes does not count."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.left -= time.monotonic() - started
 
 
 class Session:
@@ -27,20 +48,45 @@ class Session:
 
     Parameters
     ----------
-    deadline : on the clock of `time.monotonic`; no request waits longer.
+    clock : seconds of the whole submission; `until` bounds what is asked within one check as well.
     """
 
-    def __init__(self, nursery: Nursery, work: str, limits: Limits, deadline: float) -> None:
-        self.nursery, self.limits, self.deadline = nursery, limits, deadline
-        self.end, self.pid = nursery.start(work, limits)
-        self.count = 0
-        self.alive = True
+    def __init__(self, sandbox: Sandbox, limits: Limits, clock: Clock) -> None:
+        self.limits, self.clock, self.count, self.alive = limits, clock, 0, True
+        self.planted: dict[int, tuple[Any, Any]] = {}
+        self.check = Clock(limits.total)
+        self.end, there = socket.socketpair()
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the session)
+        self.work = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
+        with there:
+            self.process = subprocess.Popen(
+                sandbox.command(limits), stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
+                env=sandbox.environment(), cwd=self.work.name, start_new_session=True,
+            )  # fmt: skip
+        self.watch = Watch(self.process, limits)
+        try:
+            receive(self.end, 120)
+        except BrokenBorder as error:
+            self.said.seek(0)
+            told = " ".join(self.said.read().decode(errors="replace").split())[-300:]
+            self.close()
+            raise NotGraded(f"the sandbox did not start: {told or error}") from error
 
     def close(self) -> None:
-        if self.pid:
+        """End the process, and all that it has started."""
+        if self.alive:
+            self.alive = False
+            self.process.kill()
+            self.process.wait()
             self.end.close()
-            self.nursery.end(self.pid)
-        self.alive, self.pid = False, 0
+            self.said.close()
+            self.work.cleanup()
+
+    def begin_check(self) -> None:
+        """A check begins: it has its own time, and objects of its own."""
+        self.check = Clock(self.limits.check)
+        self.planted.clear()
+        self.ask("forget")
 
     def ask(self, verb: str, *arguments: Any, seconds: float | None = None) -> Any:
         """The answer to a request.
@@ -51,50 +97,77 @@ class Session:
         Exception : what the submission's code raised.
         """
         self.count += 1
-        left = max(self.deadline - time.monotonic(), 0.01)
+        left = max(min(self.clock.left, self.check.left if seconds is None else seconds), 0.01)
         try:
             if not self.alive:
                 raise BrokenBorder("the process ended")
-            send(self.end, pickled((self.count, verb, arguments)))
-            answer = decoded(receive(self.end, min(seconds or self.limits.call, left)))
+            with self.clock.running(), self.check.running():
+                send(self.end, pickled((self.count, verb, arguments)), left)
+                answer = decoded(receive(self.end, left))
             if not isinstance(answer, dict) or answer.get("id") != self.count:
                 raise BrokenBorder("an answer to a question that was not asked")
             if "error" in answer:
                 raise raised(str(answer["error"])[:100], str(answer.get("text"))[:500])
             return value_of(answer.get("value"), self.refer, Batch)
-        except BrokenBorder:
+        except BrokenBorder as end:
             self.close()
+            if self.watch.reason:
+                raise BrokenBorder(self.watch.reason) from end
             raise
 
     def refer(self, number: int, kind: str) -> "Remote":
         return Remote(self, number, kind)
 
-    def run(self, place: int, source: str) -> None:
-        """Run a cell."""
-        self.ask("run", place, source, seconds=self.limits.cell)
+    def run(self, name: str, source: str, seconds: float) -> None:
+        """Run a statement."""
+        self.ask("run", name, source, seconds=seconds)
+
+    def plant(self, value: Any) -> Ref:
+        """Where the submission has its copy of an object that keeps its identity: a network, a generator."""
+        number = next((number for number, (known, _) in self.planted.items() if known is value), None)
+        if number is None:
+            number = -1 - len(self.planted)
+            self.planted[number] = value, _state(value)
+            self.ask("plant", number, value)
+        return Ref(number)
+
+    def bring_up_to_date(self) -> None:
+        """Tell the submission's process what a check changed since in the objects that it planted."""
+        for number, (value, seen) in list(self.planted.items()):
+            state = _state(value)
+            if fingerprint(state) != fingerprint(seen):
+                self.planted[number] = value, state
+                self.ask("update", number, state)
 
     def call(self, number: int, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Call an object of the submission's; gradients flow through the call, and generators move on."""
-        given = [list(arguments), named]
+        """Call an object of the submission's; gradients flow through the call, and generators move on.
+
+        Raises
+        ------
+        AssertionError : it changed what it was given.
+        """
         inputs: list[Tensor] = []
-        generators: list[torch.Generator] = []
 
         def there(value: Any) -> Any:
             if isinstance(value, Remote):
                 return Ref(value._number)
-            if isinstance(value, torch.Generator):
-                generators.append(value)
-            if isinstance(value, Tensor) and value.requires_grad and not isinstance(value, torch.nn.Parameter):
+            if isinstance(value, torch.Generator | nn.Module):
+                return self.plant(value)
+            if isinstance(value, Tensor) and value.requires_grad:
                 inputs.append(value)
                 return value.detach().clone().requires_grad_()
             return value
 
-        sent = mapped(given, there)
+        self.bring_up_to_date()
+        sent = mapped([list(arguments), named], there)
         track = bool(inputs) and torch.is_grad_enabled()
         answer = self.ask("call", number, *sent, track)
         try:
-            for generator, state in zip(generators, answer["states"], strict=True):
-                generator.set_state(state)
+            for planted, state, frozen in answer["states"]:
+                _follow(self.planted[planted][0], state, frozen)
+            self.planted = {number: (value, _state(value)) for number, (value, _) in self.planted.items()}
+            if answer["changed"]:
+                raise AssertionError(CHANGED)
             result = answer["result"]
             if not track:
                 return result
@@ -102,6 +175,23 @@ class Session:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             self.close()
             raise BrokenBorder("an answer that cannot be read") from error
+
+
+def _state(value: Any) -> Any:
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    return {name: part.detach().clone() for name, part in value.state_dict().items()}
+
+
+def _follow(value: Any, state: Any, trained: Any) -> None:
+    """Do to an object of the judge's what a call did to the submission's copy of it, as far as a check looks at it."""
+    if isinstance(value, torch.Generator):
+        value.set_state(state)
+        return
+    for part, training in zip(value.modules(), state, strict=True):
+        part.training = bool(training)
+    for parameter, requires_grad in zip(value.parameters(), trained, strict=True):
+        parameter.requires_grad_(bool(requires_grad))
 
 
 def differentiable(session: Session, graph: int, result: Any, inputs: list[Tensor]) -> Any:
@@ -162,7 +252,7 @@ class Remote:
 
 
 class Names(Mapping[str, Any]):
-    """The names that a submission defines, looked up in its process as tests ask for them."""
+    """The names that a submission defines, looked up in its process as checks ask for them."""
 
     def __init__(self, session: Session) -> None:
         self.session = session

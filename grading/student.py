@@ -1,22 +1,43 @@
-"""What runs in a submission's own process: its cells, one by one, and then its functions, as the grader calls them."""
+"""What runs in a submission's own process: its statements, and then its functions, as the judge calls them."""
 
+import ast
+import asyncio
 import builtins
+import contextlib
+import inspect
 import json
 import linecache
+import os
 import pickle
+import resource
 import socket
 import sys
 import types
 from collections.abc import Callable, Iterable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grading.wire import Ref, encoded, receive, send
+from replaylib.course.answers import fingerprint, mapped
 
 ITEMS = 10_000
+UNBOUNDED = 2**34
+
+
+class Absent(types.ModuleType):
+    """Stands for what only Colab has: everything is there and can be called, and nothing happens."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(name)
+
+    def __call__(self, *_: Any, **__: Any) -> None:
+        return None
 
 
 class Shell:
@@ -34,29 +55,31 @@ class Shell:
 
 
 class Server:
-    """Answers the grader's requests. It keeps what it needs at hand: a submission may change what modules hold."""
+    """Answers the judge's requests. It keeps what it needs at hand: a submission may change what modules hold."""
 
     def __init__(self, end: socket.socket) -> None:
-        from IPython.core.inputtransformer2 import TransformerManager
-
         self.end = end
         self.objects: list[object] = []
         self.graphs: list[tuple[list[Tensor], list[Tensor]]] = []
+        self.planted: dict[int, Any] = {}
         self.module = types.ModuleType("__main__")
         self.names = self.module.__dict__
         shell = Shell(self.names)
-        self.names["get_ipython"] = lambda: shell
-        self.plain = TransformerManager().transform_cell
+        self.names |= {"get_ipython": lambda: shell, "display": lambda *_, **__: None}
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def keep(self, value: object) -> int:
         self.objects.append(value)
         return len(self.objects) - 1
 
     def serve(self, dumps: Callable[..., str] = json.dumps, loads: Callable[[bytes], Any] = pickle.loads) -> None:
-        """Answer until the grader hangs up, which ends in an exception."""
+        """Answer until the judge hangs up, which ends in an exception."""
         sys.modules["__main__"] = self.module
+        sys.modules.setdefault("google", types.ModuleType("google"))
+        for name in ("google.colab", "google.colab.drive", "google.colab.files", "google.colab.userdata"):
+            sys.modules[name] = Absent(name)
         while True:
-            number, verb, arguments = loads(receive(self.end))
+            number, verb, arguments = loads(receive(self.end, largest=UNBOUNDED))
             try:
                 answer = {"id": number, "value": encoded(getattr(self, verb)(*arguments), self.keep)}
                 text = dumps(answer).encode()
@@ -67,36 +90,54 @@ class Server:
 
     # The verbs
 
-    def run(self, place: int, source: str) -> None:
-        """Run a cell."""
-        name = f"<cell {place}>"
-        source = self.plain(source)
+    def run(self, name: str, source: str) -> None:
+        """Run a statement; one that waits (``await``) is waited for, as in a notebook."""
         linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-        exec(compile(source, name, "exec"), self.names)
+        code = compile(source, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        if not code.co_flags & inspect.CO_COROUTINE:
+            exec(code, self.names)
+            return
+        self.loop = self.loop or asyncio.new_event_loop()
+        self.loop.run_until_complete(eval(code, self.names))
 
     def name(self, name: str) -> tuple[bool, object]:
         """Whether the notebook defines a name, and as what."""
         return name in self.names, self.names.get(name)
 
+    def plant(self, number: int, value: Any) -> None:
+        """Take over an object of the judge's that keeps its identity from call to call: a network, a generator."""
+        self.planted[number] = value
+
+    def forget(self) -> None:
+        """A check ends, and its objects with it."""
+        self.planted.clear()
+
+    def update(self, number: int, state: Any) -> None:
+        """The judge changed such an object."""
+        value = self.planted[number]
+        if isinstance(value, torch.Generator):
+            value.set_state(state)
+        else:
+            value.load_state_dict(state)
+
     def call(self, number: int, arguments: list[Any], named: dict[str, Any], track: bool) -> dict[str, Any]:
         """Call an object. With ``track`` what it computes can be differentiated, see `backward`."""
         leaves: list[Tensor] = []
-        generators: list[torch.Generator] = []
 
         def here(value: Any) -> Any:
             if isinstance(value, Ref):
-                return self.objects[value.number]
-            if isinstance(value, torch.Generator):
-                generators.append(value)
+                return self.planted[value.number] if value.number < 0 else self.objects[value.number]
             if track and isinstance(value, Tensor) and value.requires_grad:
                 value = value.detach().requires_grad_()
                 leaves.append(value)
             return value
 
-        given = {name: mapped(value, here) for name, value in named.items()}
+        given = [mapped(value, here) for value in arguments], {name: mapped(v, here) for name, v in named.items()}
+        before = fingerprint(given)
         function: Any = self.objects[number]
-        result = function(*(mapped(value, here) for value in arguments), **given)
-        answer: dict[str, Any] = {"result": result, "states": [g.get_state() for g in generators]}
+        result = function(*given[0], **given[1])
+        answer: dict[str, Any] = {"result": result, "changed": fingerprint(given) != before}
+        answer["states"] = [[number, *state_of(value)] for number, value in self.planted.items()]
         if track:
             outputs: list[Tensor] = []
             mapped(result, lambda v: outputs.append(v) if isinstance(v, Tensor) else None)
@@ -130,15 +171,11 @@ class Server:
         return list(islice(holder, ITEMS))
 
 
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A value with every leaf of its lists, tuples and dicts changed; also used to look at every leaf."""
-    if isinstance(value, dict):
-        return {key: mapped(item, change) for key, item in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(mapped(item, change) for item in value))
-    if isinstance(value, list | tuple):
-        return type(value)(mapped(item, change) for item in value)
-    return change(value)
+def state_of(value: Any) -> tuple[Any, Any]:
+    """What the judge is told of an object that it planted: a generator's state, a network's modes."""
+    if isinstance(value, torch.Generator):
+        return value.get_state(), None
+    return [part.training for part in value.modules()], [part.requires_grad for part in value.parameters()]
 
 
 def described(error: BaseException) -> str:
@@ -146,3 +183,30 @@ def described(error: BaseException) -> str:
         return builtins.str(error)[:500]
     except BaseException:
         return ""
+
+
+def limit(memory: int, disk: int) -> None:
+    """Limits in MB that the system enforces on this process for good, beside those from outside."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 2**22
+    used = pages * resource.getpagesize()  # PyTorch alone maps gigabytes that it never touches
+    wanted = {"AS": used + memory * 2**20, "FSIZE": disk * 2**20, "NOFILE": 256, "CORE": 0}
+    for name, value in wanted.items():
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses some
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+
+
+def main() -> None:
+    end = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDWR)
+    torch.set_num_threads(1)
+    server = Server(end)
+    limit(*map(int, sys.argv[1:3]))
+    send(end, b"ready")
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    server.serve()
+
+
+if __name__ == "__main__":
+    sys.modules["grading.student"] = sys.modules["__main__"]
+    main()

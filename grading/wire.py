@@ -1,7 +1,7 @@
-"""What crosses the border between grader and submission.
+"""What crosses the border between the judge and a submission.
 
-To the submission go pickles, which it may well run. From it come frames of JSON, with tensors as base64: nothing that
-is read here can run anything, and all of it is checked, as it may come from a program that wants to do harm.
+To the submission go pickles, which it may well run. From it come frames of JSON, with tensors as base64: plain data,
+at most a megabyte a frame, so that reading it takes bounded time and memory and can run nothing.
 """
 
 import base64
@@ -11,22 +11,19 @@ import pickle
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-LARGEST = 64 * 2**20
+from replaylib.course.answers import DTYPES as NAMES
+from replaylib.course.answers import leaf
+
+LARGEST = 2**20
 DEEPEST = 20
-DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        torch.float16, torch.float32, torch.float64, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-        torch.bool,
-    )
-}  # fmt: skip
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in NAMES}
 
 
 class BrokenBorder(Exception):
@@ -43,19 +40,21 @@ class Ref:
 # Frames
 
 
-def send(end: socket.socket, data: bytes) -> None:
+def send(end: socket.socket, data: bytes, seconds: float | None = None) -> None:
+    """Send one frame; raises `BrokenBorder` if it is not taken within so many seconds."""
     try:
+        end.settimeout(seconds)
         end.sendall(struct.pack(">Q", len(data)) + data)
     except OSError as error:
         raise BrokenBorder("the process ended") from error
 
 
-def receive(end: socket.socket, seconds: float | None = None) -> bytes:
+def receive(end: socket.socket, seconds: float | None = None, largest: int = LARGEST) -> bytes:
     """One frame; raises `BrokenBorder` if it is not there, whole, within so many seconds."""
     deadline = None if seconds is None else time.monotonic() + seconds
     size = struct.unpack(">Q", _exactly(end, 8, deadline))[0]
-    if size > LARGEST:
-        raise BrokenBorder(f"an answer of more than {LARGEST // 2**20} MB")
+    if size > largest:
+        raise BrokenBorder(f"an answer of more than {largest // 2**20} MB")
     return _exactly(end, size, deadline)
 
 
@@ -79,24 +78,19 @@ def pickled(value: object) -> bytes:
     return pickle.dumps(value)
 
 
-# Values, from the submission to the grader
+# Values, from the submission to the judge
 
 
 def encoded(value: Any, keep: Callable[[object], int], depth: int = 0) -> Any:
     """JSON for a value; ``keep`` remembers an object that is no plain data, and gives its number."""
-    if value is ... or value is None:
-        return None
-    if isinstance(value, bool | int | float | str):
+    value = leaf(value)
+    if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, np.generic):
-        return value.item()
     if depth < DEEPEST:
-        if isinstance(value, np.ndarray):
-            return encoded(torch.from_numpy(np.ascontiguousarray(value)), keep, depth + 1)
         if isinstance(value, Tensor):
             return _tensor(value)
-        if isinstance(value, list | tuple | set):
-            kind = "batch" if type(value).__name__ == "Batch" else "list" if isinstance(value, list) else "tuple"
+        if isinstance(value, list | tuple | set | deque):
+            kind = "batch" if type(value).__name__ == "Batch" else "tuple" if isinstance(value, tuple) else "list"
             return {kind: [encoded(item, keep, depth + 1) for item in value]}
         if isinstance(value, dict):
             return {"dict": [[encoded(k, keep, depth + 1), encoded(v, keep, depth + 1)] for k, v in value.items()]}
@@ -116,7 +110,7 @@ def decoded(text: bytes) -> Any:
     """JSON as it came, or `BrokenBorder`."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenBorder("an answer that cannot be read") from error
 
 

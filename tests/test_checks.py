@@ -2,18 +2,20 @@
 
 import json
 import math
-import os
 import sys
-import time
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from replaylib.course import assignments
-from replaylib.course.assignments import Assignment, expect
+from replaylib.course.answers import Answer
+from replaylib.course.assignments import Assignment, expect, expect_gradients
 from replaylib.errors import InputError
 
 NAME = "1_forgetting"
@@ -54,7 +56,7 @@ def test_check_answers_in_words() -> None:
     answers: dict[str, object] = {"permitted": lambda new, old: new}
     grader = Assignment(NAME, answers)
     assert "q6: not yet.\n  Hint: the step still points against" in str(grader.check("q6"))
-    answers["permitted"] = lambda new, old: new - min(float(new @ old), 0.0) / (old @ old) * old
+    answers["permitted"] = lambda new, old: new - min(float(new @ old), 0.0) / max(float(old @ old), 1e-9) * old
     told = str(grader.check("q6"))
     assert told.startswith("q6: all visible checks passed.")
     assert "Hidden tests" in told
@@ -105,25 +107,77 @@ def test_export_in_colab_asks_for_the_notebook_and_downloads_it(folder: Path, mo
         grader.export()
 
 
-def test_export_elsewhere_takes_the_saved_file(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    grader = Assignment(NAME, {})
+def written(*cells: str) -> str:
+    start = f'grader = replaylib.course.assignments.Assignment("{NAME}", globals())'
+    return json.dumps({"cells": [{"cell_type": "code", "source": source} for source in (start, *cells)], "nbformat": 4})
+
+
+MINE = "# my own\n@torch.no_grad()\ndef permitted(new, old):\n    return [n + 1 for n in new]"
+BLANK = "def permitted(new, old):\n    ..."
+
+
+def kernel(*cells: str) -> dict[str, object]:
+    """What a notebook's kernel holds after these cells."""
+    names: dict[str, object] = {"torch": torch}
+    for source in cells:
+        exec(source, names)
+    return names
+
+
+def test_export_elsewhere_takes_the_saved_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grader = Assignment(NAME, kernel(MINE))
     with pytest.raises(InputError, match="found no notebook"):
         grader.export()
-    mine = folder / "1_forgetting.ipynb"
-    mine.write_text(json.dumps(NOTEBOOK))
+    (folder / "another.ipynb").write_text('{"cells": []}')
+    (folder / "HW1 J Roe.ipynb").write_text(written("%matplotlib inline", MINE))
     for _ in range(2):  # the exported file itself is not taken for the notebook
-        assert json.loads(grader.export().read_text()) == NOTEBOOK
-    assert "with 1 code cells" in capsys.readouterr().out
-    os.utime(mine, (time.time() - 600,) * 2)
-    grader.export()
-    assert "last saved 10 minutes ago" in capsys.readouterr().out
-    (folder / "1_forgetting_copy.ipynb").write_text("{}")
-    with pytest.raises(InputError, match="found several notebooks"):
-        grader.export()
-    monkeypatch.setenv("JPY_SESSION_NAME", str(mine))
-    assert json.loads(grader.export().read_text()) == NOTEBOOK
+        assert MINE in grader.export("s123").read_text().replace("\\n", "\n")
+    assert "with 3 code cells, by s123" in capsys.readouterr().out
+    assert json.loads(Path(f"{NAME}_submission.ipynb").read_text())["metadata"] == {"replay": {"student": "s123"}}
+
+
+def test_export_refuses_a_file_without_the_answers_that_were_checked(folder: Path) -> None:
+    (folder / f"{NAME}.ipynb").write_text(written(BLANK))
+    with pytest.raises(InputError, match=r"does not hold `permitted` as it was run here: save the notebook"):
+        Assignment(NAME, kernel(MINE)).export()
+    assert not (folder / f"{NAME}_submission.ipynb").exists()
+    assert Assignment(NAME, kernel(BLANK)).export().exists()
+    source = "class permitted:\n    def f(self): return {}"
+    (folder / f"{NAME}.ipynb").write_text(written(source.format(1)))
+    Assignment(NAME, kernel(source.format(1))).export()
+    with pytest.raises(InputError, match="does not hold `permitted`"):
+        Assignment(NAME, kernel(source.format(2))).export()
+
+
+def test_export_takes_the_notebook_that_was_worked_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside an untouched original: the one that VS Code or Jupyter names, or that holds what was run."""
+    (folder / f"{NAME}.ipynb").write_text(written(BLANK))
+    (folder / "mine.ipynb").write_text(written(MINE))
+    assert "my own" in Assignment(NAME, kernel(MINE)).export().read_text()
+    with pytest.raises(InputError, match=r"found several notebooks of 1_forgetting \(1_forgetting.ipynb, mine.ipynb\)"):
+        Assignment(NAME, {}).export()
+    assert "my own" in Assignment(NAME, {"__vsc_ipynb_file__": "mine.ipynb"}).export().read_text()
+    monkeypatch.setenv("JPY_SESSION_NAME", str(folder / "mine.ipynb"))
+    assert "my own" in Assignment(NAME, {}).export().read_text()
+
+
+def test_answer_is_read_the_same_way_as_by_the_grader() -> None:
+    def answers(n: int) -> object:
+        return [np.array([0.5], dtype=object), Fraction(1, 2), Decimal("0.5"), pd.DataFrame([[0.5]])][n]
+
+    found = Answer(answers)
+    assert [torch.as_tensor(found(n)).flatten().tolist() for n in range(4)] == [[0.5]] * 4
+    with pytest.raises(AssertionError, match="leaves its arguments as they were"):
+        Answer(lambda x: x.add_(1))(torch.zeros(2))
+    assert Answer(lambda x: x.copy())({"a": 1}) == {"a": 1}
+
+
+def test_gradients_are_asked_for() -> None:
+    x = torch.ones(2, requires_grad=True)
+    expect_gradients(x**2, x)
+    for cut in (x.detach() ** 2, 0.5, x.detach().requires_grad_() * 2):
+        with pytest.raises(AssertionError, match="no gradient reaches"):
+            expect_gradients(cut, x)
 
 
 def test_visible_checks_are_found_beside_the_masters_or_in_the_package() -> None:

@@ -1,0 +1,197 @@
+"""The sandbox around a submission's process: bubblewrap, or a container of podman or docker.
+
+None of it is made here. What is made here is the command that starts it: no network, no capability, an empty
+environment, and nothing of the computer but the interpreter with its libraries, the course's library and the visible
+checks, all read-only. No hidden test, no solution and no submission is mounted: a submission's cells come in through
+the one pipe that its process has. What the sandbox does not limit by itself is limited from outside (`Watch`).
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from replaylib.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[1]
+COURSE = "/course"
+# The system's libraries, where Linux systems have them; what is not there is left out.
+SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
+PARTS = ("replaylib", "grading/__init__.py", "grading/student.py", "grading/wire.py", "chapters/assignments/checks")
+IMAGE = "localhost/replay-grading-empty"
+MISSING = (
+    "no sandbox for the submissions: neither bubblewrap nor a container can be started here ({why}). "
+    "Install bubblewrap 0.8 or newer (`apt install bubblewrap`, `dnf install bubblewrap`) or podman; or, on a computer "
+    "that holds nothing worth protecting, give --without-sandbox"
+)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for a statement, for a check, for a whole submission and for its other cells; MB; processes."""
+
+    statement: float = 30
+    check: float = 20
+    total: float = 240
+    project: float = 60
+    memory: int = 2048
+    disk: int = 200
+    processes: int = 64
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A way to start a submission's process; ``kind`` is bubblewrap, podman, docker or none."""
+
+    kind: str
+
+    def command(self, limits: Limits, *arguments: str) -> list[str]:
+        """The command line of a process in the sandbox: by default the one that serves a submission."""
+        python = [interpreter(), *(arguments or ("-m", "grading.student", str(limits.memory), str(limits.disk)))]
+        wrapped = {"bubblewrap": _bubblewrap, "podman": _container, "docker": _container}
+        return wrapped[self.kind](self.kind, limits) + python if self.kind in wrapped else python
+
+    def environment(self) -> dict[str, str]:
+        """What the command that starts the sandbox gets; inside, a submission has `inside` alone."""
+        if self.kind == "none":
+            return inside(str(ROOT))
+        return {name: os.environ[name] for name in ("PATH", "HOME", "XDG_RUNTIME_DIR") if name in os.environ}
+
+
+def interpreter() -> str:
+    """This Python, under a path that does not pass through links to folders which the sandbox does not have."""
+    return str(Path(os.path.realpath(sys.prefix)) / "bin" / "python")
+
+
+def inside(course: str = COURSE) -> dict[str, str]:
+    """A submission's environment, whole."""
+    return {
+        "PATH": f"{Path(interpreter()).parent}:/usr/bin:/bin", "PYTHONPATH": course, "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": "/tmp", "USER": "student", "LANG": "C.UTF-8", "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "", "REPLAYLIB_PROFILE": "quick",
+    }  # fmt: skip
+
+
+def mounts() -> dict[str, str]:
+    """What a submission sees of the computer, read-only: places there, and where in the sandbox."""
+    python = {os.path.realpath(prefix) for prefix in (sys.prefix, sys.base_prefix)}
+    system = {path: path for path in SYSTEM if Path(path).exists()}
+    libraries = {path: path for path in sorted(python) if not path.startswith("/usr/")}
+    return system | libraries | {str(ROOT / part): f"{COURSE}/{part}" for part in PARTS}
+
+
+def check_nothing_secret_is_mounted(*secrets: Path) -> None:
+    """Raise `InputError` if a folder that submissions must not see lies in one that they do."""
+    for secret in secrets:
+        for there in mounts():
+            if secret.resolve().is_relative_to(there):
+                raise InputError(
+                    f"{secret} lies in {there}, which submissions can read while they are graded: move it elsewhere"
+                )
+
+
+def _bubblewrap(_: str, limits: Limits) -> list[str]:
+    disk = str(limits.disk * 2**20)
+    options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+    options += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv"]
+    for name, value in inside().items():
+        options += ["--setenv", name, value]
+    options += ["--proc", "/proc", "--dev", "/dev", "--size", disk, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    options += ["--size", disk, "--tmpfs", "/tmp"]
+    for here, there in mounts().items():
+        options += ["--ro-bind", here, there]
+    return ["bwrap", *options, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+
+
+def _container(engine: str, limits: Limits) -> list[str]:
+    options = ["--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL", "--user=1000:1000"]
+    options += ["--security-opt=no-new-privileges", "--security-opt=label=disable", "--ipc=private"]
+    options += [f"--memory={limits.memory + 2048}m", f"--pids-limit={limits.processes}", "--workdir=/tmp"]
+    options += [f"--shm-size={limits.disk}m", f"--tmpfs=/tmp:rw,size={limits.disk}m,mode=1777"]
+    options += [f"--env={name}={value}" for name, value in inside().items()]
+    options += [f"--volume={here}:{there}:ro" for here, there in mounts().items()]
+    return [engine, "run", *options, IMAGE]
+
+
+def found(without: bool = False) -> Sandbox:
+    """The sandbox that this computer offers.
+
+    Parameters
+    ----------
+    without : asked for explicitly; then there is none.
+
+    Raises
+    ------
+    InputError : there is none, and it was not said that none is needed.
+    """
+    if without:
+        return Sandbox("none")
+    reasons = []
+    for kind, program in (("bubblewrap", "bwrap"), ("podman", "podman"), ("docker", "docker")):
+        if not shutil.which(program):
+            reasons.append(f"{program} is not installed")
+            continue
+        why = _refusal(Sandbox(kind))
+        if not why:
+            return Sandbox(kind)
+        reasons.append(f"{program}: {why}")
+    raise InputError(MISSING.format(why="; ".join(reasons)))
+
+
+def _refusal(sandbox: Sandbox) -> str:
+    """Why a sandbox does not start; nothing if it does."""
+    try:
+        if sandbox.kind != "bubblewrap":  # an image that holds nothing: all that is in a container is mounted
+            made = [sandbox.kind, "import", "-", IMAGE]
+            subprocess.run(made, input=bytes(10240), capture_output=True, check=True, timeout=60)
+        tried = subprocess.run(
+            sandbox.command(Limits(), "-c", "pass"), capture_output=True, timeout=60, env=sandbox.environment()
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = getattr(error, "stderr", None)
+        return " ".join(said.decode(errors="replace").split())[-200:] if said else type(error).__name__
+    said = tried.stderr.decode(errors="replace")
+    return " ".join(said.split())[-200:] or "it does not start" if tried.returncode else ""
+
+
+class Watch:
+    """Ends a sandbox, from outside, whose processes together take too much memory or are too many."""
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
+        self.process, self.limits, self.reason = process, limits, ""
+        self.allowed = (limits.memory + 1024) * 2**20  # PyTorch itself takes some 700 MB
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while self.process.poll() is None:
+            try:
+                family = psutil.Process(self.process.pid).children(recursive=True)
+                held = sum(_held(one) for one in family)
+            except psutil.Error:
+                family, held = [], 0
+            if held > self.allowed:
+                self.reason = f"it took more than {self.limits.memory} MB of memory"
+            if len(family) > self.limits.processes:
+                self.reason = f"it started more than {self.limits.processes} processes"
+            if self.reason:
+                self.process.kill()
+                return
+            time.sleep(0.1)
+
+
+def _held(process: psutil.Process) -> int:
+    """Bytes that a process holds: its own memory, and the files that it has open and that have no name."""
+    held = 0
+    with contextlib.suppress(psutil.Error, OSError):
+        held = int(process.memory_info().rss)
+        for number in os.listdir(f"/proc/{process.pid}/fd"):
+            file = os.stat(f"/proc/{process.pid}/fd/{number}")
+            held += 0 if file.st_nlink else file.st_blocks * 512
+    return held

@@ -1,0 +1,152 @@
+"""A folder of submissions, as Canvas, Moodle or a person made it: whose is which file, and which one counts."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from grading import cells
+
+ENDINGS = (".ipynb", ".ipynb.txt", ".ipynb.json", ".json")
+JUNK = re.compile(r"(^|/)(\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini|__MACOSX|\.ipynb_checkpoints)(/|$)")
+# Canvas: lastnamefirstname_LATE_1234_5678_name-2.ipynb, where 1234 is the student, and 2 says that it is the third.
+CANVAS = re.compile(r"^(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<file>\d+)_(?P<rest>.+)$")
+# Moodle: First Last_1234_assignsubmission_file_, a folder or the beginning of a file's name; 1234 is the participant.
+MOODLE = re.compile(r"^(?P<name>[^_/]+)_(?P<id>\d+)_assignsubmission_file_?(?P<rest>.*)$")
+AGAIN = re.compile(r"(?:-(\d+)| ?\((\d+)\))(?=\.[^.]+$|\.ipynb\.|$)")
+ENDING = re.compile(r"(\.ipynb)?\.[A-Za-z0-9]{1,5}$")
+LARGEST_ZIP = 4 * cells.LARGEST
+
+
+@dataclass
+class Submission:
+    """What one student handed in.
+
+    Parameters
+    ----------
+    path : relative to the folder, with ``/``; a file within a zip follows the zip's own path.
+    data : the notebook's bytes, or None if there is none; then ``failed`` says why.
+    """
+
+    path: str
+    student: str
+    id: str = ""
+    handed_in: datetime | None = None
+    late: bool = False
+    attempt: int = 0
+    data: bytes | None = None
+    failed: str = ""
+    others: list[str] = field(default_factory=list)
+
+
+def collected(folder: Path) -> tuple[list[Submission], list[str]]:
+    """Every student's submission in a folder, and a line for each file that is none.
+
+    Where a student handed in several notebooks, the one that counts is the last: the highest number that Canvas or a
+    browser gave it, then the latest time of the file. Of files alike in both, the last in the order of their names.
+    """
+    lines: list[str] = []
+    by_student: dict[tuple[str, str], list[Submission]] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                lines.append(f"{relative}/: an empty folder")
+            continue
+        if JUNK.search(relative):
+            lines.append(f"{relative}: left out, written by a program and not by a student")
+            continue
+        for one in opened(path, relative):
+            by_student.setdefault((one.id, one.student) if one.id else ("", one.student), []).append(one)
+    found = []
+    for mine in by_student.values():
+        mine.sort(key=lambda one: (one.data is not None, one.attempt, one.handed_in or datetime.min, one.path))
+        *others, counts = mine
+        for other in others:
+            why = other.failed or f"{counts.path} counts, which was handed in later"
+            counts.others.append(other.path)
+            lines.append(f"{other.path}: left out, {why}")
+        found.append(counts)
+    return sorted(found, key=lambda one: one.path), lines
+
+
+def opened(path: Path, relative: str) -> Iterator[Submission]:
+    """The submissions in a file: one, or in a zip as many as it has notebooks."""
+    time = datetime.fromtimestamp(path.lstat().st_mtime)
+    name = path.name.lower()
+    if path.is_symlink() or not path.is_file():
+        yield whose(relative, time, failed="not a plain file")
+    elif name.endswith(".zip"):
+        try:
+            yield from unzipped(path, relative, time)
+        except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError) as error:
+            yield whose(relative, time, failed=f"a zip that cannot be read ({error})")
+    elif name.endswith(ENDINGS):
+        if path.stat().st_size > cells.LARGEST:
+            yield whose(relative, time, failed=f"a file of more than {cells.LARGEST // 2**20} MB")
+            return
+        data = path.read_bytes()
+        try:
+            cells.parsed(data)
+        except ValueError as error:
+            yield whose(relative, time, failed=str(error))
+        else:
+            yield whose(relative, time, data=data)
+    else:
+        yield whose(relative, time, failed="not a notebook: hand in the file that export() wrote, .ipynb")
+
+
+def unzipped(path: Path, relative: str, time: datetime) -> Iterator[Submission]:
+    with zipfile.ZipFile(path) as archive:
+        inside = [i for i in archive.infolist() if not i.is_dir() and not JUNK.search(i.filename.replace("\\", "/"))]
+        notebooks = [i for i in inside if i.filename.lower().endswith(ENDINGS)]
+        if not notebooks:
+            raise ValueError("no notebook in it")
+        if sum(i.file_size for i in notebooks) > LARGEST_ZIP or len(notebooks) > 1000:
+            raise ValueError(f"more than {LARGEST_ZIP // 2**20} MB of notebooks, or more than 1000 of them, in it")
+        for one in notebooks:
+            data = archive.open(one).read(cells.LARGEST + 1)
+            where = f"{relative}/{one.filename}".replace("\\", "/")
+            if len(notebooks) == 1:
+                where = f"{relative}/{Path(relative).stem}.ipynb"  # a zip of one notebook is named by who made it
+            try:
+                cells.parsed(data)
+            except ValueError as error:
+                yield whose(where, time, failed=str(error))
+            else:
+                yield whose(where, time, data=data)
+
+
+def whose(relative: str, time: datetime, data: bytes | None = None, failed: str = "") -> Submission:
+    """Who handed a file in, by its name or its folder's, and by what `export()` wrote into it."""
+    parts = relative.split("/")
+    identifier = written_identifier(data) if data else ""
+    for part in reversed(parts):
+        if match := MOODLE.match(part):
+            return Submission(
+                relative, match["name"], match["id"], time, data=data, failed=failed, attempt=number(parts[-1])
+            )
+        if match := CANVAS.match(part):
+            return Submission(
+                relative, match["name"], match["id"], time, bool(match["late"]), number(match["rest"]), data, failed
+            )
+    stem = AGAIN.sub("", ENDING.sub("", parts[-1])).removesuffix("_submission")
+    # A notebook that has the assignment's own name, 1_forgetting.ipynb, is named by its folder.
+    name = parts[-2] if len(parts) > 1 and re.match(r"\d_", stem) else stem
+    return Submission(relative, name, identifier, time, data=data, failed=failed, attempt=number(parts[-1]))
+
+
+def number(name: str) -> int:
+    """The number that Canvas or a browser adds to a name that is there already: name-2.ipynb, name (2).ipynb."""
+    match = AGAIN.search(name)
+    return int(match[1] or match[2]) if match else 0
+
+
+def written_identifier(data: bytes) -> str:
+    """What the student wrote when `export()` asked for an identifier."""
+    about = cells.parsed(data).get("metadata")
+    replay = about.get("replay") if isinstance(about, dict) else None
+    found = replay.get("student") if isinstance(replay, dict) else None
+    return found.strip()[:200] if isinstance(found, str) else ""

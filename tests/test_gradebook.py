@@ -1,0 +1,343 @@
+"""From the folder that Moodle or Canvas exports to marks in its gradebook: names, rows, files, and what is said."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from grading import gradebook
+from grading import sandbox as sandboxes
+from grading.__main__ import grade
+from grading.__main__ import options as argument_parser
+from grading.assignment import Assignment, Result
+from grading.gradebook import Roster, Row, safe
+from grading.pool import graded
+from grading.sandbox import Limits, Sandbox
+from grading.submissions import Submission, collected
+from replaylib.errors import InputError
+from tests import small_assignment as small
+
+pytestmark = pytest.mark.xdist_group("gradebook")
+TEXT = small.notebook()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.build(tmp_path_factory.mktemp("built")).parent
+
+
+@pytest.fixture(scope="module")
+def assignment(built: Path) -> Assignment:
+    return Assignment.read(built / small.NAME)
+
+
+def lay(folder: Path, files: dict[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def people(folder: Path) -> dict[str, Submission]:
+    return {one.student: one for one in collected(folder)[0]}
+
+
+# Whose is which file
+
+
+def test_moodles_folders_and_files_are_named_by_student(tmp_path: Path) -> None:
+    lay(tmp_path, {
+        "Roe Jane_101_assignsubmission_file/1_small_submission.ipynb": TEXT,
+        "Doe John_102_assignsubmission_file_/1_small_submission.ipynb": TEXT,
+        "Émile Zola_103_assignsubmission_file_1_small.ipynb": TEXT,
+    })  # fmt: skip
+    assert {(one.student, one.id) for one in people(tmp_path).values()} == {
+        ("Roe Jane", "101"), ("Doe John", "102"), ("Émile Zola", "103"),
+    }  # fmt: skip
+
+
+def test_canvas_files_are_named_by_student_and_late_ones_marked(tmp_path: Path) -> None:
+    lay(tmp_path, {
+        "roejane_11_900_1_small_submission.ipynb": TEXT,
+        "roejane_11_901_1_small_submission-1.ipynb": TEXT.replace("2 * x", "x * 2"),
+        "doejohn_LATE_12_902_1_small.ipynb": TEXT,
+    })  # fmt: skip
+    found, lines = collected(tmp_path)
+    assert [(one.student, one.id, one.late, one.attempt) for one in found] == [
+        ("doejohn", "12", True, 0), ("roejane", "11", False, 1),
+    ]  # fmt: skip
+    assert found[1].others == ["roejane_11_900_1_small_submission.ipynb"]
+    assert "handed in later" in lines[0]
+
+
+def test_plain_folders_are_named_by_file_or_by_folder(tmp_path: Path) -> None:
+    written = json.loads(TEXT)
+    written["metadata"]["replay"] = {"student": " s123 "}
+    lay(tmp_path, {
+        "anna_submission.ipynb": TEXT, "ben/1_small.ipynb": json.dumps(written), "late/cem.ipynb": TEXT,
+        "dora (2).ipynb": TEXT,
+    })  # fmt: skip
+    found = people(tmp_path)
+    assert set(found) == {"anna", "ben", "cem", "dora"}
+    assert found["ben"].id == "s123"
+
+
+def test_every_file_has_a_row_or_a_line_that_says_why_not(tmp_path: Path) -> None:
+    lay(tmp_path, {
+        "anna.ipynb": TEXT, "ben.ipynb.json": TEXT, "cem.ipynb.txt": TEXT, "DORA.IPYNB": TEXT, "essay.pdf": "%PDF",
+        "broken.ipynb": "{", "._anna.ipynb": b"\0\5\26\7", ".ipynb_checkpoints/anna-checkpoint.ipynb": TEXT,
+        "bom.ipynb": b"\xef\xbb\xbf" + TEXT.encode(), "wide.ipynb": TEXT.encode("utf-16"),
+    })  # fmt: skip
+    for name, inside in (("eva.zip", "anna.ipynb"), ("frank.zip", "notes.txt")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(inside, TEXT)
+    (tmp_path / "gina.zip").write_bytes(b"PK no zip")
+    (tmp_path / "link.ipynb").symlink_to(tmp_path / "anna.ipynb")
+    (tmp_path / "nobody").mkdir()
+    found, lines = collected(tmp_path)
+    read = {one.student for one in found if one.data}
+    assert read == {"anna", "ben", "cem", "DORA", "eva", "bom", "wide"}
+    why = {one.path: one.failed for one in found if not one.data}
+    assert set(why) == {"essay.pdf", "broken.ipynb", "frank.zip", "gina.zip", "link.ipynb"}
+    assert "hand in the file that export() wrote" in why["essay.pdf"]
+    assert "no notebook in it" in why["frank.zip"]
+    assert why["link.ipynb"] == "not a plain file"
+    assert len(lines) == 3, lines
+
+
+def test_zip_of_many_submissions_is_opened(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("Roe Jane_1_assignsubmission_file\\x.ipynb", "Doe John_2_assignsubmission_file/x.ipynb"):
+            archive.writestr(name, TEXT)
+    assert set(people(tmp_path)) == {"Roe Jane", "Doe John"}
+
+
+# Rows
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"), ("-2", "'-2"), ("@x", "'@x"), ("a;=1", "a;'=1"), ("a\t=1", "a =1"),
+        ("a; =1", "a; '=1"), ("Anna-Lena", "Anna-Lena"), ("a, +1", "a, '+1"),
+    ],
+)  # fmt: skip
+def test_no_cell_is_a_formula(text: str, cell: str) -> None:
+    assert safe(text) == cell
+
+
+def of(student: str, **about: object) -> Submission:
+    return Submission(f"{student}.ipynb", student, data=b"{}", **about)  # type: ignore[arg-type]
+
+
+def test_what_was_not_graded_has_no_score_and_no_feedback(assignment: Assignment) -> None:
+    one = gradebook.row(of("anna"), assignment, Result(failed="the grader's process ended"), None)
+    assert (one["score"], one["feedback"]) == ("", "")
+    assert one["status"] == "not graded: the grader's process ended"
+    assert gradebook.total(one, 0) == ""
+
+
+def test_feedback_says_only_what_a_check_said(assignment: Assignment) -> None:
+    result = Result({"q1": 2, "q2": 0, "q3": 0}, {"q2": "look again"}, {"q2": "hidden", "q3": "hidden"})
+    one = gradebook.row(of("anna"), assignment, result, None)
+    assert one["feedback"] == ("q1: right | q2: look again | q3: passes the visible checks, and not the hidden tests")
+    assert one["hidden tests"] == "q2: hidden | q3: hidden"
+
+
+def test_days_late_and_rubric_count(assignment: Assignment) -> None:
+    due = datetime(2026, 11, 30, 23, 59)
+    late = of("anna", handed_in=datetime(2026, 12, 2, 1, 0))
+    one = gradebook.row(late, assignment, Result({"q1": 2, "q2": 1, "q3": 1}), due)
+    assert one["days late"] == "2"
+    assert gradebook.total(one | {"rubric: Question": "4"}, 10) == "6.4"
+    assert gradebook.row(of("ben", handed_in=due), assignment, Result(), due)["days late"] == "0"
+    assert gradebook.row(of("cem", late=True), assignment, Result(), None)["days late"] == "1"
+    with pytest.raises(InputError, match="a mark of anna in the rubric is no number"):
+        gradebook.total(one | {"rubric: Question": "good"}, 10)
+
+
+CANVAS = (
+    "Student,ID,SIS Login ID,Section,1 Small (77)\n    Points Possible,,,,4\n"
+    '"Roe, Jane",11,jr,A,\n"Doe, John",12,jd,A,3\n'
+)
+MOODLE = (
+    "\ufeffIdentifier,Full name,Email address,Status,Grade,Maximum Grade,Feedback comments\n"
+    "Participant 101,Jane Roe,j@x,,,4,\nParticipant 102,John Doe,d@x,,,4,\nParticipant 103,Ann Lee,a@x,,,4,\n"
+)
+
+
+def results(*rows: tuple[str, str, str]) -> list[Row]:
+    return [
+        {"submission": name, "student": name, "id": number, "total": total, "feedback": "q1: right", "status": "ok"}
+        for name, number, total in rows
+    ]
+
+
+def test_marks_go_into_canvas_gradebook(tmp_path: Path, assignment: Assignment) -> None:
+    (tmp_path / "roster.csv").write_text(CANVAS)
+    roster = Roster.read(tmp_path / "roster.csv")
+    names, rows, told = roster.filled(results(("roejane", "11", "4"), ("stranger", "99", "2")), assignment)
+    assert names == ["Student", "ID", "SIS Login ID", "Section", "1 Small (77)"]
+    assert [one["1 Small (77)"] for one in rows] == ["4", "4", "3"], "who handed in nothing keeps what is there"
+    assert any("nobody in the roster is 'stranger'" in line for line in told)
+    assert any("Doe, John: nothing handed in" in line for line in told)
+
+
+def test_marks_go_into_moodles_worksheet_by_id_then_by_name(tmp_path: Path, assignment: Assignment) -> None:
+    (tmp_path / "roster.csv").write_text(MOODLE, encoding="utf-8")
+    found = results(("somebody", "101", "3"), ("doe JOHN", "", "2"), ("Ann Lee", "", ""))
+    names, rows, told = Roster.read(tmp_path / "roster.csv").filled(found, assignment)
+    assert names[:2] == ["Identifier", "Full name"]
+    marks = [(one["Grade"], one["Feedback comments"]) for one in rows]
+    assert marks == [("3", "q1: right"), ("2", "q1: right"), ("", "")]
+    assert told == ["Ann Lee: ok; no mark"]
+
+
+def test_roster_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match="expected Canvas's gradebook"):
+        Roster.read(tmp_path / "x.csv")
+
+
+def test_feedback_files_lie_where_the_submissions_lay(tmp_path: Path, assignment: Assignment) -> None:
+    result = Result({"q1": 2, "q2": 0, "q3": 0}, {"q2": "look again"}, {"q3": "what is hidden"}, ["it was slow"])
+    one = gradebook.row(of("x"), assignment, result, None)
+    one["submission"] = "Roe Jane_101_assignsubmission_file/1_small.ipynb"
+    path = gradebook.write_feedback(tmp_path, one, assignment)
+    assert path.relative_to(tmp_path).as_posix() == "Roe Jane_101_assignsubmission_file/1_small_feedback.md"
+    text = path.read_text()
+    assert "2 of 4 points" in text
+    assert "**q2** (0 of 1): look again" in text
+    assert "it was slow" in text
+    assert "what is hidden" not in text
+
+
+# The command
+
+
+def command(built: Path, folder: Path, *more: object) -> list[str]:
+    line = [sys.executable, "-m", "grading", small.NAME, folder, "--assignments", built, "--cell-seconds", "4", *more]
+    return [str(word) for word in line]
+
+
+def run(built: Path, folder: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(built, folder, *more), capture_output=True, text=True, cwd=folder.parent)
+
+
+def table(path: Path) -> dict[str, Row]:
+    return {row["student"]: row for row in table_of(path)}
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    try:
+        return sandboxes.found()
+    except InputError as error:
+        pytest.skip(f"no sandbox here, so nothing that runs a submission is tested: {error}")
+
+
+def test_from_moodles_folder_to_its_gradebook(built: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+    """What the instructor's page says, with one command: a table, the worksheet filled in, a file for each student."""
+    folder = lay(tmp_path / "handed in", {
+        "Jane Roe_101_assignsubmission_file/1_small_submission.ipynb": TEXT,
+        "John Doe_102_assignsubmission_file/1_small_submission.ipynb": small.notebook(right=False),
+        "Ann Lee_103_assignsubmission_file/essay.pdf": "%PDF",
+    })  # fmt: skip
+    (tmp_path / "worksheet.csv").write_text(MOODLE, encoding="utf-8")
+    target = tmp_path / "new folder" / "marks.csv"
+    written = tmp_path / "feedback"
+    options = ("--out", target, "--roster", tmp_path / "worksheet.csv", "--feedback", written, "--workers", 1)
+    first = run(built, folder, *options)
+    assert first.returncode == 0, first.stderr
+    assert target.read_bytes().startswith(b"\xef\xbb\xbf"), "without this Excel garbles names"
+    rows = table(target)
+    marks = {name: (row["id"], row["score"]) for name, row in rows.items()}
+    assert marks == {"Jane Roe": ("101", "4"), "John Doe": ("102", "0"), "Ann Lee": ("103", "")}
+    assert {row["sandbox"] for row in rows.values()} == {sandbox.kind}
+    filled = table_of(target.with_name("marks.moodle.csv"))
+    assert [row["Grade"] for row in filled] == ["4", "0", ""]
+    assert len(list(written.rglob("*.md"))) == 3
+    assert small.SECRET not in first.stdout + "".join(p.read_text() for p in written.rglob("*.md"))
+    # The instructor marks the project and adds a column; a second run keeps both, and grades nothing again.
+    marked = [row | {"rubric: Question": "3", "mine": "seen"} for row in table_of(target)]
+    gradebook.write_table(target, marked[0], marked)
+    second = run(built, folder, *options)
+    assert "2 of them in marks.csv already" in second.stdout
+    rows = table(target)
+    assert (rows["Jane Roe"]["total"], rows["Jane Roe"]["mine"], rows["Ann Lee"]["total"]) == ("7", "seen", "")
+    # One question anew: the others keep their points.
+    lay(folder, {"John Doe_102_assignsubmission_file/1_small_submission.ipynb": TEXT})
+    assert run(built, folder, *options, "--question", "q2").returncode == 0
+    john = table(target)["John Doe"]
+    assert (john["q1"], john["q2"], john["q3"], john["score"]) == ("0", "1", "0", "1")
+
+
+def table_of(path: Path) -> list[Row]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+
+
+def test_run_that_is_stopped_keeps_its_rows_and_goes_on(built: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+    folder = lay(tmp_path / "in", {f"s{n}.ipynb": TEXT for n in range(3)})
+    grader = subprocess.Popen(
+        command(built, folder, "--workers", 1, "--out", tmp_path / "m.csv"),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert grader.stdout is not None
+    for line in grader.stdout:
+        if line.startswith("s0.ipynb: 4"):
+            break
+    stopped = time.monotonic()
+    os.killpg(grader.pid, signal.SIGINT)
+    said = grader.stdout.read()
+    assert grader.wait() == 1
+    assert time.monotonic() - stopped < 10
+    assert "The same command goes on from there" in said
+    assert list(table(tmp_path / "m.csv")) == ["s0"]
+    again = run(built, folder, "--workers", 1, "--out", tmp_path / "m.csv")
+    assert "1 of them in m.csv already" in again.stdout
+    assert {row["score"] for row in table(tmp_path / "m.csv").values()} == {"4"}
+
+
+def test_judge_that_dies_costs_one_row(
+    built: Path, assignment: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deadly.py").write_text("import os\ndef serve(*arguments):\n    os.kill(os.getpid(), 9)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import deadly  # type: ignore[import-not-found]
+
+    monkeypatch.setattr("grading.pool.sit", deadly.serve)
+    waiting = [of("anna"), Submission("ben.pdf", "ben", failed="not a notebook")]
+    found = {one.student: result for one, result in graded(waiting, assignment, Sandbox("none"), Limits(), 2, [])}
+    assert "exit status -9" in found["anna"].failed
+    assert found["ben"].failed == "not a notebook"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--workers", "0"], "--workers is 0: expected a number above 0"),
+        (["--question", "q9"], "unknown question 'q9'"),
+        (["--per-day", "200"], "expected percent"),
+        (["--out", "{pipe}"], "no plain file"),
+        (["--roster", "{pipe}"], "not a plain file"),
+        (["--assignments", "{none}"], "run `make assignments`"),
+    ],
+)
+def test_wrong_use_is_told_before_anything_is_graded(
+    options: list[str], said: str, built: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    folder = lay(tmp_path / "in", {"anna.ipynb": TEXT})
+    places = {"{pipe}": str(tmp_path / "pipe"), "{none}": str(tmp_path / "none")}
+    words = [small.NAME, str(folder), "--assignments", str(built), *(places.get(word, word) for word in options)]
+    with pytest.raises(InputError, match=said):
+        grade(argument_parser().parse_args(words))
