@@ -5,10 +5,7 @@ here are the visible checks alone; the hidden tests, which decide the mark, are 
 """
 
 import json
-import math
-import os
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
@@ -19,7 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from replaylib.errors import InputError, unknown
+from replaylib.course import hand_in
+from replaylib.course.answers import Answer, plain
+from replaylib.data.files import replacing
+from replaylib.errors import unknown
 
 LIBRARY = Path(__file__).resolve().parents[1]
 FOLDERS = (LIBRARY.parent / "chapters" / "assignments" / "checks", LIBRARY / "assignment_checks")
@@ -58,7 +58,8 @@ def expect(
     hint : said of any other wrong result.
     tolerance : absolute, and relative to the larger value.
     """
-    if result is None or result is ...:
+    result = plain(result)
+    if result is None:
         raise AssertionError(NOT_YET)
     found, wanted = _tensor(result), _tensor(right)
     assert wanted is not None
@@ -74,6 +75,16 @@ def expect(
         told = f"the result has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}"
         raise AssertionError(f"{told}. {hint}".strip())
     raise AssertionError(hint or "the values are not right yet: follow the formula in the question step by step")
+
+
+def expect_gradients(result: object, *inputs: Tensor, hint: str = "") -> None:
+    """Raise AssertionError unless the derivative of a result reaches every one of these inputs."""
+    told = hint or "no gradient reaches what the result is computed from: nothing is detached here, nor under no_grad"
+    if not isinstance(result, Tensor) or not result.requires_grad:
+        raise AssertionError(told)
+    found = torch.autograd.grad(result.sum(), inputs, allow_unused=True, retain_graph=True)
+    if any(gradient is None or not gradient.any() for gradient in found):
+        raise AssertionError(told)
 
 
 def _tensor(value: object) -> Tensor | None:
@@ -114,9 +125,14 @@ class test_case:
         self.function = function
         return self
 
+    @property
+    def asks(self) -> list[str]:
+        """The names that it needs from a notebook."""
+        return list(signature(self.function).parameters)
+
     def run(self, names: Mapping[str, object]) -> str:
         """The hint, or nothing if the check is passed. ``names`` are those that the notebook defines."""
-        given = {name: names.get(name, Missing(name)) for name in signature(self.function).parameters}
+        given = {name: Answer(names[name]) if name in names else Missing(name) for name in self.asks}
         try:
             self.function(**given)
         except AssertionError as error:
@@ -196,8 +212,12 @@ class Assignment:
         """Run the visible checks of every question."""
         return Outcomes(tuple(self.check(question) for question in self.files))
 
-    def export(self) -> Path:
+    def export(self, student: str | None = None) -> Path:
         """Write the notebook, as it is now, to one file to hand in; in Colab the browser then downloads it.
+
+        Parameters
+        ----------
+        student : who hands in, by a number or a name; asked for if it is not given. It goes into the file.
 
         Returns
         -------
@@ -205,48 +225,21 @@ class Assignment:
 
         Raises
         ------
-        InputError : Colab did not give the notebook, or, elsewhere, its file was not found.
+        InputError : the notebook was not found, or its file does not hold the answers that were checked.
         """
         target = Path(f"{self.name}_submission.ipynb")
-        notebook = _notebook_in_colab() if "google.colab" in sys.modules else _notebook_on_disk(self.name, target)
-        target.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+        asked = sorted({name for path in self.files.values() for case in read(path) for name in case.asks})
+        notebook = hand_in.notebook(self.name, self.names, asked, target)
+        who = hand_in.identifier(student)
+        if who:
+            notebook["metadata"] = notebook.get("metadata", {}) | {"replay": {"student": who}}
+        with replacing(target, "run this cell where you may write, or hand in the notebook's file itself") as part:
+            part.write_text(json.dumps(notebook, indent=1), encoding="utf-8")
         cells = sum(cell.get("cell_type") == "code" for cell in notebook["cells"])
-        print(f"Wrote {target}, with {cells} code cells. This is the one file to hand in.")
+        by = f", by {who}" if who else ""
+        print(f"Wrote {target}, with {cells} code cells{by}. This is the one file to hand in.")
         if "google.colab" in sys.modules:
-            _download(target)
+            from google.colab import files
+
+            files.download(str(target))
         return target
-
-
-def _notebook_in_colab() -> dict[str, Any]:
-    from google.colab import _message
-
-    answer = _message.blocking_request("get_ipynb", timeout_sec=60)
-    if not answer or not answer.get("ipynb", {}).get("cells"):
-        raise InputError("Colab did not give the notebook: run this cell again, or use File, Download, Download .ipynb")
-    notebook: dict[str, Any] = answer["ipynb"]
-    return notebook
-
-
-def _download(path: Path) -> None:
-    from google.colab import files
-
-    files.download(str(path))
-
-
-def _notebook_on_disk(name: str, target: Path) -> dict[str, Any]:
-    """The notebook's file, saved a moment ago: where Jupyter says it is, or the one of that name in this folder."""
-    named = os.environ.get("JPY_SESSION_NAME", "")
-    found = (
-        [Path(named)] if named.endswith(".ipynb") and Path(named).is_file() else sorted(Path().glob(f"{name}*.ipynb"))
-    )
-    found = [path for path in found if path.name != target.name]
-    if len(found) != 1:
-        told = "several notebooks" if found else "no notebook"
-        raise InputError(
-            f"found {told} named {name}*.ipynb in {Path.cwd()}: save, and hand in your notebook's file itself"
-        )
-    minutes = (time.time() - found[0].stat().st_mtime) / 60
-    if minutes > 2:
-        print(f"{found[0].name} was last saved {math.floor(minutes)} minutes ago. Changed since? Save, run again.")
-    notebook: dict[str, Any] = json.loads(found[0].read_text(encoding="utf-8"))
-    return notebook

@@ -1,0 +1,20 @@
+"""The small problem that the assignments build on: split digits, and a network that classifies and imagines them."""
+
+import torch
+
+from replaylib.brain import Brain, BrainNet
+from replaylib.lab.protocols import in_profile
+from replaylib.nets import Classifier
+from replaylib.scenarios import Stream
+
+
+def new_stream() -> Stream:
+    """Split digits: five tasks of two classes each, class-incremental."""
+    protocol = in_profile("split-digits")
+    return protocol.stream(protocol.load(), "class", protocol.tasks, 0)
+
+
+def new_network(seed: int, hidden: tuple[int, ...] = (100, 100), latent: int = 20) -> BrainNet:
+    """A classifier of ten digits, and beside it a variational auto-encoder."""
+    generator = torch.Generator().manual_seed(seed)
+    return BrainNet(Brain(), Classifier(64, hidden, 10, generator), generator, latent=latent)
