@@ -11,7 +11,7 @@ BIN := .venv/bin
 export REPLAYLIB_PROFILE := $(PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-colab book pages pdf epub slides address serve notebooks assignments grade test bench test-colab-newest lint lock wheel clean distclean
+.PHONY: help setup setup-colab book pages pdf epub slides address serve notebooks assignments grade publish test bench test-colab-newest lint lock wheel clean distclean
 
 help: ## Show this list
 	@echo "Usage: make TARGET    (the first one installs about 6 GB into .venv, most of it PyTorch with CUDA)"
@@ -44,11 +44,15 @@ serve: book ## Build the book and serve it at http://localhost:8000 (PORT=...)
 	@echo "The book: http://localhost:$(PORT)/   Ctrl-C stops."
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-notebooks: setup ## Make chapters/*.ipynb, for Colab, from chapters/*.md
+notebooks: setup ## Make chapters/*.ipynb, for Colab, from chapters/*.md, and the assignments' notebooks
 	@$(BIN)/python tools/notebooks.py
+	@$(BIN)/python tools/assignments.py
 
 assignments: setup ## Make the graded assignments: students' notebooks, and solutions and graders in _build/assignments
 	@$(BIN)/python tools/assignments.py
+
+publish: setup ## Make the branch `public`: this commit without instructors/, searched for leaks
+	@$(BIN)/python tools/public_tree.py
 
 grade: assignments ## Grade a folder: make grade ASSIGNMENT=1_forgetting SUBMISSIONS=folder (ARGS="--workers 4")
 	@$(BIN)/python -m grading $(ASSIGNMENT) "$(SUBMISSIONS)" $(ARGS)

@@ -1,4 +1,4 @@
-"""Make each graded assignment from its one master, chapters/assignments/N_name.md; --check says what is out of date.
+"""Make each graded assignment from its one master, instructors/assignments/N_name.md; --check says what is out of date.
 
 A master is MyST Markdown, read as a chapter is, with `{question}` ... `{question-end}` around each question and a tag
 on its code cells: `solution` (otter-grader's marks cut the solution out of it), `check` (visible), `hidden-check`. Made
@@ -6,12 +6,17 @@ are
 
 - for students: chapters/assignments/N_name.ipynb, and its visible checks, which are installed with the library;
 - for instructors, in _build/assignments/N_name: the notebook with solutions, all tests, and what the grader asks.
+
+The cohort's seed, in instructors/cohort.yml, decides which variant of a question is asked where there are several, and
+on which numbers hidden tests try an answer. The public tree has no masters: there only the address in a notebook's
+first cell is kept up to date.
 """
 
 import argparse
 import contextlib
 import io
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -25,11 +30,13 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import course  # noqa: E402
 from book_index import BookIndex, index  # noqa: E402
+from cohort import asked, cohort, seeded  # noqa: E402
 from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
 from notebooks import INSTALL, Notebook, converter, sections  # noqa: E402
 
 from grading.points import grouped  # noqa: E402
 
+MASTERS = Path("instructors/assignments")
 FOLDER = Path("chapters/assignments")
 BUILT = Path("_build/assignments")
 TAGS = ("solution", "check", "hidden-check")
@@ -51,33 +58,35 @@ WELCOME = """\
 Fill in the cells that hold `...`, and keep the names of functions as they are. Below each question a cell checks your
 answer at once, and gives a hint if it is not right yet. A check tries *what your code does*, not how it is written; any
 correct solution passes. Write it yourself, not by calling the library's own version of what is asked, unless the
-question says so. A function leaves its arguments as they were. Cells that begin with `# Experiment` are for you to
-learn from: they are not run when your work is graded, so define nothing there that an answer needs. {time}; there are
-{points} points."""
+question says so. A function leaves its arguments as they were, draws from the `generator` that it is given and from
+nothing else, and lets gradients through unless the question says otherwise. Cells that begin with `# Experiment` are
+for you to learn from, and have no points unless they say so. {time}; there are {points} points."""
 
 
 def masters(root: Path = ROOT) -> list[Path]:
     """The masters' files, in order."""
-    return sorted((root / FOLDER).glob("[0-9]_*.md"))
+    return sorted((root / MASTERS).glob("[0-9]_*.md"))
 
 
 class Master:
     """A master, turned into the notebook that `otter assign` reads."""
 
-    def __init__(self, path: Path, root: Path, book: BookIndex) -> None:
-        self.name, self.path = path.stem, path
+    def __init__(self, path: Path, root: Path, book: BookIndex, seed: int) -> None:
+        self.name, self.path, self.seed = path.stem, path, seed
         source = path.read_text(encoding="utf-8")
         self.settings: dict[str, Any] = yaml.safe_load(source.split("---")[1])
-        self.text = converter(path, root, book)
+        self.text = converter(root / FOLDER / path.name, root, book)  # links are those of the notebook that is made
         self.place = Place(path.relative_to(root), 1)
         self.points: dict[str, float] = {}
+        self.library: dict[str, list[str]] = {}
         self.notebook = Notebook()
         self.waiting: list[str] = []
         self.tests: list[str] = []
         self.question = ""
         self.raw("# ASSIGNMENT CONFIG", init_cell=False, export_cell=False, tests={"files": True, "ok_format": False})
         repository = course.settings(root)["repository"]
-        self.body(sections(read(source, self.place)), course.archive(repository["url"], repository["branch"]))
+        blocks = asked(self.name, sections(read(source, self.place)), seed)
+        self.body(blocks, course.archive(repository["url"], repository["branch"]))
 
     @property
     def possible(self) -> float:
@@ -95,6 +104,9 @@ class Master:
         source = self.path.read_text(encoding="utf-8")
         title = next(line for line in source.splitlines() if line.startswith("# "))
         self.points = {b.argument: float(b.options["points"]) for b in blocks if b.name == "question"}
+        self.library = {
+            b.argument: re.findall(r"\w+", b.options.get("library", "")) for b in blocks if b.name == "question"
+        }
         about = {"time": self.settings["time"], "points": f"{self.possible + self.settings.get('manual', 0):g}"}
         self.notebook.add_markdown([f"# Assignment {self.name[0]}. {title[2:]}", WELCOME.format(**about)])
         self.notebook.add("code", INSTALL.format(archive=archive))
@@ -141,7 +153,7 @@ class Master:
             self.raw("# END SOLUTION")
         else:
             # On the first line, or otter-grader gives the hidden test to students without a word.
-            self.tests.append(f"# HIDDEN\n{source}" if tag == "hidden-check" else source)
+            self.tests.append(f"# HIDDEN\n{seeded(source, self.seed)}" if tag == "hidden-check" else source)
 
     def end_question(self, block: Block) -> None:
         hidden = sum(test.startswith("# HIDDEN") for test in self.tests)
@@ -175,16 +187,16 @@ def plain(path: Path) -> str:
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         metadata = {}
-        if source.startswith(("# In Colab this cell installs", "import replaylib.course.assignments")):
+        if source.startswith(("# In Colab and on Kaggle", "import replaylib.course.assignments")):
             metadata = {"cellView": "form", "jupyter": {"source_hidden": True}}
             source = f"# @title {'Install the library' if 'pip' in source else 'Get ready to check'}\n{source}"
         notebook.add(cell["cell_type"], source, metadata)
     return notebook.json()
 
 
-def make(path: Path, root: Path, book: BookIndex) -> dict[Path, str]:
+def make(path: Path, root: Path, book: BookIndex, seed: int) -> dict[Path, str]:
     """Every file made from a master, with its text."""
-    master = Master(path, root, book)
+    master = Master(path, root, book, seed)
     students, instructors = root / FOLDER, root / BUILT / master.name
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -195,15 +207,43 @@ def make(path: Path, root: Path, book: BookIndex) -> dict[Path, str]:
         made[instructors / f"{master.name}.ipynb"] = plain(folder / "autograder" / f"{master.name}.ipynb")
         for test in sorted((folder / "autograder" / "tests").glob("*.py")):
             made[instructors / "tests" / test.name] = test.read_text(encoding="utf-8")
-    asked = {
+    about = {
         "name": master.name,
         "points": master.points,
         "one_of": master.settings.get("one_of", []),
         "possible": master.possible,
         "manual": master.settings.get("manual", 0),
+        "rubric": master.settings.get("rubric", []),
+        "library": {question: names for question, names in master.library.items() if names},
     }
-    made[instructors / "assignment.json"] = json.dumps(asked, indent=1) + "\n"
+    made[instructors / "assignment.json"] = json.dumps(about, indent=1) + "\n"
     return made
+
+
+def readdressed(root: Path) -> dict[Path, str]:
+    """The notebooks of a tree without masters, installing from the address that `_config.yml` has now."""
+    repository = course.settings(root)["repository"]
+    install = INSTALL.format(archive=course.archive(repository["url"], repository["branch"]))
+    made = {}
+    for path in sorted((root / FOLDER).glob("*.ipynb")):
+        old, notebook = json.loads(path.read_text(encoding="utf-8")), Notebook()
+        for cell in old["cells"]:
+            source = "".join(cell["source"])
+            if source.startswith("# @title Install the library"):
+                source = f"# @title Install the library\n{install}"
+            notebook.add(cell["cell_type"], source, cell["metadata"])
+        made[path] = notebook.json()
+    return made
+
+
+def everything(root: Path) -> dict[Path, str]:
+    """Every file that is made, with its text."""
+    if not masters(root):
+        return readdressed(root) | {
+            path: path.read_text(encoding="utf-8") for path in (root / FOLDER / "checks").glob("*/*.py")
+        }
+    book, seed = index(root), cohort(root)
+    return {p: text for path in masters(root) for p, text in make(path, root, book, seed).items()}
 
 
 def main() -> None:
@@ -213,8 +253,7 @@ def main() -> None:
     )
     root, choice = ROOT, parser.parse_args()
     try:
-        book = index(root)
-        made = {p: text for path in masters(root) for p, text in make(path, root, book).items()}
+        made = everything(root)
     except ChapterError as error:
         sys.exit(f"error: {error}")
     published = {path: text for path, text in made.items() if path.is_relative_to(root / FOLDER)}
@@ -227,13 +266,17 @@ def main() -> None:
         for path in orphans:
             print(f"{path.relative_to(root)} has no master: remove it")
         sys.exit(1 if stale or orphans else 0)
-    shutil.rmtree(root / BUILT, ignore_errors=True)
+    if masters(root):
+        shutil.rmtree(root / BUILT, ignore_errors=True)
     for path, text in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for path in orphans:
         path.unlink()
-    print(f"{len(masters(root))} assignments; for instructors: {BUILT}")
+    if masters(root):
+        print(f"{len(masters(root))} assignments of the cohort with seed {cohort(root)}; for instructors: {BUILT}")
+    else:
+        print(f"no masters here ({MASTERS}): the notebooks install from the address in _config.yml")
 
 
 if __name__ == "__main__":

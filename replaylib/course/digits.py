@@ -8,13 +8,22 @@ from replaylib.nets import Classifier
 from replaylib.scenarios import Stream
 
 
+class DigitsNet(BrainNet):
+    """A classifier of ten digits, and beside it a variational auto-encoder."""
+
+    @property
+    def latent(self) -> int:
+        """Units of a code, as the assignments call them: codes are (n, latent)."""
+        return self.noise_dim
+
+
 def new_stream() -> Stream:
     """Split digits: five tasks of two classes each, class-incremental."""
     protocol = in_profile("split-digits")
     return protocol.stream(protocol.load(), "class", protocol.tasks, 0)
 
 
-def new_network(seed: int, hidden: tuple[int, ...] = (100, 100), latent: int = 20) -> BrainNet:
-    """A classifier of ten digits, and beside it a variational auto-encoder."""
+def new_network(seed: int, hidden: tuple[int, ...] = (100, 100), latent: int = 20) -> DigitsNet:
+    """A fresh network, whose first weights the seed decides."""
     generator = torch.Generator().manual_seed(seed)
-    return BrainNet(Brain(), Classifier(64, hidden, 10, generator), generator, latent=latent)
+    return DigitsNet(Brain(), Classifier(64, hidden, 10, generator), generator, noise_dim=latent)

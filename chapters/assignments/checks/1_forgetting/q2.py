@@ -17,7 +17,7 @@ def check_orientation(accuracy_matrix):
 @test_case(points=None, hidden=False)
 def check_repeated_measurement(accuracy_matrix):
     from replaylib.course.assignments import expect
-    slips = {'a pair that was measured twice: the later entry counts, not the earlier': [[80.0, 1.0], [2.0, 3.0]], 'a pair that was measured twice: the later entry counts; do not add': [[150.0, 1.0], [2.0, 3.0]]}
+    slips = {'a pair that was measured twice: the later entry counts, not the earlier': [[80.0, 1.0], [2.0, 3.0]], 'a pair that was measured twice: the later entry counts; do not add': [[150.0, 1.0], [2.0, 3.0]], 'a pair that was measured twice: the later entry counts; do not average': [[75.0, 1.0], [2.0, 3.0]]}
     log = [(0, 0, 80.0), (0, 1, 1.0), (1, 0, 2.0), (0, 0, 70.0), (1, 1, 3.0)]
     expect(accuracy_matrix(log, 2), [[70.0, 1.0], [2.0, 3.0]], slips)
 

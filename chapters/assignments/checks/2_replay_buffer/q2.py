@@ -3,7 +3,7 @@ from otter.test_files import test_case
 OK_FORMAT = False
 
 name = "q2"
-points = 2.0
+points = 4.0
 all_or_nothing = True
 
 @test_case(points=None, hidden=False)
@@ -14,19 +14,20 @@ def check_room(reservoir_step):
         given = list(kept)
         found = reservoir_step(kept, n, 4, torch.Generator().manual_seed(n))
         assert found is not None, 'it gave back nothing yet: return the new list'
-        assert kept == given, 'your function changed `kept`: it leaves its arguments as they were. Return a new list'
-        kept = found
-        kept = [int(k) for k in kept]
+        kept = [int(k) for k in found]
         assert len(kept) == min(n + 1, 4), f'with room for 4, after {n + 1} samples {min(n + 1, 4)} are held, not {len(kept)}'
         assert len(set(kept)) == len(kept), 'no sample is held twice'
         assert set(kept) <= set(range(n + 1)), 'only numbers of samples that have passed can be held'
+        back = set(kept) - {*given, n}
+        assert not back, f'sample {min(back)} had gone, and came back: the new list holds samples of `kept`, and perhaps n'
     runs = []
-    for _ in range(2):
-        generator, kept = (torch.Generator().manual_seed(0), [])
+    for seed in (0, 0, 1, 2):
+        generator, kept = (torch.Generator().manual_seed(seed), [])
         for n in range(60):
             kept = [int(k) for k in reservoir_step(kept, n, 6, generator)]
         runs.append(kept)
     assert runs[0] == runs[1], 'the same generator state must give the same choices: draw from `generator`'
+    assert runs[0] != runs[2] or runs[0] != runs[3], 'other generators give other choices: draw from `generator`'
 
 @test_case(points=None, hidden=False)
 def check_every_sample_is_as_likely(reservoir_step):
@@ -46,6 +47,8 @@ def check_every_sample_is_as_likely(reservoir_step):
     assert share[5] < 0.9, 'a new sample always gets in: it may only with probability capacity / (number passed, itself included)' + told
     assert not (share[0] > 0.9 or share[1] > 0.9), 'whom the new one replaces must be left to chance' + told
     early, late = (share[:2].mean(), share[5])
+    seldom = 'a new sample gets in too seldom: with probability capacity / (number passed, itself included), for any capacity'
+    assert not (late < 0.23 and early > 0.45), seldom + told
     assert not (early < 0.26 and late > 0.36), 'off by one: when sample n arrives, n + 1 samples have passed, itself included' + told
     assert ((share - 1 / 3).abs() < 0.13).all(), 'not all samples are equally likely to be held' + told
 

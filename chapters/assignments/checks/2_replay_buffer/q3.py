@@ -3,7 +3,7 @@ from otter.test_files import test_case
 OK_FORMAT = False
 
 name = "q3"
-points = 2.0
+points = 3.0
 all_or_nothing = True
 
 @test_case(points=None, hidden=False)
@@ -14,11 +14,13 @@ def check_single_decisions(make_room):
     room, full = ([0, 0, 0], [0, 1, 0, 0])
     expect(make_room(room, 0, 4, generator), 3, {'while there is room everyone gets in': -1})
     place = make_room(full, 2, 4, generator)
-    kept = room == [0, 0, 0] and full == [0, 1, 0, 0]
-    assert kept, 'your function changed `labels`: it leaves its arguments as they were. Return the place alone'
     slips = {'a class that comes when the store is full needs room too: one of the largest class goes': -1}
     if place is None or int(place) not in (0, 2, 3):
         expect(place, 0, slips, 'the largest class gives up a sample: here one at place 0, 2 or 3')
+    slips = {'the new sample is not held yet, and does not count when classes are compared: here class 0 is the largest': -1}
+    place = make_room([0, 0, 1], 1, 3, generator)
+    if place is None or int(place) not in (0, 1):
+        expect(place, 0, slips, 'class 0 is the largest, and gives up a sample: here one at place 0 or 1')
     slips = {place: "the new sample's own class is the largest already: turn it away" for place in (0, 2, 3, 4)}
     expect(make_room([0, 1, 0, 0], 0, 4, generator), -1, {f'{hint} (you gave {place})': place for place, hint in slips.items()})
 

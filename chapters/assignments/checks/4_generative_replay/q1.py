@@ -7,8 +7,9 @@ points = 2.0
 all_or_nothing = True
 
 @test_case(points=None, hidden=False)
-def check_copy(snapshot, new_network):
+def check_copy(snapshot):
     import torch
+    from replaylib.course.digits import new_network
     net = new_network(0, (6,), 3)
     teacher = snapshot(net)
     assert teacher is not None and teacher is not ..., 'it gave back nothing yet: return the copy'
@@ -20,7 +21,8 @@ def check_copy(snapshot, new_network):
     assert torch.allclose(before, after), 'the teacher changed when the network did: both are the same tensors. Copy deeply'
 
 @test_case(points=None, hidden=False)
-def check_frozen(snapshot, new_network):
+def check_frozen(snapshot):
+    from replaylib.course.digits import new_network
     net = new_network(0, (6,), 3)
     teacher = snapshot(net)
     frozen = [not parameter.requires_grad for parameter in teacher.parameters()]

@@ -3,12 +3,13 @@ from otter.test_files import test_case
 OK_FORMAT = False
 
 name = "q2"
-points = 2.0
+points = 3.0
 all_or_nothing = True
 
 @test_case(points=None, hidden=False)
-def check_images(imagine, new_network):
+def check_images(imagine):
     import torch
+    from replaylib.course.digits import new_network
     x = imagine(new_network(1, (6,), 3), 5, torch.Generator().manual_seed(0))
     assert x is not None and x is not ..., 'it gave back nothing yet: return the images'
     assert tuple(x.shape) == (5, 64), f'expected 5 images of 64 pixels, (5, 64), and found {tuple(x.shape)}'
@@ -18,8 +19,9 @@ def check_images(imagine, new_network):
     assert (x[0] != x[1]).any(), 'all images are the same: draw a code for each'
 
 @test_case(points=None, hidden=False)
-def check_prior_and_generator(imagine, new_network):
+def check_prior_and_generator(imagine):
     import torch
+    from replaylib.course.digits import new_network
     net = new_network(1, (12,), 2)
     state = {name: torch.zeros_like(value) for name, value in net.state_dict().items()}
     for name, value in state.items():
@@ -42,4 +44,7 @@ def check_prior_and_generator(imagine, new_network):
     assert 0.8 < z.std() < 1.2 and abs(z.mean()) < 0.25, 'codes should have mean 0 and standard deviation 1'
     again = torch.logit(torch.as_tensor(imagine(net, 400, torch.Generator().manual_seed(2)))[:, 0].detach())
     assert torch.allclose(z, again), 'the same generator state must give the same images: draw from `generator`'
+    generator = torch.Generator().manual_seed(2)
+    first, second = (torch.as_tensor(imagine(net, 400, generator)).detach() for _ in range(2))
+    assert not torch.allclose(first, second), 'a second call gives the same images again: nothing but `generator` is seeded, and that by others'
 

@@ -21,4 +21,8 @@ def check_gates(make_gates):
     assert not (gates == gates[0]).all(), 'all classes have the same gates: each class makes its own choice'
     again = torch.as_tensor(make_gates(12, 20, 0.7, torch.Generator().manual_seed(0)))
     assert torch.equal(gates, again), 'the same generator state must give the same gates: draw from `generator`'
+    other = torch.as_tensor(make_gates(12, 20, 0.7, torch.Generator().manual_seed(1)))
+    assert not torch.equal(gates, other), 'another generator gives other gates: draw from `generator`'
+    rounded = (torch.as_tensor(make_gates(3, 10, 0.75, torch.Generator().manual_seed(0))) == 0).sum(1)
+    assert (rounded == 7).all(), f'int(off * units) rounds down: of 10 units 0.75 are 7 off, and here {rounded.tolist()}'
 

@@ -3,7 +3,7 @@ from otter.test_files import test_case
 OK_FORMAT = False
 
 name = "internal_1"
-points = 4.0
+points = 5.0
 all_or_nothing = True
 
 @test_case(points=None, hidden=False)
@@ -20,7 +20,7 @@ def check_three_images(features):
     assert isinstance(found, torch.Tensor), f'put the chunks together: one tensor (n, d), not a {type(found).__name__}'
     assert not found.requires_grad, 'the front end is frozen: compute its features without a gradient'
     right = torch.tensor([[2.0, 1, 1, 3], [10, 2, 4, 10], [1, 0, 1, 4]])
-    assert tuple(found.shape) != (2, 4), 'only the first chunk was seen: put all chunks together'
+    assert tuple(found.shape) != (2, 4), 'two of three images came back: put all chunks together, the last and smaller one as well'
     assert tuple(found.shape) == (3, 4), f'one flat row for each image, (3, 4): found {tuple(found.shape)}'
     scaled = found / 255
     for seen in (found, scaled):
