@@ -20,15 +20,20 @@ class AnswerKeeper(Classifier):
     alpha = 0.5
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
-        """(n,); of replayed samples ``batch.soft`` (n, outputs) holds logits, -inf for units that did not exist yet."""
+        """What the network minimises, (n,).
+
+        Of replayed samples ``batch.soft`` (n, outputs) holds logits, -inf for units that
+        did not exist yet, and ``batch.temperature`` is 0.
+        """
         with batch_statistics(self.backbone):
-            logits = in_float32(self.readout(self.encode(batch.x, batch.task, batch.current)))
+            h = self.encode(batch.x, batch.task, batch.current)
+        logits = in_float32(self.readout(h))
         labels = classification_loss(logits, batch.y, active)
         if batch.soft is None or batch.temperature is None:
             return labels
         known = batch.soft.isfinite()
-        error = (logits - batch.soft.masked_fill(~known, 0)).masked_fill(~known, 0)
-        answers = error.square().sum(1) / known.sum(1)
+        error = logits - batch.soft.masked_fill(~known, 0)
+        answers = error.square().masked_fill(~known, 0).sum(1) / known.sum(1)
         return labels + self.alpha * answers * (batch.temperature == 0)
 
 

@@ -61,20 +61,27 @@ class Denoiser(Network):
         return velocity
 
     def losses(self, batch: Batch, active: Tensor, noise: Tensor) -> Tensor:
-        """Classification, and the mean squared error of the velocity: (n,); ``noise`` (n, d + 1)."""
+        """Classification, and the mean squared error of the velocity: (n,).
+
+        ``noise`` (n, d + 1) is standard normal; the last column decides t.
+        """
         x, e = batch.x.flatten(1) / self.scale, noise[:, :-1]
         angle = math.pi / 2 * torch.special.ndtr(noise[:, -1:])
-        error = self.velocity(angle.cos() * x + angle.sin() * e, angle, batch.y) - angle.cos() * e + angle.sin() * x
-        return target_loss(self.classifier(batch.x, batch.task), batch, active) + error.square().mean(1)
+        mixed = angle.cos() * x + angle.sin() * e
+        velocity = angle.cos() * e - angle.sin() * x
+        error = self.velocity(mixed, angle, batch.y) - velocity
+        logits = self.classifier(batch.x, batch.task)
+        return target_loss(logits, batch, active) + error.square().mean(1)
 
     @torch.no_grad()
     def generate(self, y: Tensor, task: Tensor, noise: Tensor) -> Tensor:
-        """Imagined features, (n, d), of classes ``y`` (n,), from ``noise`` (n, d + 1)."""
+        """Imagined features (n, d) of classes ``y`` (n,), from ``noise`` (n, d + 1)."""
         mixed = noise[:, :-1]
-        angles = math.pi / 2 * torch.linspace(1, 0, self.steps + 1, device=noise.device)
-        for now, then in pairwise(angles):
+        t = torch.linspace(1, 0, self.steps + 1, device=noise.device)
+        for now, then in pairwise(math.pi / 2 * t):
             v = self.velocity(mixed, now.expand(len(y), 1), y)
-            x, e = now.cos() * mixed - now.sin() * v, now.sin() * mixed + now.cos() * v
+            x = now.cos() * mixed - now.sin() * v
+            e = now.sin() * mixed + now.cos() * v
             mixed = then.cos() * x + then.sin() * e
         return mixed * self.scale
 

@@ -74,10 +74,12 @@ class GaussianReplay(Taught):
         self.root = self.model.scatter
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
-        """Features, and the task that each stands for."""
+        """Features (n, d), and the task (n,) that each stands for."""
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        noise = torch.randn(n, self.model.mean.shape[1], generator=self.generator, device=y.device)
-        return self.model.mean[y] + (noise @ self.root.T if self.model.shared else noise * self.root[y]), task
+        size = n, self.model.mean.shape[1]
+        noise = torch.randn(size, generator=self.generator, device=y.device)
+        spread = noise @ self.root.T if self.model.shared else noise * self.root[y]
+        return self.model.mean[y] + spread, task
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
