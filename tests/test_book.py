@@ -159,6 +159,8 @@ display(pixel, metadata={"image/png": {"alt": "One red pixel."}})
 
 ```{code-cell} python
 :tags: [hide-input]
+:caption: What one row shows.
+:label: tab-row
 
 from IPython.display import HTML
 
@@ -214,7 +216,7 @@ def small_book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "_toc.yml": "format: jb-book\nroot: book/intro\nparts:\n- caption: Chapters\n  numbered: 1\n  chapters:\n"
         "  - file: chapters/04_exact\n- caption: More\n  chapters:\n"
         "  - file: book/results\n  - file: book/bibliography\n",
-        "book/intro.md": "# Welcome\n\nSee {ref}`ex-a` and {eq}`eq-a`, {term}`Stream`.\n\n"
+        "book/intro.md": "# Welcome\n\nSee {ref}`ex-a` and {eq}`eq-a`, {term}`Stream`, {numref}`tab-row`.\n\n"
         "{ref}`Go on <exact>`.\n\n```{glossary}\nStream\n  A sequence of tasks. One after another.\n```\n",
         "book/results.md": FRONT + "# Results\n\n```{code-cell} python\nprint(1 + 1, '= 2')\n```\n",
         "book/bibliography.md": "# Bibliography\n\n```{bibliography}\n```\n",
@@ -466,6 +468,17 @@ def test_figures_have_numbers_and_captions(small_book: Path) -> None:
     assert re.search(r'id="figure-1"', figure)
     assert '<span class="caption-number">Fig. 4.1 </span><span class="caption-text">A line after 1 steps.' in figure
     assert "<picture><source media=" in figure, "drawn for narrow screens too"
+
+
+def test_tables_have_numbers_and_captions_and_are_referred_to(small_book: Path) -> None:
+    chapter = page(small_book, "chapters/04_exact")
+    [shown] = re.findall(r'<div class="captioned-table[^>]*>.*?</div>\s*</div>', chapter, re.S)
+    assert 'id="table-1"' in shown
+    caption = '<span class="caption-number">Table 4.1 </span><span class="caption-text">What one row shows.</span>'
+    assert caption in shown
+    assert "<table" in shown
+    assert re.search(r'href="\.\./chapters/04_exact.html#table-1"><span class="std std-numref">Table 4.1</span>',
+                     page(small_book, "book/intro"))  # fmt: skip
 
 
 def test_terms_say_what_they_mean(small_book: Path) -> None:

@@ -107,6 +107,10 @@ def main() -> None:
     print("\n".join(warnings), file=sys.stderr, end="\n" * bool(warnings))
     if built.returncode == 0:
         print(f"The book is built: {SITE / 'index.html'}\nTo read it in a browser: make serve")
+        if course.is_placeholder(course.settings(ROOT)["repository"]["url"]):
+            print(
+                "No repository address is set, so pages have no launch buttons: make address URL=https://github.com/you/it"
+            )
         return
     # A page that was read once is not read again, and would not repeat its warnings; executed chapters stay cached.
     shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
+from captions import first_sentence, with_caption
 from dark import themed
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
@@ -39,23 +40,6 @@ def stored(renderer: NbElementRenderer, svg: str, alt: str) -> nodes.image:
     uri = renderer.write_file([f"{sha256(data).hexdigest()[:24]}.svg"], data, exists_ok=True)
     width, height = (round(float(size) * 4 / 3) for size in re.findall(r' (?:width|height)="([\d.]+)pt"', svg)[:2])
     return nodes.image(uri=uri, alt=alt, pixels=(width, height))
-
-
-def with_caption(self: NbElementRenderer, shown: nodes.Element, caption: str, data: MimeData) -> nodes.figure:
-    """A figure with a number, by which `{numref}` finds it where its cell has a `:label:`."""
-    document = self.renderer.document
-    document["pictures"] = document.get("pictures", 0) + 1
-    words = str(data.cell_metadata.get("caption") or caption)
-    made = nodes.figure("", shown, nodes.caption(words, words), ids=[f"figure-{document['pictures']}"])
-    label = data.cell_metadata.get("label")
-    if label:
-        made["names"].append(nodes.fully_normalize_name(str(label)))
-        document.note_explicit_target(made)
-    return made
-
-
-def first_sentence(text: str) -> str:
-    return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)[0]
 
 
 def picture(renderer: NbElementRenderer, svg: str, narrow: str | None, alt: str) -> Picture:
