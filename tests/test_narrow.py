@@ -23,8 +23,8 @@ def made(monkeypatch):
     rearrange = narrow.rearrange
 
     def keep(drawn):
-        rearrange(drawn)
         shown.append(drawn)
+        return rearrange(drawn)
 
     monkeypatch.setattr(narrow, "rearrange", keep)
     with figures.caught() as bundles:
@@ -81,6 +81,14 @@ def test_a_legend_as_wide_as_the_panel_goes_below_it(made):
     [drawn] = made[0]
     assert drawn.axes[0].get_legend() is None
     assert [text.get_text()[-1] for text in drawn.legends[0].get_texts()] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(("words", "fits"), [("box", True), ("a box with quite a few words", False)])
+def test_a_diagram_whose_boxes_would_cover_each_other_stays_wide(made, words, fits):
+    with figures.figure(alt="Boxes.") as ax:
+        for place in (0.2, 0.75):
+            ax.text(place, 0.5, words, ha="center", bbox={"boxstyle": "round"})
+    assert ("narrow" in made[1][0]) == fits
 
 
 def test_without_the_book_a_figure_is_drawn_once(monkeypatch):

@@ -120,7 +120,10 @@ def picture_html(self: Any, node: Picture) -> str:
     lazy = ' loading="lazy"' if getattr(self, "_pictures", 0) else ""
     self._pictures = getattr(self, "_pictures", 0) + 1
     tag = f'<img class="dark-light" alt="{alt}" src="{address(self, wide)}" {sizes(wide)} decoding="async"{lazy}>'
-    return f"<picture>{source}{tag}</picture>"
+    if narrow:
+        return f"<picture>{source}{tag}</picture>"
+    # Its words would cover each other if it were narrower: it scrolls instead.
+    return f'<div class="stays-wide"><picture>{tag}</picture></div>'
 
 
 def visit_picture(self: Any, node: Picture) -> None:

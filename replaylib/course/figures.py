@@ -111,8 +111,7 @@ def show(drawn: Figure) -> None:
         raise InputError("this figure has no alternative text: say in alt= what it shows, for who cannot see it")
     narrow.make_legible(drawn)
     bundle = {SVG: _svg(drawn), "text/plain": alt}
-    if FOR_THE_BOOK in os.environ:
-        narrow.rearrange(drawn)
+    if FOR_THE_BOOK in os.environ and narrow.rearrange(drawn):
         bundle["narrow"] = _svg(drawn)
     caught = _caught.get()
     if caught is not None:

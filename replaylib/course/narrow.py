@@ -3,7 +3,7 @@
 import colorsys
 import math
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec, SubplotSpec
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from matplotlib.typing import ColorType
 
 #: Inches; the text of a phone 360 pixels wide.
@@ -20,6 +21,8 @@ WIDTH = 3.4
 SMALLEST = 7.5
 #: Inches that a panel needs to stand beside another: one that shows only an image, and any other.
 IMAGE, PANEL = 0.55, 2.5
+#: Of words, the part that others may cover.
+COVERED = 0.15
 #: Between letters and their ground (WCAG 2.2, AA).
 CONTRAST = 4.5
 
@@ -53,8 +56,12 @@ def make_legible(drawn: Figure) -> None:
             text.set_color(ink(text.get_color()))
 
 
-def rearrange(drawn: Figure) -> None:
-    """Make a figure that was drawn as wide as the book's text as narrow as a phone; it stays that way."""
+def rearrange(drawn: Figure) -> bool:
+    """Make a figure that was drawn as wide as the book's text as narrow as a phone; it stays that way.
+
+    Returns whether it can be: false if words that stood apart, as in the boxes of a diagram, now cover each other.
+    """
+    apart = _covering(drawn)
     panels = [ax for ax in drawn.axes if ax.get_subplotspec() is not None and ax.get_visible()]
     titles = {ax.title for ax in panels}
     for text in _texts(drawn):
@@ -71,6 +78,25 @@ def rearrange(drawn: Figure) -> None:
     for ax in panels:
         _turn_crowded_ticks(ax)
         _move_wide_legend(ax)
+    return not _covering(drawn) - apart
+
+
+def _covering(drawn: Figure) -> set[tuple[Text, Text]]:
+    """The pairs of words within a panel of which one covers a good part of the other, boxes around them included."""
+    found = set()
+    for ax in drawn.axes:
+        boxes = []
+        for text in ax.texts:
+            around = text.get_bbox_patch()
+            if text.get_text().strip() and text.get_visible():
+                boxes.append((text, around.get_window_extent() if around else text.get_window_extent()))
+        for (one, left), (other, right) in combinations(boxes, 2):
+            both = Bbox.intersection(left, right)
+            if both is not None:
+                smaller = min(left.width * left.height, right.width * right.height)
+                if both.width * both.height > COVERED * smaller:
+                    found.add((one, other))
+    return found
 
 
 def _texts(drawn: Figure) -> Iterator[Text]:
