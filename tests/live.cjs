@@ -17,22 +17,34 @@ for (const net of [session.net, session.teacher]) {
   for (const name in net.at) net.view(net.P, name).set(floats(job.parameters[name]));
   if (net.open) net.open.set(floats(job.open));
 }
-const uniform = floats(job.uniform);
-const normal = floats(job.normal);
-const drawn = { uniform: 0, normal: 0 };
-session.random = {
-  below: (n) => Math.floor(uniform[drawn.uniform++] * n),
-  normal: () => normal[drawn.normal++],
-};
-const losses = [];
-const accuracies = [];
-const gradients = {};
-const started = performance.now();
-for (const task of job.order) {
-  session.begin(task);
-  for (let step = 0; step < job.steps; step++) losses.push(session.step());
-  accuracies.push(session.accuracies());
+
+function decode() {
+  const z = floats(job.decode);
+  session.seen = [0];
+  console.log(JSON.stringify(Array.from(session.decoded(z, z.length / job.config.latent).x)));
 }
-const seconds = (performance.now() - started) / 1000;
-for (const name in session.net.at) gradients[name] = Array.from(session.net.view(session.net.G, name));
-console.log(JSON.stringify({ losses, accuracies, gradients, drawn, rate: losses.length / seconds }));
+
+function train() {
+  const uniform = floats(job.uniform);
+  const normal = floats(job.normal);
+  const drawn = { uniform: 0, normal: 0 };
+  session.random = {
+    below: (n) => Math.floor(uniform[drawn.uniform++] * n),
+    normal: () => normal[drawn.normal++],
+  };
+  const losses = [];
+  const accuracies = [];
+  const gradients = {};
+  const started = performance.now();
+  for (const task of job.order) {
+    session.begin(task);
+    for (let step = 0; step < job.steps; step++) losses.push(session.step());
+    accuracies.push(session.accuracies());
+  }
+  const seconds = (performance.now() - started) / 1000;
+  for (const name in session.net.at) gradients[name] = Array.from(session.net.view(session.net.G, name));
+  console.log(JSON.stringify({ losses, accuracies, gradients, drawn, rate: losses.length / seconds }));
+}
+
+if (job.decode) decode();
+else train();

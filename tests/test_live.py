@@ -11,6 +11,8 @@ from typing import Any
 
 import live_digits
 import live_parts
+import live_stills
+import live_weights
 import numpy as np
 import pytest
 import torch
@@ -222,6 +224,26 @@ def test_two_hundred_steps_reach_the_librarys_accuracies(tmp_path: Path, method:
         assert np.abs(np.array(mine, dtype=float)[known.numpy()] - theirs[known].numpy()).max() <= 1
     assert out["losses"][-1]["sum"] == pytest.approx(losses[-1], rel=0.02)
     assert accuracies[0][0] > 90
+
+
+@needs_node
+def test_stored_network_decodes_on_the_page_as_in_the_library(tmp_path: Path) -> None:
+    """And is one that has learned: it recognises nine of ten test images, from weights of one byte."""
+    net = live_weights.loaded("codes", live_weights.untrained_codes())
+    parameters = {name: text(p) for name, p in net.named_parameters()}
+    codes = live_stills.plane()
+    config = {"tasks": [list(range(10))], "scenario": "class", "replay": "generated", "feedback": True, "seed": 1}
+    config |= {"hidden": live_stills.HIDDEN, "latent": 2, "gateProp": 0, "batch": 1}
+    job = {"inputs": 196, "x": "", "config": config, "parameters": parameters, "decode": text(codes)}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = ["node", str(ROOT / "tests" / "live.cjs"), str(tmp_path / "job.json")]
+    images = np.array(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+    with torch.no_grad():
+        theirs = net.decode(codes, torch.zeros(len(codes), 10), None).sigmoid().flatten().numpy()
+        test = digits().test
+        right = net(test.inputs(test.images)).argmax(1) == test.labels
+    assert np.abs(images - theirs).max() < 1e-5
+    assert right.double().mean() > 0.85
 
 
 def test_directive_brings_its_scripts_to_its_page_alone(tmp_path: Path) -> None:

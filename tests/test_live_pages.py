@@ -157,6 +157,42 @@ def test_a_store_is_filled_and_compared(page: chromium.Page, site: Path) -> None
     assert page.errors == []
 
 
+def test_a_reader_walks_through_the_codes(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "z")
+    page.run("document.querySelector('input[type=radio]').click()")
+    place = "document.querySelector('.live-status').textContent"
+    before = page.run(place)
+    page.run("""(() => { const [across] = document.querySelectorAll('input[type=range]'); across.focus(); })()""")
+    page.press("ArrowRight", 15)
+    page.wait(f"{place} !== {json.dumps(before)}")
+    assert "z = (1.5, 0.0) decodes to" in page.run(place)
+    click(page, "Walk from 0 to 1")
+    last = "[...document.querySelectorAll('.live-status')].at(-1).textContent"
+    page.wait(f"/You guessed/.test({last})")
+    way = re.search(r"takes what it draws for ([\d, ]+)\.", page.run(last))
+    assert way
+    assert way[1].startswith("0")
+    assert way[1].endswith("1")
+    click(page, "Train on, 300 steps")
+    page.wait(f"/After 300 more steps with β = 1/.test({last})")
+    assert page.errors == []
+
+
+def test_the_plane_of_codes_changes_hands(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "owners")
+    page.run("document.querySelector('input[type=radio]').click()")
+    click(page, "Train five tasks, 150 steps each")
+    page.wait("/Your guess/.test(document.querySelector('.live-status').textContent)", 120)
+    label = "document.querySelector('.live-plane').getAttribute('aria-label')"
+    shares = [int(found) for found in re.findall(r"(\d+) %", page.run(label))]
+    assert len(shares) == 5
+    assert 98 <= sum(shares) <= 102
+    page.run("[...document.querySelectorAll('input[type=radio]')].find((one) => one.value === '0').click()")
+    page.run("[...document.querySelectorAll('.live-controls input[type=radio]')][0].click()")
+    assert "after task 1. Share of the plane that the network takes for each pair: 0 and 1 100 %" in page.run(label)
+    assert page.errors == []
+
+
 def test_everything_is_reached_by_keys(page: chromium.Page, site: Path) -> None:
     ready(page, site, "forget")
     page.run("document.body.focus()")

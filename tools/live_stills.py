@@ -4,12 +4,15 @@ python tools/live_stills.py            # writes book/_static/live/stills.json; t
 """
 
 import argparse
+import base64
+import io
 import json
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from live_digits import LEVELS, OUT, TRAIN, read
+from PIL import Image
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.data.dataset import Dataset, Split
@@ -198,11 +201,81 @@ def store() -> dict[str, Any]:
     return {"words": words, "table": {"caption": caption, "columns": columns, "rows": rows}}
 
 
+def plane() -> torch.Tensor:
+    """The codes of the page's plane, (169, 2): row by row from the upper left."""
+    places = torch.linspace(-2.6, 2.6, 13)
+    return torch.cartesian_prod(-places, places).flip(1)
+
+
+def picture(images: torch.Tensor) -> str:
+    """169 images of ink in [0, 1], (169, 196), as one PNG in a data address."""
+    sheet = images.view(13, 13, 14, 14).transpose(1, 2).reshape(182, 182)
+    file = io.BytesIO()
+    Image.fromarray(255 - (255 * sheet).round().to(torch.uint8).numpy()).save(file, "png")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def z() -> dict[str, Any]:
+    """The plane of codes, decoded by the network that the page loads."""
+    import live_weights  # which imports this module
+
+    net = live_weights.loaded("codes", live_weights.untrained_codes())
+    codes = plane()
+    with torch.no_grad():
+        images = net.decode(codes, torch.zeros(len(codes), 10), None).sigmoid()
+        owner = net(images).argmax(1)
+    owned = [round(100 * (owner == digit).double().mean().item()) for digit in range(10)]
+    words = (
+        "Digits decoded from a plane of codes of two numbers, each from −2.6 to 2.6: neighbours look alike, and "
+        "between two digits lie shapes between them. "
+        f"The most room has {owned.index(max(owned))}, with {max(owned)} % of the plane."
+    )
+    caption = "Share (%) of the plane that the network takes for each digit"
+    shares = {"caption": caption, "columns": [str(d) for d in range(10)], "rows": [["share", *owned]]}
+    return {"words": words, "image": picture(images), "table": shares}
+
+
+def owners() -> dict[str, Any]:
+    """Which pair of digits each part of the plane of codes belongs to, task after task, with generative replay."""
+    seeds = 3
+    shares = torch.zeros(5, 5, dtype=torch.double)
+    finals = []
+    for seed in range(seeds):
+        stream = split_stream(digits(), "class", 5)
+        start = torch.Generator().manual_seed(seed)
+        net = BrainNet(Brain(distill=True), classifier(stream, start), start, latent=2)
+
+        def watch(task: int, step: int, now: Network) -> None:
+            if step == 150:
+                with torch.no_grad():
+                    images = net.decode(plane(), torch.zeros(169, 10), None).sigmoid()  # noqa: B023
+                    owner = net(images)[:, : 2 * task + 2].argmax(1) // 2  # noqa: B023
+                shares[task] += 100 * owner.bincount(minlength=5).double() / 169 / seeds
+
+        draws = stream.generator(100 + seed)
+        replay = Generated(stream, net, draws)
+        result = train(stream, net, replay, draws, iterations=150, batch=BATCH, lr=LR, watch=watch)
+        finals.append(result.matrix[-1, 0].item())
+    rows = [
+        [f"after task {task + 1}", *(round(v) if pair <= task else "" for pair, v in enumerate(row))]
+        for task, row in enumerate(shares.tolist())
+    ]
+    words = (
+        "Whose the codes are: the share of the plane that a network with generative replay takes for each pair of "
+        f"digits, mean over {seeds} seeds. At the end 0 and 1 own {shares[4, 0]:.0f} %, and accuracy on them is "
+        f"{sum(finals) / seeds:.0f} %."
+    )
+    caption = "Share (%) of the plane of codes, after each task of 150 steps"
+    return {"words": words, "table": {"caption": caption, "columns": NAMES, "rows": rows}}
+
+
 STILLS: dict[str, Callable[[], dict[str, Any]]] = {
     "forget": forget,
     "playground": playground,
     "exams": exams,
     "store": store,
+    "z": z,
+    "owners": owners,
 }
 
 

@@ -17,6 +17,8 @@ TITLES = {
     "playground": "Replay playground",
     "exams": "One network, three exams",
     "store": "Your store",
+    "z": "Walk through z",
+    "owners": "Who owns the codes",
 }
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 210, 46, 40, 12, 32
 

@@ -38,7 +38,7 @@
     const over = choice("In training, the softmax runs over", { class: "all digits so far", task: "the two of the pair" }, "class", (value) => (config.scenario = value));
     const train = button(`Train all five pairs, ${STEPS} steps each`, run);
     const said = status("The network knows nothing yet.");
-    const marks = table("Accuracy (%) of the one network in each exam, on each pair", [...TASKS.map((pair) => pair.join(", ")), "mean"], Object.values(NAMES), true);
+    const marks = table("Accuracy (%) of the one network in each exam, on each pair", [...TASKS.map((pair) => pair.join(" ")), "mean"], Object.keys(NAMES), true);
     const drawing = replayLive.drawing(data, (x) => {
       own = null;
       if (trained && x) learner.watch({ images: [x] });

@@ -34,9 +34,7 @@ function replaySession(Net, numbers) {
       this.current = null;
     }
 
-    unit(task, place) {
-      return this.config.scenario === "domain" ? place : task * this.per + place;
-    }
+    unit(task, place) { return this.config.scenario === "domain" ? place : task * this.per + place; }
 
     /** The output unit of a row's class, as a task shows it. */
     unitOf(row, task) {
@@ -269,10 +267,11 @@ function replaySession(Net, numbers) {
       Object.assign(this, { seen: [...seen], current, drawnFrom: null });
     }
 
-    /** One number or row of numbers of the network, by its parameter's name. */
-    parameter(name) {
-      return Array.from(this.net.view(this.net.P, name));
-    }
+    /** Weigh the variational loss by beta from now on. */
+    weigh(beta) { this.net.spec.beta = beta; }
+
+    /** The numbers of one parameter of the network, by its name. */
+    parameter(name) { return Array.from(this.net.view(this.net.P, name)); }
 
     /** The logits of many images. */
     lookAll(images) {
