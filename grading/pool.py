@@ -37,8 +37,13 @@ def graded(
                     continue
                 here, there = context.Pipe(duplex=False)
                 judge = context.Process(target=sit, args=(there, one.data, assignment, sandbox, limits, questions))
-                judge.start()
-                there.close()
+                try:
+                    judge.start()
+                except OSError as error:
+                    yield one, Result(failed=f"no process could be started to judge it ({error}), please look")
+                    continue
+                finally:
+                    there.close()
                 running[here] = one, judge, time.monotonic() + patience
             for end in wait(list(running), timeout=1):
                 one, judge, _ = running.pop(end)

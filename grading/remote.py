@@ -57,11 +57,13 @@ class Session:
         self.check = Clock(limits.total)
         self.end, there = socket.socketpair()
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the session)
-        self.work = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
+        # In a sandbox there is a folder to work in; a folder here would stay if the judge were killed.
+        open_air = sandbox.kind == "none"
+        self.work = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) if open_air else None
         with there:
             self.process = subprocess.Popen(
                 sandbox.command(limits), stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
-                env=sandbox.environment(), cwd=self.work.name, start_new_session=True,
+                env=sandbox.environment(), cwd=self.work.name if self.work else None, start_new_session=True,
             )  # fmt: skip
         self.watch = Watch(self.process, limits)
         try:
@@ -80,7 +82,8 @@ class Session:
             self.process.wait()
             self.end.close()
             self.said.close()
-            self.work.cleanup()
+            if self.work:
+                self.work.cleanup()
 
     def begin_check(self) -> None:
         """A check begins: it has its own time, and objects of its own."""

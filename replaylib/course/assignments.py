@@ -74,7 +74,8 @@ def expect(
     if found.shape != wanted.shape:
         told = f"the result has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}"
         raise AssertionError(f"{told}. {hint}".strip())
-    raise AssertionError(hint or "the values are not right yet: follow the formula in the question step by step")
+    seen = f"expected {_shown(wanted)}, found {_shown(found)}" if wanted.numel() <= 12 else "other values were expected"
+    raise AssertionError(f"{hint} ({seen})" if hint else f"the values are not right yet: {seen}")
 
 
 def expect_gradients(result: object, *inputs: Tensor, hint: str = "") -> None:
@@ -99,6 +100,13 @@ def _tensor(value: object) -> Tensor | None:
         return torch.stack([torch.as_tensor(one, dtype=torch.float64) for one in value])  # type: ignore[attr-defined]
     except (TypeError, ValueError, RuntimeError):
         return None
+
+
+def _shown(values: Tensor) -> str:
+    """Few numbers, as one reads them."""
+    rounded = [float(f"{value:.4g}") for value in values.flatten().tolist()]
+    numbers = ", ".join(f"{value:g}" for value in rounded)
+    return numbers if values.ndim == 0 else f"[{numbers}]"
 
 
 def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:
