@@ -5,6 +5,7 @@ import hashlib
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -84,9 +85,10 @@ def grade(asked: argparse.Namespace) -> None:
     )
     started = time.monotonic()
     try:
-        for one, result in graded(waiting, assignment, sandbox, limits, asked.workers, asked.question):
+        results = graded(waiting, assignment, sandbox, limits, asked.workers, asked.question)
+        for done, (one, result) in enumerate(results, 1):
             row = table.add(one, result, sandbox.kind)
-            print(f"{one.path}: {row['score'] or row['status']}", flush=True)
+            print(f"{done}/{len(waiting)} {one.path}: {row['score'] or row['status']}", flush=True)
     except KeyboardInterrupt:
         sys.exit(f"stopped; {target} has what was graded. The same command goes on from there.")
     table.keep_only(submissions)
@@ -135,7 +137,7 @@ class Table:
 
     def digest(self, one: Submission) -> str:
         """What a row stands for: the submission's bytes and the checks that judged it."""
-        content = hashlib.sha256(one.data or one.failed.encode())
+        content = hashlib.sha256((one.digest or one.failed).encode())
         for path in sorted(self.assignment.tests.glob("*.py")):
             content.update(path.read_bytes())
         return content.hexdigest()[:12]
@@ -153,7 +155,7 @@ class Table:
         before = self.rows.get(key, {})
         if self.asked.question and not (one.failed or result.failed):
             graded = {q: float(before[q]) for q in self.assignment.points if before.get(q) and q not in result.scores}
-            result = Result(graded | result.scores, result.hints, result.hidden, result.notes, result.flags)
+            result = replace(result, scores=graded | result.scores)
         row = gradebook.row(one, self.assignment, result, self.asked.due)
         if self.asked.question and before:
             row = {name: value for name, value in row.items() if name in ("score", *self.asked.question)}

@@ -60,6 +60,7 @@ class Result:
         instructor alone.
     notes : what went wrong on the way; ``flags``: what the instructor should look at.
     failed : why nothing was graded; empty if all was.
+    identifier : what the student wrote when `export()` asked for one.
     """
 
     scores: dict[str, float] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
     failed: str = ""
+    identifier: str = ""
 
 
 def clean(text: str, longest: int = 400) -> str:

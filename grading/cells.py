@@ -8,7 +8,6 @@ import types
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 LARGEST = 200 * 2**20
@@ -38,22 +37,13 @@ class Statement:
         return f"<cell {self.place}>"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A notebook's file, in whatever encoding it was saved; raises ValueError, saying what is wrong."""
-    if path.is_symlink() or not path.is_file():
-        raise ValueError("not a plain file")
-    if path.stat().st_size > LARGEST:
-        raise ValueError(f"a file of more than {LARGEST // 2**20} MB: hand it in without its outputs")
-    return parsed(path.read_bytes())
-
-
 def parsed(data: bytes) -> dict[str, Any]:
     """A notebook from its bytes; raises ValueError."""
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         notebook = json.loads(data.decode(encoding))
         sources(notebook)  # whether it has cells
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
         raise ValueError("not a notebook that can be read") from error
     return notebook
 
@@ -63,6 +53,14 @@ def sources(notebook: dict[str, Any]) -> list[str]:
     cells = notebook["cells"] if "cells" in notebook else [c for s in notebook["worksheets"] for c in s["cells"]]
     found = [c.get("source", c.get("input", "")) for c in cells if c.get("cell_type") == "code"]
     return [one if isinstance(one, str) else "".join(map(str, one)) for one in found]
+
+
+def identifier(notebook: dict[str, Any]) -> str:
+    """What the student wrote when `export()` asked for an identifier."""
+    about = notebook.get("metadata")
+    replay = about.get("replay") if isinstance(about, dict) else None
+    found = replay.get("student") if isinstance(replay, dict) else None
+    return found.strip()[:200] if isinstance(found, str) else ""
 
 
 def statements(cells: Iterable[str]) -> Iterator[Statement]:

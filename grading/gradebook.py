@@ -52,7 +52,7 @@ def row(one: Submission, assignment: Assignment, result: Result, due: datetime |
     return {
         "submission": safe(one.path),
         "student": safe(one.student),
-        "id": safe(one.id),
+        "id": safe(one.id or result.identifier),
         "score": "" if failed else f"{assignment.total(result.scores):g}",
         "possible": f"{assignment.possible:g}",
         **{question: f"{score:g}" for question, score in result.scores.items()},

@@ -16,21 +16,27 @@ from grading.assignment import Assignment, Result, clean
 from grading.cells import Statement
 from grading.remote import Clock, Names, NotGraded, Session
 from grading.sandbox import Limits, Sandbox
+from grading.submissions import Submission
 from grading.wire import BrokenBorder
 from replaylib.course.assignments import test_case
 
 DEATHS = 6
-MEMORY = 6 * 2**30
+MEMORY = 3 * 2**30
 
 
 def serve(
-    end: Connection, notebook: bytes, assignment: Assignment, sandbox: Sandbox, limits: Limits, questions: list[str]
+    end: Connection,
+    submission: Submission,
+    assignment: Assignment,
+    sandbox: Sandbox,
+    limits: Limits,
+    questions: list[str],
 ) -> None:
     """A judge's whole life: grade one submission, tell the result."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
-        result = grade(notebook, assignment, sandbox, limits, questions)
+        result = grade(submission.read(), assignment, sandbox, limits, questions)
     except NotGraded as error:
         result = Result(failed=str(error))
     except Exception as error:
@@ -48,13 +54,14 @@ def grade(
     NotGraded : it cannot be read, or no sandbox could be started for it.
     """
     try:
-        read_through = list(cells.statements(cells.sources(cells.parsed(notebook))))
+        read = cells.parsed(notebook)
+        read_through = list(cells.statements(cells.sources(read)))
     except ValueError as error:
         raise NotGraded(str(error)) from error
     everything = [statement for statement in read_through if compiles(statement.source)]
     checks = {question: assignment.checks(question) for question in questions or assignment.points}
     asked = {q: {name for case in cases for name in case.asks} for q, cases in checks.items()}
-    result = Result(flags=flags(everything, asked, assignment.library))
+    result = Result(flags=flags(everything, asked, assignment.library), identifier=cells.identifier(read))
     result.notes += [f"{s.title} cannot be compiled, and was left out" for s in read_through if s not in everything]
     first = cells.needed(everything, {name for names in asked.values() for name in names})
     with Attempt(

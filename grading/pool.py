@@ -32,11 +32,11 @@ def graded(
         while left or running:
             while left and len(running) < workers:
                 one = left.pop(0)
-                if one.data is None:
+                if one.origin is None:
                     yield one, Result(failed=one.failed)
                     continue
                 here, there = context.Pipe(duplex=False)
-                judge = context.Process(target=sit, args=(there, one.data, assignment, sandbox, limits, questions))
+                judge = context.Process(target=sit, args=(there, one, assignment, sandbox, limits, questions))
                 try:
                     judge.start()
                 except OSError as error:

@@ -1,5 +1,6 @@
 """A folder of submissions, as Canvas, Moodle or a person made it: whose is which file, and which one counts."""
 
+import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ class Submission:
     Parameters
     ----------
     path : relative to the folder, with ``/``; a file within a zip follows the zip's own path.
-    data : the notebook's bytes, or None if there is none; then ``failed`` says why.
+    origin : the file, and the member of it if it is a zip; None if there is no notebook, and then ``failed`` says why.
+    digest : of the notebook's bytes. They are read again by the judge, and nowhere held: figures make them large.
     """
 
     path: str
@@ -36,9 +38,20 @@ class Submission:
     handed_in: datetime | None = None
     late: bool = False
     attempt: int = 0
-    data: bytes | None = None
+    origin: tuple[Path, str] | None = None
+    digest: str = ""
     failed: str = ""
     others: list[str] = field(default_factory=list)
+
+    def read(self) -> bytes:
+        """The notebook's bytes."""
+        if self.origin is None:
+            raise ValueError(self.failed)
+        path, member = self.origin
+        if not member:
+            return path.read_bytes()
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            return file.read(cells.LARGEST + 1)
 
 
 def collected(folder: Path) -> tuple[list[Submission], list[str]]:
@@ -62,7 +75,7 @@ def collected(folder: Path) -> tuple[list[Submission], list[str]]:
             by_student.setdefault((one.id, one.student) if one.id else ("", one.student), []).append(one)
     found = []
     for mine in by_student.values():
-        mine.sort(key=lambda one: (one.data is not None, one.attempt, one.handed_in or datetime.min, one.path))
+        mine.sort(key=lambda one: (one.origin is not None, one.attempt, one.handed_in or datetime.min, one.path))
         *others, counts = mine
         for other in others:
             why = other.failed or f"{counts.path} counts, which was handed in later"
@@ -87,13 +100,7 @@ def opened(path: Path, relative: str) -> Iterator[Submission]:
         if path.stat().st_size > cells.LARGEST:
             yield whose(relative, time, failed=f"a file of more than {cells.LARGEST // 2**20} MB")
             return
-        data = path.read_bytes()
-        try:
-            cells.parsed(data)
-        except ValueError as error:
-            yield whose(relative, time, failed=str(error))
-        else:
-            yield whose(relative, time, data=data)
+        yield looked_at(whose(relative, time), (path, ""))
     else:
         yield whose(relative, time, failed="not a notebook: hand in the file that export() wrote, .ipynb")
 
@@ -107,46 +114,38 @@ def unzipped(path: Path, relative: str, time: datetime) -> Iterator[Submission]:
         if sum(i.file_size for i in notebooks) > LARGEST_ZIP or len(notebooks) > 1000:
             raise ValueError(f"more than {LARGEST_ZIP // 2**20} MB of notebooks, or more than 1000 of them, in it")
         for one in notebooks:
-            data = archive.open(one).read(cells.LARGEST + 1)
             where = f"{relative}/{one.filename}".replace("\\", "/")
             if len(notebooks) == 1:
                 where = f"{relative}/{Path(relative).stem}.ipynb"  # a zip of one notebook is named by who made it
-            try:
-                cells.parsed(data)
-            except ValueError as error:
-                yield whose(where, time, failed=str(error))
-            else:
-                yield whose(where, time, data=data)
+            yield looked_at(whose(where, time), (path, one.filename))
 
 
-def whose(relative: str, time: datetime, data: bytes | None = None, failed: str = "") -> Submission:
-    """Who handed a file in, by its name or its folder's, and by what `export()` wrote into it."""
+def looked_at(one: Submission, origin: tuple[Path, str]) -> Submission:
+    """A submission whose file looks like a notebook; what it holds is for its judge to find out."""
+    one.origin = origin
+    data = one.read()
+    one.digest = hashlib.sha256(data).hexdigest()
+    if not any(word in data for word in (b"cells", "cells".encode("utf-16-le"))) or len(data) > cells.LARGEST:
+        one.origin, one.failed = None, "not a notebook that can be read"
+    return one
+
+
+def whose(relative: str, time: datetime, failed: str = "") -> Submission:
+    """Who handed a file in, by its name or its folder's."""
     parts = relative.split("/")
-    identifier = written_identifier(data) if data else ""
     for part in reversed(parts):
         if match := MOODLE.match(part):
-            return Submission(
-                relative, match["name"], match["id"], time, data=data, failed=failed, attempt=number(parts[-1])
-            )
+            return Submission(relative, match["name"], match["id"], time, attempt=number(parts[-1]), failed=failed)
         if match := CANVAS.match(part):
-            return Submission(
-                relative, match["name"], match["id"], time, bool(match["late"]), number(match["rest"]), data, failed
-            )
+            late, attempt = bool(match["late"]), number(match["rest"])
+            return Submission(relative, match["name"], match["id"], time, late, attempt, failed=failed)
     stem = AGAIN.sub("", ENDING.sub("", parts[-1])).removesuffix("_submission")
     # A notebook that has the assignment's own name, 1_forgetting.ipynb, is named by its folder.
     name = parts[-2] if len(parts) > 1 and re.match(r"\d_", stem) else stem
-    return Submission(relative, name, identifier, time, data=data, failed=failed, attempt=number(parts[-1]))
+    return Submission(relative, name, "", time, attempt=number(parts[-1]), failed=failed)
 
 
 def number(name: str) -> int:
     """The number that Canvas or a browser adds to a name that is there already: name-2.ipynb, name (2).ipynb."""
     match = AGAIN.search(name)
     return int(match[1] or match[2]) if match else 0
-
-
-def written_identifier(data: bytes) -> str:
-    """What the student wrote when `export()` asked for an identifier."""
-    about = cells.parsed(data).get("metadata")
-    replay = about.get("replay") if isinstance(about, dict) else None
-    found = replay.get("student") if isinstance(replay, dict) else None
-    return found.strip()[:200] if isinstance(found, str) else ""

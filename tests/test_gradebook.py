@@ -18,6 +18,7 @@ from grading import sandbox as sandboxes
 from grading.__main__ import grade
 from grading.__main__ import options as argument_parser
 from grading.assignment import Assignment, Result
+from grading.cells import identifier
 from grading.gradebook import Roster, Row, safe
 from grading.pool import graded
 from grading.sandbox import Limits, Sandbox
@@ -80,15 +81,18 @@ def test_canvas_files_are_named_by_student_and_late_ones_marked(tmp_path: Path) 
 
 
 def test_plain_folders_are_named_by_file_or_by_folder(tmp_path: Path) -> None:
-    written = json.loads(TEXT)
-    written["metadata"]["replay"] = {"student": " s123 "}
     lay(tmp_path, {
-        "anna_submission.ipynb": TEXT, "ben/1_small.ipynb": json.dumps(written), "late/cem.ipynb": TEXT,
-        "dora (2).ipynb": TEXT,
+        "anna_submission.ipynb": TEXT, "ben/1_small.ipynb": TEXT, "late/cem.ipynb": TEXT, "dora (2).ipynb": TEXT,
     })  # fmt: skip
-    found = people(tmp_path)
-    assert set(found) == {"anna", "ben", "cem", "dora"}
-    assert found["ben"].id == "s123"
+    assert set(people(tmp_path)) == {"anna", "ben", "cem", "dora"}
+
+
+def test_identifier_that_export_wrote_is_the_students(assignment: Assignment) -> None:
+    written = json.loads(TEXT) | {"metadata": {"replay": {"student": " s123 "}}}
+    assert identifier(written) == "s123"
+    for other in ({}, {"metadata": []}, {"metadata": {"replay": {"student": 3}}}):
+        assert identifier(other) == ""
+    assert gradebook.row(of("anna"), assignment, Result(identifier="s123"), None)["id"] == "s123"
 
 
 def test_every_file_has_a_row_or_a_line_that_says_why_not(tmp_path: Path) -> None:
@@ -104,9 +108,9 @@ def test_every_file_has_a_row_or_a_line_that_says_why_not(tmp_path: Path) -> Non
     (tmp_path / "link.ipynb").symlink_to(tmp_path / "anna.ipynb")
     (tmp_path / "nobody").mkdir()
     found, lines = collected(tmp_path)
-    read = {one.student for one in found if one.data}
+    read = {one.student for one in found if one.origin}
     assert read == {"anna", "ben", "cem", "DORA", "eva", "bom", "wide"}
-    why = {one.path: one.failed for one in found if not one.data}
+    why = {one.path: one.failed for one in found if not one.origin}
     assert set(why) == {"essay.pdf", "broken.ipynb", "frank.zip", "gina.zip", "link.ipynb"}
     assert "hand in the file that export() wrote" in why["essay.pdf"]
     assert "no notebook in it" in why["frank.zip"]
@@ -136,7 +140,7 @@ def test_no_cell_is_a_formula(text: str, cell: str) -> None:
 
 
 def of(student: str, **about: object) -> Submission:
-    return Submission(f"{student}.ipynb", student, data=b"{}", **about)  # type: ignore[arg-type]
+    return Submission(f"{student}.ipynb", student, origin=(Path(f"{student}.ipynb"), ""), **about)  # type: ignore[arg-type]
 
 
 def test_what_was_not_graded_has_no_score_and_no_feedback(assignment: Assignment) -> None:
@@ -293,7 +297,7 @@ def test_run_that_is_stopped_keeps_its_rows_and_goes_on(built: Path, tmp_path: P
     )  # fmt: skip
     assert grader.stdout is not None
     for line in grader.stdout:
-        if line.startswith("s0.ipynb: 4"):
+        if line.startswith("1/3 s0.ipynb: 4"):
             break
     stopped = time.monotonic()
     os.killpg(grader.pid, signal.SIGINT)

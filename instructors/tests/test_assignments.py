@@ -74,7 +74,7 @@ def answers(name: str) -> Iterator[tuple[str, str, str, str]]:
 
 def code(notebook: Path) -> list[str]:
     """The statements of a notebook, without its experiments."""
-    return [s.source for s in cells.statements(cells.sources(cells.read(notebook))) if not s.experiment]
+    return [s.source for s in cells.statements(cells.sources(cells.parsed(notebook.read_bytes()))) if not s.experiment]
 
 
 def names_after(sources: list[str]) -> dict[str, Any]:
