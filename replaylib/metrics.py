@@ -57,7 +57,8 @@ def forgetting(matrix: Tensor) -> Tensor:
     (Chaudhry et al. 2018, eq. 3).
     """
     earlier = _square(matrix)[..., :-1, :-1]
-    trained = torch.ones_like(earlier, dtype=torch.bool).tril()
+    task = torch.arange(earlier.shape[-1], device=earlier.device)
+    trained = task[:, None] >= task
     best = earlier.masked_fill(~trained, -math.inf).amax(-2)
     return (best - matrix[..., -1, :-1]).mean(-1)
 

@@ -1,6 +1,7 @@
 """Records of runs: whole files or none, nothing overwritten, and what is damaged has a name."""
 
 import dataclasses
+import json
 import os
 
 import pytest
@@ -72,7 +73,7 @@ def test_a_record_from_before_there_were_measures_has_none(record, tmp_path):
     assert records.read(path).measures is None
 
 
-def test_other_json_files_are_no_records_and_damaged_records_are_not_overlooked(record, tmp_path):
+def test_other_json_files_are_no_records_and_damaged_records_are_named_and_stop_nothing(record, tmp_path, caplog):
     path = records.write(record, tmp_path)
     for name, text in (
         ("package.json", '{"name": "x"}'), ("2026-01-01T00-00-00.json", '{"command": "bench", "rows": []}'),
@@ -81,10 +82,18 @@ def test_other_json_files_are_no_records_and_damaged_records_are_not_overlooked(
         (tmp_path / name).write_text(text)
     (tmp_path / "folder.json").mkdir()
     assert records.stored([tmp_path]).keys() == {record.experiment.id}
-    for name, text in (("0123456789ab-measured.json", "{"), ("renamed.json", '{"experiment": {}}')):
+    newer = json.loads(path.read_text())
+    newer["experiment"]["method"] = "of-tomorrow"
+    for name, text, reason in (
+        ("0123456789ab-measured.json", "{", "is damaged"),
+        ("renamed.json", '{"experiment": {}, "matrix": []}', "is damaged"),
+        ("ba9876543210.json", json.dumps(newer), "describes an experiment that is not known here"),
+    ):
         (tmp_path / name).write_text(text)
-        with pytest.raises(InputError, match=f"{name} is damaged"):
-            records.stored([tmp_path])
+        caplog.clear()
+        assert records.stored([tmp_path]).keys() == {record.experiment.id}
+        assert f"{name} {reason}" in caplog.text
+        assert "remove" not in caplog.text
         (tmp_path / name).unlink()
     path.rename(tmp_path / "renamed.json")
     assert records.stored([tmp_path]).keys() == {record.experiment.id}
@@ -107,4 +116,27 @@ def test_a_damaged_record_is_named(record, tmp_path, damage):
     path = records.write(record, tmp_path)
     path.write_text(damage(path.read_text()))
     with pytest.raises(InputError, match=path.name):
+        records.read(path)
+
+
+def test_a_copy_counts_once_and_is_named(record, tmp_path, caplog):
+    path = records.write(record, tmp_path)
+    copy = tmp_path / f"a copy of {path.stem}.json"
+    copy.write_text(path.read_text())
+    (tmp_path / ".ipynb_checkpoints").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.json").write_text(path.read_text())
+    assert [found for found, _ in records.paths_below(tmp_path)] == [path]
+    assert f"{copy} is of the same experiment as {path}, which counts once" in caplog.text
+    measured = records.write(dataclasses.replace(record, measures={"recall": 0.5}), tmp_path)
+    assert {found for found, _ in records.paths_below(tmp_path)} == {path, measured}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("matrix", [[1.0]]), ("untrained", [200.0] * 5), ("untrained", [-1.0] * 5), ("seconds", float("inf"))],
+)
+def test_contents_that_cannot_be_are_named(record, tmp_path, field, value):
+    path = records.write(record, tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(InputError, match=f"{path.name} is damaged"):
         records.read(path)

@@ -59,7 +59,10 @@ def create(target: Path, text: str) -> None:
     """
     with tempfile.TemporaryDirectory(dir=target.parent, suffix=".part") as folder:
         part = Path(folder) / "part"  # made as any file is, so that the same people may read it
-        part.write_text(text)
+        with part.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         try:
             os.link(part, target)  # unlike a rename, fails where there is a file already
         except OSError as error:

@@ -1,6 +1,7 @@
 """A record of a run: one JSON file, written once, whole, and never overwritten, that says where it comes from."""
 
 import json
+import logging
 import math
 import platform
 import re
@@ -20,6 +21,10 @@ from replaylib.data.files import create, writable
 from replaylib.errors import InputError
 from replaylib.lab.experiments import Experiment
 
+#: What files of records are called by `write`: an id, and whether there are measures.
+OWN_NAME = re.compile(r"[0-9a-f]{12}(-measured)?")
+
+log = logging.getLogger(__name__)
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -103,30 +108,76 @@ def done(folder: str | Path) -> dict[str, Record]:
 def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]:
     """The records below several folders, by the ids of their experiments; a folder that is not there holds none.
 
-    With ``measured``, those that `replaylib.lab.replay_quality` made alone. Raises `InputError` where one is damaged.
+    With ``measured``, those that `replaylib.lab.replay_quality` made alone. What cannot be read is passed over, see
+    `below`.
     """
     found = (record for folder in folders for record in below(folder))
     return {record.experiment.id: record for record in found if record.measures is not None or not measured}
 
 
 def below(folder: Path) -> Iterator[Record]:
-    """The records below a folder, whatever they are called. Other JSON files, such as those of ``bench``, are none.
+    """The records below a folder, whatever their files are called, each experiment once.
 
-    Raises
-    ------
-    InputError : a file that has the name of a record, or describes an experiment as one does, is damaged.
+    Other JSON files, such as those of ``bench``, are none. A file that has the name of a record, or describes an
+    experiment as one does, and cannot be read as one (damaged, of a method that is not registered here, of a newer
+    version) is passed over, and so is a copy of a record; the logger names each with the reason.
     """
-    return (read(path) for path in sorted(folder.rglob("*.json")) if _means_to_be_a_record(path))
+    return (record for _, record in paths_below(folder))
 
 
-def _means_to_be_a_record(path: Path) -> bool:
-    if re.fullmatch(r"[0-9a-f]{12}(-\w+)?", path.stem):
+def paths_below(folder: Path) -> Iterator[tuple[Path, Record]]:
+    """As `below`, each record with its file."""
+    first: dict[tuple[str, bool], Path] = {}
+    passed_over: list[str] = []
+    for path in _files_below(folder):
+        if not means_to_be_a_record(path):
+            continue
+        try:
+            record = read(path)
+        except InputError as error:
+            passed_over.append(str(error))
+            continue
+        key = (record.experiment.id, record.measures is None)
+        if key in first:
+            passed_over.append(same_experiment(path, first[key]))
+            continue
+        first[key] = path
+        yield path, record
+    name_what_was_passed_over(passed_over)
+
+
+def same_experiment(path: str | Path, first: str | Path) -> str:
+    """What is said of a second record of an experiment."""
+    return f"{path} is of the same experiment as {first}, which counts once"
+
+
+def name_what_was_passed_over(reasons: list[str]) -> None:
+    """A warning of the logger for each of the first three, and how many more there are."""
+    for reason in reasons[:3]:
+        log.warning("passed over: %s", reason)
+    if len(reasons) > 3:
+        log.warning("passed over: %d more files", len(reasons) - 3)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """JSON files, those with a record's own name first, so that of copies the original counts."""
+    found = [path for path in folder.rglob("*.json") if not any(part.startswith(".") for part in _inside(path, folder))]
+    return sorted(found, key=lambda path: (not OWN_NAME.fullmatch(path.stem), path))
+
+
+def _inside(path: Path, folder: Path) -> tuple[str, ...]:
+    return path.relative_to(folder).parts
+
+
+def means_to_be_a_record(path: Path) -> bool:
+    """Whether a file has the name of a record, or describes an experiment as one does."""
+    if OWN_NAME.fullmatch(path.stem):
         return True
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and "experiment" in content
+    return isinstance(content, dict) and "experiment" in content and "matrix" in content
 
 
 def read(path: str | Path) -> Record:
@@ -134,7 +185,7 @@ def read(path: str | Path) -> Record:
     try:
         raw = json.loads(Path(path).read_text())
         nan = float("nan")
-        return Record(
+        record = Record(
             **{
                 **{field.name: raw[field.name] for field in fields(Record) if field.name != "measures"},
                 "experiment": Experiment.from_stored(raw["experiment"]),
@@ -143,10 +194,26 @@ def read(path: str | Path) -> Record:
                 "measures": _numbers(raw.get("measures")),
             }
         )
+        _check(record)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
+    except InputError as error:
+        raise InputError(f"{path} describes an experiment that is not known here ({error})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is damaged or no record of a run ({error!r}): remove it or restore it") from error
+        raise InputError(f"{path} is damaged or no record of a run ({error!r}): restore it") from error
+    return record
+
+
+def _check(record: Record) -> None:
+    """Raise ValueError unless a record's accuracies are as many as there are tasks, and percentages."""
+    tasks = record.experiment.tasks
+    rows = (*record.matrix, record.untrained)
+    if len(rows) != tasks + 1 or any(len(row) != tasks for row in rows):
+        raise ValueError(f"accuracies of other than {tasks} tasks")
+    if any(not (math.isnan(value) or 0 <= value <= 100) for row in rows for value in row):
+        raise ValueError("an accuracy outside 0 to 100 %")
+    if not math.isfinite(record.seconds) or record.memory_bytes < 0:
+        raise ValueError("time or memory that is no number")
 
 
 def _numbers(raw: Any) -> dict[str, float] | None:

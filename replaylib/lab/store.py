@@ -1,0 +1,253 @@
+"""Thousands of records in a folder as one frame: a row a run, without its matrix, from an index that follows the files.
+
+The index is an SQLite file in the user's cache folder, one for each folder of records. It holds what was read from each
+file beside the file's size and time; a file that changed is read again, and one that went is forgotten. Where it cannot
+be kept, all files are read.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import platformdirs
+
+from replaylib import metrics
+from replaylib._version import __version__
+from replaylib.errors import InputError, unknown
+from replaylib.lab import records
+from replaylib.lab.experiments import Experiment
+from replaylib.lab.records import OWN_NAME, Record
+
+#: What `summaries` has of a record beside its experiment.
+FACTS = ("id", "acc", "bwt", "fwt", "forgetting", "memory_bytes", "seconds", "device", "commit", "date", "file")
+
+
+def summaries(folder: str | Path) -> pd.DataFrame:
+    """The records below a folder, a row each, each experiment once: its description, and `FACTS`.
+
+    What is passed over, and why, is as in `replaylib.lab.records.below`.
+
+    Raises
+    ------
+    InputError : no such folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise InputError(f"{folder} is not a folder: give one that holds records of runs")
+    rows: list[dict[str, Any]] = []
+    seen: dict[tuple[str, bool], str] = {}
+    passed_over = []
+    for path, row, reason in _indexed(root):
+        if row is None:
+            passed_over += [reason] * bool(reason)
+            continue
+        key = (row["id"], row.pop("measured"))
+        if key in seen:
+            passed_over.append(records.same_experiment(path, seen[key]))
+            continue
+        seen[key] = path
+        rows.append({**row, "file": path})
+    records.name_what_was_passed_over(passed_over)
+    described = [one.name for one in fields(Experiment)]
+    return pd.DataFrame(rows, columns=[*described, *FACTS])
+
+
+def _row(record: Record) -> dict[str, Any]:
+    described = {one.name: getattr(record.experiment, one.name) for one in fields(Experiment)}
+    return {
+        **described, "id": record.experiment.id, "measured": record.measures is not None, **record.summary(),
+        "memory_bytes": record.memory_bytes, "seconds": record.seconds, "device": record.device,
+        "commit": record.commit, "date": record.date,
+    }  # fmt: skip
+
+
+def _look(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """The row of a file, or why there is none; the reason is empty for a file that is no record."""
+    if not records.means_to_be_a_record(path):
+        return None, ""
+    try:
+        return _row(records.read(path)), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _indexed(root: Path) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+    """Each JSON file below the folder, those with a record's own name first, as `_look` sees it."""
+    files = {str(path.relative_to(root)): stamp for path, stamp in _walk(root)}
+    known = _Index(root)
+    found = known.rows()
+    fresh = {}
+    for name, stamp in files.items():
+        if found.get(name, ((), None, ""))[0] != stamp:
+            fresh[name] = (stamp, *_look(root / name))
+    known.update(fresh, [name for name in found if name not in files])
+    now = {**found, **fresh}
+    for name in sorted(files, key=lambda name: (not OWN_NAME.fullmatch(Path(name).stem), name)):
+        _, row, reason = now[name]
+        yield name, None if row is None else dict(row), reason
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
+    for folder, inner, files in os.walk(root):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        with os.scandir(folder) as entries:
+            stamps = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".json") and entry.is_file()}
+        for name in files:
+            if name in stamps and not name.startswith("."):
+                yield Path(folder, name), (stamps[name].st_mtime_ns, stamps[name].st_size)
+
+
+class _Index:
+    """What was read of each file of a folder; empty, and kept nowhere, where the cache folder cannot be used."""
+
+    def __init__(self, root: Path) -> None:
+        # Another version may read other things from the same files.
+        key = hashlib.sha256(f"{__version__} {[f.name for f in fields(Experiment)]} {root.resolve()}".encode())
+        self.path = platformdirs.user_cache_path("replaylib") / "index" / f"{key.hexdigest()[:24]}.sqlite"
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.closing(sqlite3.connect(self.path, timeout=10)) as database:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS files "
+                "(name TEXT PRIMARY KEY, time INTEGER, size INTEGER, row TEXT, reason TEXT)"
+            )
+            yield database
+
+    def rows(self) -> dict[str, tuple[tuple[int, int], dict[str, Any] | None, str]]:
+        try:
+            with self._opened() as database:
+                every = database.execute("SELECT name, time, size, row, reason FROM files").fetchall()
+        except (sqlite3.Error, OSError):
+            self._forget()
+            return {}
+        # One call for all is several times as fast as one for each.
+        decoded = json.loads("[" + ",".join(row for *_, row, _ in every) + "]")
+        return {
+            name: ((time, size), _tuples(row), reason)
+            for (name, time, size, _, reason), row in zip(every, decoded, strict=True)
+        }
+
+    def update(self, fresh: dict[str, tuple[Any, Any, str]], gone: Sequence[str]) -> None:
+        if not fresh and not gone:
+            return
+        new = [(name, *stamp, json.dumps(row), reason) for name, (stamp, row, reason) in fresh.items()]
+        with contextlib.suppress(sqlite3.Error, OSError), self._opened() as database, database:
+            database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", new)
+            database.executemany("DELETE FROM files WHERE name = ?", [(name,) for name in gone])
+
+    def _forget(self) -> None:
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+def _tuples(row: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A row as it was before JSON made lists of its tuples."""
+    if row is not None and isinstance(row.get("hidden"), list):
+        row["hidden"] = tuple(row["hidden"])
+    return row
+
+
+def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """The rows for which each condition, ``"column=value"``, holds; values are compared as text.
+
+    Raises
+    ------
+    InputError : a condition without ``=``, or of an unknown column.
+    """
+    for condition in conditions:
+        name, sign, value = condition.partition("=")
+        if not sign:
+            raise InputError(f"condition {condition!r}: write column=value, e.g. method=bi-r")
+        if name not in frame:
+            raise unknown("column", name, [str(column) for column in frame.columns])
+        frame = frame[frame[name].map(_as_text) == value]
+    return frame
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if value is None or value != value:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def by_method(frame: pd.DataFrame) -> pd.DataFrame:
+    """Mean and standard error of final accuracy, and mean forgetting, of the seeds of each experiment: a row each."""
+    described = [one.name for one in fields(Experiment) if one.name not in ("seed", "protocol", "scenario", "method")]
+    varied = [name for name in described if frame[name].map(_as_text).nunique() > 1]
+    keys = ["protocol", "scenario", "method", *varied]
+    rows = []
+    for values, some in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
+        rows.append(
+            {
+                **dict(zip(keys, values, strict=True)), "accuracy (%)": some["acc"].mean(), "SEM": some["acc"].sem(),
+                "forgetting": some["forgetting"].mean(), "seeds": len(some),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=[*keys, "accuracy (%)", "SEM", "forgetting", "seeds"])
+
+
+def paired(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, float]:
+    """How much higher final accuracy is in the second frame, over the seeds that both have.
+
+    Returns ``mean`` and ``sem`` of the differences (percentage points), ``low`` and ``high``, the ends of the 95 %
+    confidence interval, and ``p``, of a paired two-sided t-test (Student 1908); the last three are nan for one seed.
+    ``seeds`` is how many.
+
+    Raises
+    ------
+    InputError : a seed stands twice in a frame, or none is in both.
+    """
+    from scipy import stats
+
+    for frame in (first, second):
+        if frame["seed"].duplicated().any():
+            raise InputError("a seed stands twice: choose runs that differ in the seed alone, with --where")
+    both = first.set_index("seed")["acc"].to_frame("a").join(second.set_index("seed")["acc"].rename("b"), how="inner")
+    if both.empty:
+        raise InputError("these runs have no seed in common: nothing can be compared")
+    gains = both["b"] - both["a"]
+    mean, sem, n = float(gains.mean()), float(metrics.sem(_tensor(gains))), len(gains)
+    reach = float(stats.t.ppf(0.975, n - 1)) * sem if n > 1 else float("nan")
+    p = float(stats.ttest_rel(both["b"], both["a"]).pvalue) if n > 1 else float("nan")
+    return {"mean": mean, "sem": sem, "low": mean - reach, "high": mean + reach, "p": p, "seeds": n}
+
+
+def _tensor(values: pd.Series) -> Any:
+    import torch
+
+    return torch.tensor(values.to_numpy(), dtype=torch.float64)
+
+
+def command_of(description: Experiment) -> str:
+    """The command that runs an experiment again: all that differs from its protocol's and method's own values is given.
+
+    The command is tried, by describing what it would run: raises `InputError` where it would run something else.
+    """
+    from replaylib.lab.experiments import experiment
+
+    given = ["python -m replaylib run", description.protocol]
+    options: dict[str, Any] = {"scenario": description.scenario, "method": description.method}
+    chosen: dict[str, Any] = {}
+    for one in fields(Experiment):
+        if one.name in ("protocol", "scenario", "method", "seed"):
+            continue
+        own = experiment(description.protocol, description.scenario, description.method, description.seed, **chosen)
+        if getattr(own, one.name) != getattr(description, one.name):
+            chosen[one.name] = getattr(description, one.name)
+    again = experiment(description.protocol, description.scenario, description.method, description.seed, **chosen)
+    if again.id != description.id:
+        raise InputError(f"experiment {description.id} cannot be described by options alone: use replaylib.experiment")
+    for name, value in {**options, **chosen, "seed": description.seed}.items():
+        given.append(f"--{name.replace('_', '-')} {_as_text(value)}")
+    return " ".join(given)

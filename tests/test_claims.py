@@ -1,0 +1,99 @@
+"""Several processes that share a folder: each run is computed by one of them, and none is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from replaylib.errors import InputError
+from replaylib.lab.claims import Claims, running, shard
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from replaylib.lab.claims import Claims
+folder = Path(sys.argv[1])
+with Claims(folder, 0.1, 1.0) as claims:
+    for name in sys.argv[2].split(","):
+        if not (folder / f"{name}.done").exists() and claims.take(name):
+            if not (folder / f"{name}.done").exists():
+                time.sleep(float(sys.argv[3]))
+                with (folder / f"{name}.done").open("a") as file:
+                    file.write("x")
+            claims.give_back(name)
+"""
+
+
+def worker(folder, names, seconds=0.02):
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder), ",".join(names), str(seconds)])
+
+
+def test_what_one_has_another_has_not(tmp_path):
+    with Claims(tmp_path) as mine, Claims(tmp_path) as theirs:
+        assert mine.take("a")
+        assert mine.take("a")
+        assert not theirs.take("a")
+        assert theirs.others(["a", "b"]) == ["a"]
+        assert list(running(tmp_path)) == ["a"]
+        mine.give_back("a")
+        assert theirs.take("a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_claim_that_nobody_touches_is_taken_over(tmp_path):
+    with Claims(tmp_path, stale=50) as claims:
+        (tmp_path / "a.claim").write_text("{}")
+        assert not claims.take("a")
+        long_ago = time.time() - 60
+        os.utime(tmp_path / "a.claim", (long_ago, long_ago))
+        assert claims.others(["a"]) == []
+        assert claims.take("a")
+
+
+def test_a_claim_is_touched_while_it_is_held(tmp_path):
+    with Claims(tmp_path, beat=0.05) as claims:
+        claims.take("a")
+        long_ago = time.time() - 1000
+        os.utime(tmp_path / "a.claim", (long_ago, long_ago))
+        until = time.monotonic() + 20
+        while (tmp_path / "a.claim").stat().st_mtime < time.time() - 100 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert (tmp_path / "a.claim").stat().st_mtime > time.time() - 100
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(InputError, match="cannot write to"):
+        Claims(tmp_path / "none").take("a")
+
+
+def test_three_processes_do_every_run_once_also_where_one_is_killed(tmp_path):
+    names = [f"run{number}" for number in range(12)]
+    first = worker(tmp_path, names, 60)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("*.claim")) and time.monotonic() < until:
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    others = [worker(tmp_path, names) for _ in range(2)]
+    assert [one.wait(120) for one in others] == [0, 0]
+    time.sleep(1.2)  # what the killed one held is left behind now
+    assert worker(tmp_path, names).wait(60) == 0
+    assert {path.stem: path.read_text() for path in tmp_path.glob("*.done")} == dict.fromkeys(names, "x")
+
+
+@given(st.sets(st.text("abcdef0123456789", min_size=12, max_size=12), max_size=60), st.integers(1, 40))
+def test_shares_are_apart_and_leave_nothing_out(names, parts):
+    shares = [shard(list(names), part, parts) for part in range(1, parts + 1)]
+    assert sorted(name for share in shares for name in share) == sorted(names)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_share_that_is_none_is_named():
+    for part in (0, 5):
+        with pytest.raises(InputError, match=f"share {part}/4: give one from 1/4 to 4/4"):
+            shard(["a"], part, 4)

@@ -1,0 +1,150 @@
+"""Thousands of records as one frame, from an index that follows the files."""
+
+import json
+
+import pytest
+import torch
+from scipy import stats
+
+from replaylib.errors import InputError
+from replaylib.lab import records, store
+from replaylib.lab.experiments import experiment
+from replaylib.lab.records import Record
+
+NAN = float("nan")
+
+
+def record(method="gr", seed=0, last=(40.0, 80.0), **options):
+    described = experiment("split-digits", "class", method, seed, tasks=2, iterations=3, **options)
+    return Record(described, ((90.0, NAN), last), (50.0, NAN), 0, 1.5, "cpu", {}, None, "2026-01-01T00:00:00+00:00")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(store.platformdirs, "user_cache_path", lambda name: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "runs").mkdir()
+    for seed in range(4):
+        records.write(record("gr", seed, (40.0 + seed, 80.0)), tmp_path / "runs")
+        records.write(record("none", seed, (0.0, 90.0 + seed**2)), tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+def test_each_run_is_a_row_and_the_index_gives_the_same(folder, monkeypatch):
+    first = store.summaries(folder)
+    monkeypatch.setattr(store.records, "read", lambda path: pytest.fail(f"{path} was read again"))
+    again = store.summaries(folder)
+    assert first.equals(again)
+    assert len(first) == 8
+    assert set(first["hidden"]) == {(100, 100)}
+    gr = first[first["method"] == "gr"].sort_values("seed")
+    assert gr["acc"].tolist() == [60.0, 60.5, 61.0, 61.5]
+    assert gr["forgetting"].tolist() == [50.0, 49.0, 48.0, 47.0]
+
+
+def test_the_index_follows_what_changes_comes_and_goes(folder):
+    store.summaries(folder)
+    paths = sorted(folder.iterdir())
+    changed = json.loads(paths[0].read_text())
+    changed["seconds"] = 77.0
+    paths[0].write_text(json.dumps(changed))
+    paths[1].unlink()
+    records.write(record("joint", 9), folder)
+    found = store.summaries(folder)
+    assert len(found) == 8
+    assert found.set_index("file").loc[paths[0].name, "seconds"] == 77.0
+    assert paths[1].name not in set(found["file"])
+    assert (found["method"] == "joint").sum() == 1
+
+
+def test_what_is_passed_over_is_named_each_time(folder, caplog):
+    path = sorted(folder.iterdir())[0]
+    (folder / "0123456789ab.json").write_text("{")
+    (folder / "copy.json").write_text(path.read_text())
+    (folder / "package.json").write_text("{}")
+    for _ in range(2):
+        caplog.clear()
+        assert len(store.summaries(folder)) == 8
+        assert "0123456789ab.json is damaged" in caplog.text
+        assert f"copy.json is of the same experiment as {path.name}" in caplog.text
+        assert "package" not in caplog.text
+
+
+@pytest.mark.parametrize("spoil", [lambda cache: cache.write_text("a file"), lambda cache: None])
+def test_without_an_index_all_is_read(folder, cache, spoil):
+    expected = store.summaries(folder)
+    for path in cache.rglob("*.sqlite"):
+        path.write_bytes(b"spoilt")
+    if spoil(cache.parent / "other"):
+        store.platformdirs.user_cache_path = lambda name: cache.parent / "other"
+    assert store.summaries(folder).equals(expected)
+
+
+def test_a_folder_that_is_none_is_named(tmp_path):
+    with pytest.raises(InputError, match="is not a folder"):
+        store.summaries(tmp_path / "none")
+
+
+def test_rows_are_chosen_by_what_they_say(folder):
+    every = store.summaries(folder)
+    assert len(store.where(every, ["method=gr", "seed=2"])) == 1
+    assert len(store.where(every, ["hidden=100,100", "strength="])) == 8
+    for condition, says in (("method", "write column=value"), ("mehtod=gr", "Did you mean method")):
+        with pytest.raises(InputError, match=says):
+            store.where(every, [condition])
+
+
+def test_methods_have_a_row_each_and_what_varies_a_column(folder):
+    records.write(record("gr", 0, gate_prop=None, hidden=(20, 20)), folder)
+    table = store.by_method(store.summaries(folder))
+    assert list(table["method"]).count("gr") == 2
+    row = table[(table["method"] == "gr") & (table["hidden"] == "100,100")].iloc[0]
+    assert (row["accuracy (%)"], row["seeds"]) == (60.75, 4)
+    assert row["SEM"] == pytest.approx(torch.tensor([60.0, 60.5, 61.0, 61.5]).std().item() / 2)
+
+
+def test_two_methods_are_compared_seed_by_seed(folder):
+    every = store.summaries(folder)
+    gr, none = (every[every["method"] == name].sort_values("seed") for name in ("gr", "none"))
+    found = store.paired(none, gr)
+    gains = gr["acc"].to_numpy() - none["acc"].to_numpy()
+    assert found["mean"] == pytest.approx(gains.mean())
+    low, high = stats.t.interval(0.95, 3, gains.mean(), gains.std(ddof=1) / 2)
+    assert (found["low"], found["high"]) == pytest.approx((low, high))
+    assert found["p"] == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
+    assert store.paired(none[:2], gr[1:3])["seeds"] == 1
+    with pytest.raises(InputError, match="no seed in common"):
+        store.paired(none[:1], gr[1:])
+    with pytest.raises(InputError, match="a seed stands twice"):
+        store.paired(every, gr)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "scenario", "method", "options"),
+    [("split-digits", "class", "bi-r", {"gate_prop": 0.5, "seed": 7, "lr": 0.01}),
+     ("split-mnist", "task", "ewc", {"strength": 10.0, "hidden": (20, 30)}),
+     ("split-glyphs", "class", "exact", {"policy": "reservoir", "clutter": 0.5, "tasks": 4}),
+     ("split-cifar100", "class", "none", {"precision": "bfloat16", "dataset": "cifar10"})],
+)  # fmt: skip
+def test_the_command_of_a_run_runs_it_again(protocol, scenario, method, options):
+    options = dict(options)
+    described = experiment(protocol, scenario, method, options.pop("seed", 0), **options)
+    command = store.command_of(described)
+    assert command.startswith(f"python -m replaylib run {protocol} --scenario {scenario} --method {method}")
+    assert f"--seed {described.seed}" in command
+    words = command.split()[5:]
+    given = {
+        name.removeprefix("--").replace("-", "_"): text for name, text in zip(words[::2], words[1::2], strict=True)
+    }
+    kinds = {"hidden": lambda text: tuple(map(int, text.split(",")))}
+    chosen = {}
+    for name, text in given.items():
+        if name in ("scenario", "method", "seed"):
+            continue
+        own = getattr(described, name)
+        chosen[name] = kinds.get(name, type(own))(text)
+    assert experiment(protocol, given["scenario"], given["method"], int(given["seed"]), **chosen).id == described.id
