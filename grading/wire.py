@@ -13,6 +13,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from replaylib.course.answers import DTYPES as NAMES
 from replaylib.course.answers import leaf
+from replaylib.scenarios import Batch
 
 LARGEST = 2**20
 DEEPEST = 20
@@ -89,8 +91,10 @@ def encoded(value: Any, keep: Callable[[object], int], depth: int = 0) -> Any:
     if depth < DEEPEST:
         if isinstance(value, Tensor):
             return _tensor(value)
+        if isinstance(value, Batch):
+            return {"batch": [encoded(getattr(value, field.name), keep, depth + 1) for field in fields(value)]}
         if isinstance(value, list | tuple | set | deque):
-            kind = "batch" if type(value).__name__ == "Batch" else "tuple" if isinstance(value, tuple) else "list"
+            kind = "tuple" if isinstance(value, tuple) else "list"
             return {kind: [encoded(item, keep, depth + 1) for item in value]}
         if isinstance(value, dict):
             return {"dict": [[encoded(k, keep, depth + 1), encoded(v, keep, depth + 1)] for k, v in value.items()]}

@@ -1,6 +1,6 @@
 """Replay methods for continual learning: the library behind the course.
 
-Twelve modules beside this file are the science, from `scenarios` to `loop` and `quality`. The parts around it:
+Thirteen modules beside this file are the science, from `scenarios` to `loop` and `quality`. The parts around it:
 `data`, where tensors come from; `lab`, what makes an experiment; `course`, what the book's pages need; `cli`, the
 command line.
 

@@ -24,8 +24,8 @@ from .lab.protocols import protocol as protocol
 from .lab.records import Record as Record
 from .lab.runs import execute as execute
 from .lab.runs import trained as trained
-from .loop import Diverged as Diverged
 from .loop import Result as Result
+from .loop import Training as Training
 from .loop import evaluate as evaluate
 from .loop import train as train
 from .metrics import backward_transfer as backward_transfer
@@ -53,4 +53,6 @@ from .scenarios import Batch as Batch
 from .scenarios import Stream as Stream
 from .scenarios import permuted_stream as permuted_stream
 from .scenarios import split_stream as split_stream
+from .steps import Diverged as Diverged
+from .steps import Execution as Execution
 from .vae import VAE as VAE

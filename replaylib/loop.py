@@ -1,38 +1,18 @@
 """The loop over tasks and steps, on one screen."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from replaylib.errors import InputError
-from replaylib.names import PRECISIONS as PRECISIONS
 from replaylib.nets import Network
 from replaylib.penalties import Penalty
 from replaylib.replay import Replay
 from replaylib.scenarios import Batch, Part, Stream
-
-Watch = Callable[[int, int, Network], None]
-StepLoss = Callable[[Stream, Network, int, Batch, Batch | None, Tensor], Tensor]
-Step = Callable[[], None]
-
-
-class Diverged(InputError):
-    """Training was stopped at a loss or a gradient that is no finite number.
-
-    Attributes
-    ----------
-    net : the network as the last good step left it, running statistics included.
-    task, step : where, both counted from 1.
-    place : of this network, among those that were trained together; 0 for one alone.
-    """
-
-    def __init__(self, net: Network, task: int, step: int, method: str = "training", place: int = 0) -> None:
-        where = f"{method}: the loss or its gradient stopped being finite in task {task}, step {step}"
-        super().__init__(f"{where}; check the data for nan, or use a smaller learning rate or penalty")
-        self.net, self.task, self.step, self.place = net, task, step, place
+from replaylib.steps import Execution, Guard, MakeOptimizer, adam, products_in
 
 
 class Result(NamedTuple):
@@ -40,6 +20,108 @@ class Result(NamedTuple):
 
     matrix: Tensor
     untrained: Tensor
+
+
+class Learner:
+    """A network and what it learns with; `replaylib.lab.fast.Together` is the same for many seeds at once.
+
+    Parameters
+    ----------
+    stream, net, replay, generator, penalty : see `train`.
+    """
+
+    def __init__(
+        self, stream: Stream, net: Network, replay: Replay, generator: torch.Generator, penalty: Penalty | None = None
+    ) -> None:
+        self.streams: Sequence[Stream] = [stream]
+        self.nets: Sequence[Network] = [net]
+        self.replays: Sequence[Replay] = [replay]
+        self.generators: Sequence[torch.Generator] = [generator]
+        self.penalties: Sequence[Penalty] = [penalty] if penalty else []
+        #: What the optimizer moves.
+        self.parameters: Sequence[Tensor] = list(net.parameters())
+
+    def losses(self, task: int, batch: int, replayed: int, execution: Execution) -> Tensor:
+        """The loss of one step, before any penalty, of samples that are drawn now: one number a network."""
+        [stream], [net], [generator] = self.streams, self.nets, self.generators
+        current = stream.draw(task, batch, generator)
+        with products_in(execution.precision, stream.device):
+            old = self.replays[0].sample(replayed)
+            samples = batch if old is None else batch + len(old.y)
+            noise = torch.randn(samples, net.noise_dim, generator=generator, device=stream.device)
+            loss = execution.objective or objective
+            return loss(stream, net, task, current, old, noise)[None]
+
+    def gradients(self) -> list[Tensor]:
+        """Those of the last backward pass, each (networks, \\*shape)."""
+        return [p.grad[None] for p in self.parameters if p.grad is not None]
+
+    def forget_gradients(self) -> None:
+        """Make room for those of the next backward pass. A parameter that takes no part in it will have none."""
+        for p in self.parameters:
+            p.grad = None
+
+    def begin(self, task: int) -> None:
+        """Task number ``task`` begins."""
+        for penalty in self.penalties:
+            penalty.begin(task)
+
+    def end(self, task: int) -> None:
+        """It has been trained, and its data are about to go."""
+        for penalty in self.penalties:
+            penalty.end(task)
+        for replay in self.replays:
+            replay.end(task)
+
+    def test(self, seen: int) -> Tensor:
+        """Accuracy in percent on every task when ``seen`` have arrived: (networks, tasks)."""
+        return torch.stack([evaluate(stream, net, seen) for stream, net in zip(self.streams, self.nets, strict=True)])
+
+
+@dataclass
+class Training:
+    """How far training has got, and all that going on depends on.
+
+    Attributes
+    ----------
+    task, step : the task that is trained, from 0, and how many of its steps have been taken.
+    loss : of the last step, before any penalty: one number a network, on the device.
+    rows : accuracies after each task that has ended, (networks, tasks) each, in percent; ``untrained``, before.
+    """
+
+    learner: Learner
+    optimizer: torch.optim.Optimizer
+    untrained: Tensor
+    rows: list[Tensor] = field(default_factory=list)
+    task: int = 0
+    step: int = 0
+    loss: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @property
+    def net(self) -> Network:
+        """The network, of many the first."""
+        return self.learner.nets[0]
+
+    @property
+    def stream(self) -> Stream:
+        """Its stream of tasks."""
+        return self.learner.streams[0]
+
+
+Watch = Callable[[Training], None]
+
+
+class Keeper(Protocol):
+    """Keeps a training where it can be found again, for example `replaylib.lab.resume.Keeper`."""
+
+    def restore(self, training: Training) -> None:
+        """Bring it to where it was kept, if it was."""
+
+    def after_step(self, training: Training) -> None:
+        """A step has been taken."""
+
+    def after_task(self, training: Training) -> None:
+        """A task has ended and all have been tested; ``training.task`` is the next one."""
 
 
 def train(
@@ -53,9 +135,8 @@ def train(
     lr: float,
     replayed: int | None = None,
     penalty: Penalty | None = None,
-    precision: str = "float32",
-    step_loss: StepLoss | None = None,
-    capture: Callable[[Step], Step] | None = None,
+    optimizer: MakeOptimizer = adam,
+    execution: Execution | None = None,
     watch: Watch | None = None,
 ) -> Result:
     """Train a network on one task after another, and test it on all tasks after each.
@@ -71,59 +152,83 @@ def train(
     replayed : samples replayed a step, by default as many. Their weight in the loss
         does not depend on how many they are.
     penalty : added to the loss, see `replaylib.penalties`.
-    precision : ``"float32"``, or ``"bfloat16"`` for the layers' products alone.
-    step_loss : computes what `objective` does, in its place; see
-        `replaylib.lab.fast.compiled_objective`.
-    capture : makes, of a task's step, something that repeats it; see
-        `replaylib.lab.capture.Captured`.
-    watch : called as ``watch(task, step, net)`` after every step, to look only;
-        steps count from 1 within a task.
+    optimizer : makes one of parameters and ``lr``; its state is carried over from
+        task to task (van de Ven et al. 2020, Methods).
+    execution : how steps are computed, by default one by one in float32.
+    watch : called after every step with the `Training`, to look only; there,
+        ``step`` counts from 1 within ``task``.
 
     Raises
     ------
     Diverged : the loss, or its gradient, is no longer finite. The step is not
         taken: the network is left as the last good step made it.
     """
-    # Its state is carried over from task to task (van de Ven et al. 2020, Methods).
-    optimizer = adam(net.parameters(), lr, capture is not None)
-    guard = Guard(optimizer, [net], iterations)
-    loss_of = step_loss or objective
+    learner = Learner(stream, net, replay, generator, penalty)
+    [result] = follow(
+        learner, iterations=iterations, batch=batch, lr=lr, replayed=replayed,
+        optimizer=optimizer, execution=execution, watch=watch,
+    )  # fmt: skip
+    return result
+
+
+def follow(
+    learner: Learner,
+    *,
+    iterations: int,
+    batch: int,
+    lr: float,
+    replayed: int | None = None,
+    optimizer: MakeOptimizer = adam,
+    execution: Execution | None = None,
+    watch: Watch | None = None,
+    keeper: Keeper | None = None,
+) -> list[Result]:
+    """The order of tasks, steps, tests and ends, for one network or many; see `train`.
+
+    A result for each. ``keeper`` keeps the training where a later call finds it.
+    """
+    execution = execution or Execution()
+    moving = execution.prepared(optimizer(learner.parameters, lr))
+    now = Training(learner, moving, untrained=learner.test(seen=0))
+    if keeper:
+        keeper.restore(now)
+    taken = now.task * iterations + now.step
+    guard = Guard(moving, learner.nets, iterations, taken)
 
     def step(task: int) -> None:
-        current = stream.draw(task, batch, generator)
-        with products_in(precision, stream.device):
-            old = replay.sample(replayed or batch)
-            samples = batch if old is None else batch + len(old.y)
-            size = (samples, net.noise_dim)
-            noise = torch.randn(size, generator=generator, device=stream.device)
-            loss = loss_of(stream, net, task, current, old, noise)
-        if penalty:
+        losses = learner.losses(task, batch, replayed or batch, execution)
+        loss = losses.sum()
+        for penalty in learner.penalties:
             loss = loss + penalty()
-        optimizer.zero_grad()
+        learner.forget_gradients()
         loss.backward()
-        gradients = [p.grad[None] for p in net.parameters() if p.grad is not None]
-        guard.before_step(gradients, loss)
-        optimizer.step()
-        if penalty:
+        guard.before_step(loss, learner.gradients())
+        moving.step()
+        guard.after_step()
+        for penalty in learner.penalties:
             penalty.step()
+        now.loss = losses.detach()
 
-    untrained = evaluate(stream, net, seen=0)
-    rows = []
-    for task in range(stream.tasks):
-        if penalty:
-            penalty.begin(task)
-        take_step = capture(partial(step, task)) if capture else partial(step, task)
-        for taken in range(iterations):
+    for task in range(now.task, now.stream.tasks):
+        if now.step == 0:
+            learner.begin(task)
+        take_step = execution.repeated(partial(step, task))
+        while now.step < iterations:
             take_step()
-            guard.after_step()
+            now.step += 1
+            guard.look()
             if watch:
-                watch(task, taken + 1, net)
+                watch(now)
+            if keeper:
+                keeper.after_step(now)
         guard.stop_if_spoilt()
-        if penalty:
-            penalty.end(task)
-        replay.end(task)
-        rows.append(evaluate(stream, net, seen=task + 1))
-    return Result(torch.stack(rows), untrained)
+        learner.end(task)
+        now.rows.append(learner.test(seen=task + 1))
+        now.task, now.step = task + 1, 0
+        if keeper:
+            keeper.after_task(now)
+    matrices = torch.stack(now.rows, dim=1)
+    return [Result(*one) for one in zip(matrices, now.untrained, strict=True)]
 
 
 def objective(
@@ -148,77 +253,6 @@ def objective(
         return losses.mean()
     new, old = losses.split([len(current.y), len(replayed.y)])
     return new.mean() / seen + (1 - 1 / seen) * old.mean()
-
-
-def adam(parameters: Iterable[Tensor], lr: float, capturable: bool = False) -> torch.optim.Adam:
-    """The published optimizer, as one kernel; ``capturable``: all that its step depends on stays on the device."""
-    return torch.optim.Adam(parameters, lr, betas=(0.9, 0.999), fused=True, capturable=capturable)
-
-
-def products_in(precision: str, device: torch.device) -> torch.autocast:
-    """Where it is entered, matrix products of layers are computed in that precision; parameters stay float32.
-
-    Raises `InputError` for a precision other than ``"float32"`` and ``"bfloat16"``.
-    """
-    if precision not in PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}: choose {' or '.join(PRECISIONS)}")
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-class Guard:
-    """Sees to it that no step is taken once a loss or a gradient is no finite number, and does not wait for the device.
-
-    The optimizer itself leaves such a step out, and every one after it, where it computes: a fused optimizer looks at
-    ``found_inf``, as gradient scaling for mixed precision uses it. On a GPU the host asks only now and then. Running
-    statistics, which the forward pass of such a step has changed already, are put back as they were.
-
-    Parameters
-    ----------
-    optimizer : a fused one.
-    nets : that it trains, at least one.
-    iterations : steps a task.
-    every : steps between two looks; by default 1 on a CPU, where looking costs nothing, and 100 elsewhere.
-    """
-
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, nets: Sequence[Network], iterations: int, every: int | None = None
-    ) -> None:
-        device = next(nets[0].parameters()).device
-        self.nets, self.iterations = nets, iterations
-        self.every = every or (1 if device.type == "cpu" else 100)
-        self.steps = 0
-        self.spoilt = torch.zeros((), device=device)
-        self.taken = torch.zeros((), device=device)
-        self.bad = torch.zeros(len(nets), dtype=torch.bool, device=device)
-        layers = [layer for net in nets for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
-        self.statistics = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
-        optimizer.found_inf = self.spoilt  # type: ignore[attr-defined]
-
-    @torch.no_grad()
-    def before_step(self, gradients: Sequence[Tensor], loss: Tensor) -> None:
-        """Look at the loss, a scalar, and at the gradients of the S networks, (S, \\*shape) each, on the device."""
-        # Squares, as Adam takes them: a gradient whose square overflows would stop learning silently.
-        norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
-        finite = (loss + norms.sum()).isfinite()
-        # The first bad step says which network it would have spoilt.
-        self.bad.copy_(torch.where(self.spoilt.bool(), self.bad, ~norms.isfinite()))
-        self.spoilt.copy_(torch.maximum(self.spoilt, (~finite).float()))
-        self.taken += 1 - self.spoilt
-        for now, good in self.statistics:
-            now.copy_(good.copy_(torch.where(self.spoilt.bool(), good, now)))
-
-    def after_step(self) -> None:
-        """Count the step, and raise `Diverged`, if it is time to ask, as `stop_if_spoilt` does."""
-        self.steps += 1
-        if self.steps % self.every == 0:
-            self.stop_if_spoilt()
-
-    def stop_if_spoilt(self) -> None:
-        """Raise `Diverged`, with the step that was the first not to be taken, if there was one."""
-        if self.spoilt:
-            task, step = divmod(int(self.taken), self.iterations)
-            place = int(self.bad.int().argmax())
-            raise Diverged(self.nets[place], task + 1, step + 1, place=place)
 
 
 @torch.no_grad()

@@ -15,7 +15,10 @@ from replaylib.scenarios import Stream
 
 
 class Penalty(Protocol):
-    """What `replaylib.train` asks of a penalty. Subclass it, or only have its methods."""
+    """What `replaylib.train` asks of a penalty. Subclass it, or only have its methods.
+
+    So that a stopped run can go on, its class also has ``state``, the names of the attributes that change in training.
+    """
 
     def begin(self, task: int) -> None:
         """Task number ``task`` begins."""
@@ -43,6 +46,8 @@ class Quadratic:
     With importances a, b and anchors p, q it is (a + b) (theta - r)^2 + a b / (a + b) (p - q)^2 where
     r = (a p + b q) / (a + b); the last term, which no parameter moves, is kept in ``constant``.
     """
+
+    state = ("importance", "anchor", "constant")
 
     def __init__(self, parameters: list[nn.Parameter]) -> None:
         self.parameters = parameters
@@ -90,6 +95,8 @@ class EWC:
     ------
     InputError : ``strength`` not positive, or ``decay`` outside (0, 1].
     """
+
+    state = ("quadratic", "generator")
 
     def __init__(
         self,
@@ -238,6 +245,8 @@ class SI:
     ------
     InputError : ``strength`` not positive.
     """
+
+    state = ("quadratic", "path_integral", "start", "before")
 
     def __init__(self, net: Network, *, strength: float, epsilon: float = 0.1) -> None:
         check_strength(strength)

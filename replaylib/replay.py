@@ -5,6 +5,7 @@ ones, or anything else a new source can think of.
 """
 
 import copy
+from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
@@ -22,7 +23,10 @@ CHUNK = 2_500
 
 
 class Replay(Protocol):
-    """What `replaylib.train` asks of a source of replay. Subclass it, or only have its methods."""
+    """What `replaylib.train` asks of a source of replay. Subclass it, or only have its methods.
+
+    So that a stopped run can go on, its class also has ``state``, the names of the attributes that change in training.
+    """
 
     def sample(self, n: int) -> Batch | None:
         """``n`` replayed samples of the tasks that have ended; None while, or if, there is nothing to replay."""
@@ -38,6 +42,7 @@ class Replay(Protocol):
 class Nothing:
     """No replay."""
 
+    state = ()
     nbytes = 0
 
     def sample(self, n: int) -> None:
@@ -59,6 +64,8 @@ class Everything:
     stream : where the data are.
     generator : draws the samples, on the stream's device.
     """
+
+    state = ("rows", "task", "generator")
 
     def __init__(self, stream: Stream, generator: torch.Generator) -> None:
         self.stream, self.generator = stream, generator
@@ -101,6 +108,7 @@ class Buffer:
     """
 
     POLICIES = POLICIES
+    state: tuple[str, ...] = ("images", "y", "task", "key", "generator")
 
     def __init__(self, stream: Stream, per_class: int, policy: str, generator: torch.Generator) -> None:
         self.check(per_class, policy)
@@ -170,6 +178,8 @@ class Teacher:
     soft : True: samples are labelled with soft targets (distillation); False: with the unit that is chosen.
     """
 
+    state = ("copy", "seen")
+
     def __init__(self, stream: Stream, net: Network, soft: bool) -> None:
         self.stream, self.net, self.soft = stream, net, soft
         self.copy = copy.deepcopy(net).requires_grad_(False).eval()
@@ -204,6 +214,7 @@ class Taught:
     copy's parameters and of what was drawn, so that many seeds can be completed as one.
     """
 
+    state: tuple[str, ...] = ("teacher", "generator")
     nbytes = 0
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, soft: bool) -> None:
@@ -252,6 +263,8 @@ class CurrentTask(Taught):
     weighing : how much the previous network's answers count beside the labels, see `WEIGHINGS`.
     """
 
+    state = Taught.state
+
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, weighing: str = "replay") -> None:
         super().__init__(stream, net, generator, soft=True)
         if weighing not in WEIGHINGS:
@@ -268,7 +281,7 @@ class CurrentTask(Taught):
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
         batch = self.teacher.label(x, task, copy)
-        return batch._replace(soft=batch.soft / self.share) if batch.soft is not None else batch
+        return batch if batch.soft is None else replace(batch, soft=batch.soft / self.share)
 
     @property
     def share(self) -> float:
@@ -290,6 +303,8 @@ class Generated(Taught):
     net : the network that learns, with its generator.
     generator : draws classes and noise, on the stream's device.
     """
+
+    state = Taught.state
 
     def __init__(self, stream: Stream, net: BrainNet, generator: torch.Generator) -> None:
         super().__init__(stream, net, generator, soft=net.brain.distill)
@@ -313,6 +328,8 @@ class Exemplars(Buffer):
     stream, per_class, policy, generator : see `Buffer`.
     net : the network that learns, and classifies by the means that are computed here.
     """
+
+    state = Buffer.state
 
     def __init__(
         self, stream: Stream, net: NearestMean, per_class: int, policy: str, generator: torch.Generator

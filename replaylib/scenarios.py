@@ -11,7 +11,7 @@ Nature Machine Intelligence) differ only in the output units among which a sampl
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,13 +24,16 @@ from replaylib.names import SCENARIOS as SCENARIOS
 Part = Literal["train", "test"]
 
 
-class Batch(NamedTuple):
-    """Samples on their way into a network.
+@dataclass(frozen=True, eq=False)
+class Batch:
+    r"""Samples on their way into a network.
 
     ``x`` (n, \\*shape) float32 inputs; ``y`` (n,) int64 target output units; ``task`` (n,) int64 task of each sample.
 
     For distillation, ``soft`` (n, outputs) holds probabilities of the output units that take the place of ``y`` as a
     target, and ``temperature`` (n,) the temperature that they were taken at. Both are None where ``y`` is the target.
+
+    ``current`` says how many rows, the first, are of the current task where replayed ones follow; None: all are alike.
     """
 
     x: Tensor
@@ -38,34 +41,24 @@ class Batch(NamedTuple):
     task: Tensor
     soft: Tensor | None = None
     temperature: Tensor | None = None
+    current: int | None = field(default=None, kw_only=True)
 
-    @property
-    def current(self) -> int | None:
-        """How many rows, the first, are of the current task, where replayed ones follow; None: all are alike."""
-        return None
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Those that are there, in the order of the fields: ``Batch(*batch.tensors())`` is the batch."""
+        there = (self.x, self.y, self.task, self.soft, self.temperature)
+        return tuple(part for part in there if part is not None)
 
     def with_replay(self, replayed: "Batch | None") -> "Batch":
         """These samples and then the replayed ones, as one batch; a hard target is a soft one at temperature 1."""
         if replayed is None:
             return self
-        x, y, task = (torch.cat(both) for both in zip(self[:3], replayed[:3], strict=True))
+        pairs = (self.x, replayed.x), (self.y, replayed.y), (self.task, replayed.task)
+        x, y, task = (torch.cat(both) for both in pairs)
         if replayed.soft is None or replayed.temperature is None:
-            return _Joined(x, y, task)._of(len(self.y))
+            return Batch(x, y, task, current=len(self.y))
         hard = F.one_hot(self.y, replayed.soft.shape[1]).to(replayed.soft.dtype)
         temperature = torch.cat([torch.ones_like(hard[:, 0]), replayed.temperature])
-        return _Joined(x, y, task, torch.cat([hard, replayed.soft]), temperature)._of(len(self.y))
-
-
-class _Joined(Batch):
-    _current: int
-
-    def _of(self, current: int) -> "_Joined":
-        self._current = current
-        return self
-
-    @property
-    def current(self) -> int:
-        return self._current
+        return Batch(x, y, task, torch.cat([hard, replayed.soft]), temperature, current=len(self.y))
 
 
 @dataclass(frozen=True, eq=False)

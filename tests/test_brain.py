@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def samples(n: int = 6, soft: bool = False) -> tuple[Batch, torch.Tensor, torch.
         class_probs = class_probs / class_probs.sum(1, keepdim=True)
         class_probs[: n // 2] = torch.eye(CLASSES, dtype=torch.float64)[y[: n // 2]]
         temperature = torch.tensor([1.0] * (n // 2) + [2.0] * (n - n // 2), dtype=torch.float64)
-        batch = batch._replace(soft=class_probs, temperature=temperature)
+        batch = replace(batch, soft=class_probs, temperature=temperature)
     return batch, active, normal(n, LATENT, seed=7)
 
 
@@ -138,7 +139,7 @@ def test_the_internal_context_can_be_the_task():
     assert len(net.gates.open) == 3
     slow = torch.stack([slow_loss(net, batch, n, [0, 1, 2], noise) for n in range(6)])
     assert close(net.losses(batch, active, noise), slow)
-    moved = batch._replace(task=(batch.task + 1) % 3)
+    moved = replace(batch, task=(batch.task + 1) % 3)
     assert not net.losses(moved, active, noise).equal(net.losses(batch, active, noise))
 
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode
 from torch.utils._pytree import tree_leaves
 
+from replaylib import steps
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.lab import fast, runs
@@ -19,7 +20,7 @@ from replaylib.lab.capture import WARM_UP, Captured, check_capturable
 from replaylib.lab.experiments import experiment
 from replaylib.lab.fast import train_seeds
 from replaylib.lab.methods import METHODS
-from replaylib.loop import Diverged
+from replaylib.steps import Diverged
 from tests.test_fast import assembled
 from tests.test_loop import Waits
 
@@ -80,7 +81,7 @@ def tapes(monkeypatch):
     monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
     monkeypatch.setattr(fast, "check_capturable", lambda nets, device: None)
     # As on a GPU: what looks at the numbers, looks seldom, and one_hot does not.
-    monkeypatch.setattr("replaylib.loop.Guard.__init__.__defaults__", (100,))
+    monkeypatch.setitem(steps.LOOK_EVERY, "cpu", 100)
     monkeypatch.setattr(F, "one_hot", lambda y, classes: (y[..., None] == torch.arange(classes)).long())
     return Tape.made
 
@@ -149,11 +150,11 @@ def test_the_watch_sees_every_step_and_divergence_names_the_same_one(digits, tap
         streams, parts, generators = assembled(digits, "bi-r", "class", 1)
         seen = []
 
-        def watch(task, step, net):
-            seen.append((task, step))
-            if (task, step) == (1, WARM_UP + 2):
+        def watch(now):
+            seen.append((now.task, now.step))
+            if (now.task, now.step) == (1, WARM_UP + 2):
                 with torch.no_grad():
-                    net.classifier.readout.bias[0] = torch.inf
+                    now.net.classifier.readout.bias[0] = torch.inf
 
         with pytest.raises(Diverged) as error:
             train_seeds(streams, parts, generators, captured=captured, watch=watch, **SETTINGS)

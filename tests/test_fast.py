@@ -9,10 +9,16 @@ from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
-from replaylib.lab.fast import LONG, Stack, check_compilable, compiler, pays_to_compile, train_seeds, train_together
-from replaylib.loop import Diverged, train
+from replaylib.lab.fast import LONG, Stack, Together, check_compilable, compiler, pays_to_compile, train_seeds
+from replaylib.loop import follow, train
+from replaylib.steps import Diverged
 
 SETTINGS = {"iterations": 12, "batch": 16, "lr": 1e-3}
+
+
+def train_together(streams, parts, generators, **settings):
+    """Stacked, also where there is one seed."""
+    return follow(Together(streams, parts, generators), **settings)
 
 
 @pytest.fixture(scope="module")

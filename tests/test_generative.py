@@ -8,7 +8,7 @@ from torch.distributions import Bernoulli, Normal
 
 from replaylib.errors import InputError
 from replaylib.generative import GenerativeClassifier
-from replaylib.loop import train
+from replaylib.loop import Training, train
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
 from tests.test_nets import close, normal, seeded
@@ -81,8 +81,8 @@ def test_what_arrives_later_leaves_the_models_of_earlier_classes_as_they_are():
     stream, generator, kept = split_stream(tiny(), "class", 3), seeded(), []
     model = GenerativeClassifier(4, (6,), 2, 6, generator)
 
-    def watch(task: int, step: int, net: GenerativeClassifier) -> None:
-        kept.append([p.detach().clone() for p in net.models[0].parameters()])
+    def watch(now: Training) -> None:
+        kept.append([p.detach().clone() for p in now.net.models[0].parameters()])
 
     train(stream, model, Nothing(), generator, iterations=3, batch=16, lr=1e-2, watch=watch)
     assert all(one.equal(two) for one, two in zip(kept[2], kept[-1], strict=True))

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from torch import Tensor
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.data.dataset import Dataset, Split
-from replaylib.loop import adam, evaluate, objective
+from replaylib.loop import evaluate, objective
 from replaylib.nets import Classifier
 from replaylib.penalties import EWC, fisher_diagonal
 from replaylib.replay import Buffer, Generated
 from replaylib.scenarios import Batch, Stream, split_stream
+from replaylib.steps import adam
 
 ROOT = Path(__file__).resolve().parents[1]
 LIVE = ROOT / "book" / "_static" / "live"
@@ -110,7 +112,7 @@ def library(
     losses, accuracies = [], []
 
     def cast(batch: Batch) -> Batch:
-        return batch._replace(x=batch.x.to(dtype))
+        return replace(batch, x=batch.x.to(dtype))
 
     for seen, task in enumerate(order):
         for _ in range(steps):

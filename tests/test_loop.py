@@ -7,16 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from replaylib import steps
 from replaylib.conv import ConvEncoder
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.methods import METHODS
-from replaylib.loop import Diverged, Guard, evaluate, objective, train
+from replaylib.loop import evaluate, objective, train
 from replaylib.nets import TEMPERATURE, Classifier, classification_loss, target_loss
 from replaylib.replay import Buffer, Everything, Nothing
 from replaylib.scenarios import Batch, permuted_stream, split_stream
+from replaylib.steps import Diverged, Execution, Guard
 from tests.test_scenarios import tiny
 
 
@@ -107,7 +109,7 @@ def test_current_and_replayed_losses_weigh_one_over_t_and_the_rest(scenario):
 
     def slow(batch: Batch) -> float:
         total = 0.0
-        for x, y, t in zip(*batch[:3], strict=True):
+        for x, y, t in zip(*batch.tensors(), strict=True):
             units = {"task": [2 * t, 2 * t + 1], "domain": [0, 1], "class": range(6)}[scenario]
             logits = net(x[None])[0]
             total -= (logits[y] - torch.stack([logits[int(u)] for u in units]).logsumexp(0)).item()
@@ -182,7 +184,12 @@ def test_order_of_events():
         def end(self, task):
             events.append(("end", task))
 
-    run(split_stream(tiny(), "class", 2, 0), Source(), iterations=2, watch=lambda t, s, net: events.append((t, s)))
+    run(
+        split_stream(tiny(), "class", 2, 0),
+        Source(),
+        iterations=2,
+        watch=lambda now: events.append((now.task, now.step)),
+    )
     one_task = lambda t: [("sample", 32), (t, 1), ("sample", 32), (t, 2), ("end", t)]  # noqa: E731
     assert events == one_task(0) + one_task(1)
 
@@ -190,7 +197,9 @@ def test_order_of_events():
 def test_a_loss_that_explodes_stops_at_once_says_where_and_leaves_the_last_good_network():
     seen = []
     with pytest.raises(Diverged, match=r"in task 1, step \d; .* smaller learning rate") as stopped:
-        run(split_stream(tiny(), "class", 3), lr=1e30, iterations=5, watch=lambda t, s, net: seen.append((t, s)))
+        run(
+            split_stream(tiny(), "class", 3), lr=1e30, iterations=5, watch=lambda now: seen.append((now.task, now.step))
+        )
     assert stopped.value.task == 1
     assert seen == [(0, step + 1) for step in range(stopped.value.step - 1)]  # that step was not taken
     assert all(p.isfinite().all() for p in stopped.value.net.parameters())
@@ -219,19 +228,29 @@ def test_a_spoilt_gradient_is_not_taken_either():
     assert all(a.equal(b) for a, b in zip(before, net.parameters(), strict=True))
 
 
-def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_network():
+OPTIMIZERS = {
+    "fused Adam": lambda parameters: torch.optim.Adam(parameters, 0.1, fused=True),
+    "Adam": lambda parameters: torch.optim.Adam(parameters, 0.1),
+    "momentum": lambda parameters: torch.optim.SGD(parameters, 0.1, momentum=0.9),
+}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_network(make, monkeypatch):
     def trained(every, spoilt_at=(7, 11)):
+        monkeypatch.setitem(steps.LOOK_EVERY, "cpu", every)
         net = Classifier(4, (8,), 6, torch.Generator().manual_seed(0))
-        optimizer = torch.optim.Adam(net.parameters(), 0.1, fused=True)
-        guard = Guard(optimizer, [net], 5, every)
+        optimizer = make(net.parameters())
+        guard = Guard(optimizer, [net], 5)
         noise = torch.Generator().manual_seed(1)
         for step in range(1, 16):
             loss = net(torch.rand(3, 4, generator=noise)).square().sum() * (math.nan if step in spoilt_at else 1)
             optimizer.zero_grad()
             loss.backward()
-            guard.before_step([p.grad[None] for p in net.parameters()], loss)
+            guard.before_step(loss, [p.grad[None] for p in net.parameters()])
             optimizer.step()
             guard.after_step()
+            guard.look()
         guard.stop_if_spoilt()
         return net
 
@@ -240,19 +259,54 @@ def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_networ
         with pytest.raises(Diverged, match="task 2, step 2") as stopped:
             trained(every)
         states.append([p.detach() for p in stopped.value.net.parameters()])
+    assert all(p.isfinite().all() for p in states[0])
     assert all(a.equal(b) for state in states[1:] for a, b in zip(states[0], state, strict=True))
     assert not any(a.equal(b.detach()) for a, b in zip(states[0], trained(4, ()).parameters(), strict=True))
 
 
+def test_any_optimizer_trains():
+    stream = split_stream(load("digits"), "class", 5)
+    nets = []
+    for momentum in (0.0, 0.9):
+        generator = torch.Generator().manual_seed(0)
+        net = Classifier(64, (32,), 10, generator)
+
+        def sgd(parameters, lr, momentum=momentum):
+            return torch.optim.SGD(parameters, lr, momentum=momentum)
+
+        settings = {"iterations": 30, "batch": 32, "lr": 0.05, "optimizer": sgd}
+        result = train(stream, net, Everything(stream, stream.generator(1)), generator, **settings)
+        nets.append(net)
+        assert result.matrix[0, 0] > 90
+    assert not nets[0].readout.weight.equal(nets[1].readout.weight)
+
+
+def test_a_watch_sees_the_loss_of_the_step_and_the_rows_so_far():
+    losses, rows = [], []
+
+    def watch(now):
+        losses.append(now.loss.item())
+        rows.append(len(now.rows))
+        assert now.stream is stream
+
+    stream = split_stream(load("digits"), "class", 5)
+    run(stream, iterations=30, watch=watch)
+    assert rows == [task for task in range(5) for _ in range(30)]
+    # Of two classes at random log 2; a new task finds nothing that it needs, and the loss jumps.
+    assert 0.5 < losses[0] < 1
+    assert losses[29] < 0.2
+    assert losses[30] > 1
+
+
 @pytest.mark.parametrize("every", [1, 100])
 def test_a_bad_step_leaves_no_trace_in_the_running_statistics_of_a_tuned_front(every, monkeypatch):
-    monkeypatch.setattr(Guard.__init__, "__defaults__", (every,))
+    monkeypatch.setitem(steps.LOOK_EVERY, "cpu", every)
     backbone = ConvEncoder(torch.Generator().manual_seed(0), (1, 8, 8))
     net = Classifier(backbone.units, (8,), 10, torch.Generator().manual_seed(0), backbone=backbone)
     stream, states = split_stream(load("digits"), "class", 5), []
 
-    def watch(task, step, net):
-        states.append({name: value.clone() for name, value in net.state_dict().items()})
+    def watch(now):
+        states.append({name: value.clone() for name, value in now.net.state_dict().items()})
 
     settings = {"iterations": 4, "batch": 4, "lr": 1e30, "watch": watch}
     with pytest.raises(Diverged, match="task 1, step") as stopped:
@@ -285,15 +339,15 @@ def _is_mask(index):
 
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - {"generative-classifier"}))  # the one that is not pure
 def test_no_step_waits_for_the_device(name, monkeypatch):
-    monkeypatch.setattr(Guard.__init__, "__defaults__", (100,))  # as on a GPU
+    monkeypatch.setitem(steps.LOOK_EVERY, "cpu", 100)  # as on a GPU
     # On a CPU, and there alone, PyTorch's own reads the highest number first.
     monkeypatch.setattr(F, "one_hot", lambda y, classes: torch.eye(classes, dtype=torch.long)[y])
     description = experiment("split-digits", METHODS[name].scenarios[0], name, hidden=(8, 8), iterations=3)
     stream, parts, generator = runs.assemble(description, load("digits"))
     waits = Waits()
 
-    def watch(task, step, net):
-        waits.on = step in (1, 2)  # not while a task begins or ends
+    def watch(now):
+        waits.on = now.step in (1, 2)  # not while a task begins or ends
 
     settings = {"iterations": 3, "batch": 8, "lr": 1e-3, "watch": watch}
     with waits:
@@ -316,11 +370,11 @@ def test_bfloat16_is_for_the_products_of_layers_alone_and_changes_little():
     for precision in ("float32", "bfloat16"):
         generator = torch.Generator().manual_seed(0)
         net = Classifier(64, (32,), 10, generator)
-        arguments = {"iterations": 20, "batch": 32, "lr": 1e-3, "precision": precision}
+        arguments = {"iterations": 20, "batch": 32, "lr": 1e-3, "execution": Execution(precision)}
         train(stream, net, Everything(stream, torch.Generator().manual_seed(1)), generator, **arguments)
         nets[precision] = net
     pairs = list(zip(nets["float32"].parameters(), nets["bfloat16"].parameters(), strict=True))
     assert all(b.dtype == torch.float32 and torch.allclose(a, b, atol=0.02) for a, b in pairs)
     assert not any(a.equal(b) for a, b in pairs)
     with pytest.raises(InputError, match="unknown precision 'half': choose float32 or bfloat16"):
-        train(stream, net, Nothing(), generator, iterations=1, batch=2, lr=1e-3, precision="half")
+        train(stream, net, Nothing(), generator, iterations=1, batch=2, lr=1e-3, execution=Execution("half"))

@@ -1,6 +1,7 @@
 """The classifier, its gates and its losses, against slow formulas in double precision."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -253,7 +254,7 @@ def test_soft_targets_take_the_place_of_labels_where_there_are_any():
     y, soft = torch.tensor([1, 2, 0, 0]), soft_targets(TEACHER, KNEW)
     batch = Batch(LOGITS, y, y)
     assert target_loss(LOGITS, batch, ACTIVE).equal(classification_loss(LOGITS, y, ACTIVE))
-    batch = batch._replace(soft=soft, temperature=TEMPERATURE)
+    batch = replace(batch, soft=soft, temperature=TEMPERATURE)
     assert target_loss(LOGITS, batch, ACTIVE).equal(distillation_loss(LOGITS, soft, ACTIVE, TEMPERATURE))
 
 

@@ -1,6 +1,7 @@
 """The penalties, one sample, one class, one step and one parameter at a time, in double precision."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
-from replaylib.loop import objective, train
+from replaylib.loop import Training, objective, train
 from replaylib.nets import Classifier
 from replaylib.penalties import EWC, SI, STIFFEST, Quadratic, fisher_diagonal
 from replaylib.replay import Nothing
@@ -50,7 +51,7 @@ def in_double(stream):
         def batch(self, rows, task):
             self.rows_asked = rows
             batch = stream.batch(rows, task)
-            return batch._replace(x=batch.x.double())
+            return replace(batch, x=batch.x.double())
 
     return Double()
 
@@ -241,11 +242,11 @@ def test_training_keeps_synaptic_intelligence_up_to_date():
     stream, net, tasks = split_stream(tiny(), "class", 3), Classifier(4, (6, 5), 6, seeded()), [[], [], []]
     si, last = SI(net, strength=0.1), [p.detach().clone() for p in net.parameters()]
 
-    def watch(task: int, step: int, net: Classifier) -> None:
+    def watch(now: Training) -> None:
         nonlocal last
-        now = [p.detach().clone() for p in net.parameters()]
-        tasks[task].append(([p.grad.clone() for p in net.parameters()], last, now))
-        last = now
+        moved = [p.detach().clone() for p in net.parameters()]
+        tasks[now.task].append(([p.grad.clone() for p in net.parameters()], last, moved))
+        last = moved
 
     train(stream, net, Nothing(), seeded(), iterations=4, batch=8, lr=0.01, penalty=si, watch=watch)
     assert [len(steps) for steps in tasks] == [4, 4, 4]

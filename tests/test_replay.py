@@ -1,5 +1,7 @@
 """What each source of replay keeps, and what it gives back."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -159,7 +161,7 @@ def test_nothing_replayed_changes_nothing():
 
 def test_a_hard_target_among_soft_ones_is_certain_and_at_temperature_one():
     soft = torch.tensor([[0.5, 0.2, 0.3, 0.0], [0.0, 0.9, 0.1, 0.0]])
-    replayed = hard(2, 50)._replace(soft=soft, temperature=torch.tensor([2.0, 3.0]))
+    replayed = replace(hard(2, 50), soft=soft, temperature=torch.tensor([2.0, 3.0]))
     both = hard(3, 0).with_replay(replayed)
     assert both.soft.equal(torch.cat([torch.eye(4)[:3], soft]))
     assert both.temperature.tolist() == [1, 1, 1, 2, 3]

@@ -13,7 +13,7 @@ from replaylib.errors import InputError
 from replaylib.lab import compare, runs
 from replaylib.lab.records import Record
 from replaylib.lab.replay_quality import MEASURES
-from replaylib.loop import Diverged
+from replaylib.steps import Diverged
 
 SMALL = ["reproduce", "fig3", "--protocol", "split-digits", "--seeds", "1"]
 

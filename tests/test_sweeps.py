@@ -17,7 +17,7 @@ from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
 from replaylib.lab.sweeps import by_seed, loader, seconds_of, sweep
-from replaylib.loop import Diverged
+from replaylib.steps import Diverged
 
 DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
 

@@ -70,7 +70,7 @@ def test_the_decoder_mirrors_the_encoder():
 def test_current_and_replayed_samples_are_normalised_apart():
     net, mixed = classifier(), batch()
     assert mixed.current == 5
-    assert Batch(*mixed[:3]).current is None
+    assert Batch(*mixed.tensors()).current is None
     with batch_statistics(net.backbone):
         together = as_two_batches(net.backbone, mixed.x, mixed.current)
         one_by_one = torch.cat([copy.deepcopy(net.backbone)(part) for part in (mixed.x[:5], mixed.x[5:])])
@@ -179,7 +179,7 @@ def test_pixels_are_replayed_through_an_encoder_that_stays_as_it_is(method):
 
 def test_the_loss_is_the_obvious_formula():
     net = BrainNet(Brain(feedback=True), classifier(), generator(1), noise_dim=4, likelihood="gaussian", pixels=3072)
-    mixed = Batch(*batch()[:3])  # as one batch
+    mixed = Batch(*batch().tensors())  # as one batch
     noise = torch.randn(8, 4)
     found = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
     with batch_statistics(net.classifier.backbone, net.decoder.mirror), torch.no_grad():

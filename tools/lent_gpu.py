@@ -23,8 +23,9 @@ from replaylib.lab import records, replay_quality, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import method
 from replaylib.lab.sweeps import loader
-from replaylib.loop import Diverged
+from replaylib.loop import Training
 from replaylib.nets import Network
+from replaylib.steps import Diverged
 
 #: Steps after which the pace is known, and how many it is known from: in the first task, where it is a lower bound, and
 #: in the second, in which replay has begun.
@@ -134,9 +135,10 @@ class Clock:
         self.began = 0.0
         self.pace: float | None = None
 
-    def __call__(self, task: int, step: int, net: Network) -> None:
+    def __call__(self, now: Training) -> None:
+        task, step = now.task, now.step
         if task < 2 and step in (SETTLED, SETTLED + TIMED):
-            _wait(net)
+            _wait(now.net)
             if step == SETTLED:
                 self.began = time.perf_counter()
             else:

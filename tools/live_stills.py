@@ -16,10 +16,11 @@ from PIL import Image
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.data.dataset import Dataset, Split
-from replaylib.loop import adam, evaluate, objective, train
+from replaylib.loop import evaluate, objective, train
 from replaylib.nets import Classifier, Network
 from replaylib.replay import Buffer, Everything, Generated, Nothing, Replay
 from replaylib.scenarios import Batch, Stream, split_stream
+from replaylib.steps import adam
 
 TARGET = OUT.with_name("stills.json")
 HIDDEN = (100, 100)

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -23,7 +24,7 @@ from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS, profile
 from replaylib.lab.records import commit, device_name, versions
-from replaylib.loop import PRECISIONS
+from replaylib.names import PRECISIONS
 from replaylib.scenarios import SCENARIOS
 
 
@@ -38,9 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"replaylib: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print(f"replaylib: stopped; {_kept(options)}", file=sys.stderr)
-        return 130
+        return 128 + getattr(stopped, "signal", signal.SIGINT)
     except BrokenPipeError:  # the reader of our output, e.g. head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _kept(options: argparse.Namespace) -> str:
     """What is left of a command that was stopped."""
     name = getattr(options, "name", "")
+    if name == "run" and options.save and options.resume:
+        return "runs that had finished are kept, and the same command goes on with the one under way"
     if name == "reproduce" or (name == "run" and options.save):
         return "runs that had finished are kept, those under way are not"
     if name == "pretrain":

@@ -12,16 +12,18 @@ from tqdm import tqdm
 from replaylib import metrics
 from replaylib.cli.commands import device_named, units
 from replaylib.errors import InputError
-from replaylib.lab import checkpoints, runs
+from replaylib.lab import checkpoints, resume, runs
 from replaylib.lab.capture import check_capturable
 from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
 from replaylib.lab.fast import LONG, pays_to_compile
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS
 from replaylib.lab.records import Record, done, no_nan, write
-from replaylib.loop import PRECISIONS, Diverged
+from replaylib.loop import Training
+from replaylib.names import PRECISIONS
 from replaylib.replay import Buffer
 from replaylib.scenarios import SCENARIOS
+from replaylib.steps import Diverged
 
 #: Of an option's earlier name: it still works, and no help mentions it.
 EARLIER: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
@@ -73,6 +75,10 @@ def add_run(commands: Any) -> None:
     )  # fmt: skip
     run.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
     run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
+    run.add_argument(
+        "--resume", action=argparse.BooleanOptionalAction, default=True,
+        help="with --save: keep an unfinished run, and go on with it when the same command is given (default)",
+    )  # fmt: skip
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
@@ -114,17 +120,20 @@ def _run(options: argparse.Namespace) -> None:
                 print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
     with tqdm(total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due) as bar:
         for some in groups:
+            before = bar.n
 
-            def watch(task: int, step: int, net: object, some: list[Experiment] = some) -> None:
-                if step == 1:
+            def watch(now: Training, before: int = before, some: list[Experiment] = some) -> None:
+                if now.step == 1 or not bar.desc:
                     which = f"seed {some[0].seed}" if len(some) == 1 else f"{len(some)} seeds together"
-                    bar.set_description(f"{which}, task {task + 1}/{first.tasks}", refresh=False)
-                bar.update(len(some))
+                    bar.set_description(f"{which}, task {now.task + 1}/{first.tasks}", refresh=False)
+                steps = now.task * first.iterations + now.step
+                bar.update(before + steps * len(some) - bar.n)
 
             try:
                 made = runs.trained_together(
-                    some, split, device, watch, compiled=bool(compiled), captured=options.capture
-                )
+                    some, split, device, watch, compiled=bool(compiled), captured=options.capture,
+                    unfinished=options.save if options.resume else None, say=_say,
+                )  # fmt: skip
             except Diverged as stopped:
                 raise _with_last_good_state(stopped, some[stopped.place], options.save) from stopped
             for net, record in made:
@@ -133,6 +142,8 @@ def _run(options: argparse.Namespace) -> None:
                     checkpoints.save(net, record.experiment, options.save / f"{record.experiment.id}.safetensors")
                 if options.save:
                     write(record, options.save)
+            if options.save:
+                resume.discard(options.save, some)
     records = [kept[e.id] for e in experiments]
     print(json.dumps(summary(records)) if options.json else _table(records))
 
@@ -143,6 +154,10 @@ def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:
     if without:
         found = f"seeds {without}: the record is stored and the network is not, and they are not run again"
         print(f"{found}; for their networks, give another folder with --save", file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    tqdm.write(f"replaylib: {line}", file=sys.stderr)
 
 
 def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Path | None) -> InputError:

@@ -22,6 +22,7 @@ from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.fast import train_seeds
 from replaylib.lab.protocols import protocol
 from replaylib.lab.records import commit, device_name, no_nan, versions, write_new
+from replaylib.loop import Training, Watch
 from replaylib.scenarios import Batch, Stream
 
 #: Steps that are taken and not timed, so that memory is there and caches are warm.
@@ -211,8 +212,8 @@ def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int
     stamps: list[float] = []
     device = data.train.images.device
 
-    def watch(task: int, step: int, net: object) -> None:
-        if task == description.tasks - 1 and step in (WARM_UP, WARM_UP + steps):
+    def watch(now: Training) -> None:
+        if now.task == description.tasks - 1 and now.step in (WARM_UP, WARM_UP + steps):
             if device.type == "cuda":
                 torch.cuda.synchronize()
             stamps.append(time.perf_counter())
@@ -225,8 +226,8 @@ def _products_of_a_step(description: Experiment, data: Split, seeds: int) -> lis
     """The operands of every matrix product of one step of the last task."""
     recorder = _Products()
 
-    def watch(task: int, step: int, net: object) -> None:
-        recorder.on = task == description.tasks - 1 and step == 1
+    def watch(now: Training) -> None:
+        recorder.on = now.task == description.tasks - 1 and now.step == 1
 
     with recorder:
         _run(description, data, seeds, 2, watch)
@@ -289,7 +290,7 @@ def _run(
     data: Split,
     seeds: int,
     steps: int,
-    watch: Any,
+    watch: Watch,
     per_sample: bool = False,
     compiled: bool = False,
     captured: bool = False,
@@ -298,7 +299,7 @@ def _run(
     streams, parts, generators = (list(one) for one in zip(*(runs.assemble(d, data) for d in described), strict=True))
     settings: dict[str, Any] = {
         "iterations": steps, "batch": description.batch, "lr": description.lr, "replayed": description.replayed,
-        "precision": description.precision or "float32", "watch": watch,
+        "precision": description.precision, "watch": watch,
     }  # fmt: skip
     if per_sample:
         streams = [_PerSample(stream, description.batch) for stream in streams]

@@ -12,8 +12,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from replaylib.errors import InputError
-from replaylib.loop import Step
 from replaylib.nets import Network
+from replaylib.steps import Step
 
 #: Steps of a task that are taken as they are before one is captured: what is made once only is made in them.
 WARM_UP = 3
@@ -23,7 +23,7 @@ class Captured:
     """A step that is taken as it is `WARM_UP` times, then captured, and from then on replayed.
 
     It draws the random numbers that it would have drawn. What it reads and writes must stay in place until the task has
-    ended. For `replaylib.train`, as its ``capture``.
+    ended. For `replaylib.steps.Execution`, as its ``capture``.
 
     Parameters
     ----------

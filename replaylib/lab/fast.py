@@ -10,7 +10,6 @@ order). What a run is made of is `replaylib.loop`'s: the objective, the test, th
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,10 +19,11 @@ from torch.func import functional_call, stack_module_state, vmap
 from replaylib.errors import InputError
 from replaylib.lab.capture import Captured, check_capturable
 from replaylib.lab.parts import Parts
-from replaylib.loop import Guard, Result, Step, StepLoss, Watch, adam, evaluate, objective, products_in, train
+from replaylib.loop import Learner, Result, follow, objective
 from replaylib.nets import Network
 from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
+from replaylib.steps import Execution, products_in
 
 #: Steps in all from which on compiling is worth its time on a CPU: see `pays_to_compile`.
 LONG = 50_000
@@ -100,7 +100,7 @@ class Replays:
             if not first.teacher.seen:
                 return ()
             drawn = _stacked([replay.draw(n) for replay in self.taught])
-            return self.teachers(lambda copy, *mine: _tensors(first.complete(copy, *mine)), *drawn)
+            return self.teachers(lambda copy, *mine: first.complete(copy, *mine).tensors(), *drawn)
         return _stacked([_tensors(replay.sample(n)) for replay in self.replays])
 
     def end(self, task: int) -> None:
@@ -109,34 +109,111 @@ class Replays:
             replay.end(task)
 
 
+class Together(Learner):
+    """S networks and what they learn with, as one: each step is one tensor program, however many seeds there are.
+
+    Parameters
+    ----------
+    streams, parts, generators : of each seed, what `replaylib.train` takes for it.
+
+    Raises
+    ------
+    InputError : no seed, or runs that differ in more than their seed.
+    """
+
+    def __init__(
+        self, streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator]
+    ) -> None:
+        _check(streams, parts, generators)
+        self.streams, self.generators = streams, generators
+        self.nets, self.replays = [part.net for part in parts], [part.replay for part in parts]
+        self.penalties = [part.penalty for part in parts if part.penalty]
+        self.stack = Stack(self.nets)
+        self.parameters = list(self.stack.parameters.values())
+        self.replaying = Replays(self.replays)
+
+    def losses(self, task: int, batch: int, replayed: int, execution: Execution) -> Tensor:
+        stream = self.streams[0]
+        each = zip(self.streams, self.generators, strict=True)
+        current = _stacked([s.draw(task, batch, g).tensors() for s, g in each])
+        with products_in(execution.precision, stream.device):
+            old = self.replaying.sample(replayed)
+            size = (batch + (old[0].shape[1] if old else 0), self.nets[0].noise_dim)
+            noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in self.generators])
+
+            def loss(net: Network, noise: Tensor, *batches: Tensor) -> Tensor:
+                past = Batch(*batches[3:]) if batches[3:] else None
+                return objective(stream, net, task, Batch(*batches[:3]), past, noise)
+
+            losses: Tensor = self.stack(loss, noise, *current, *old)
+        return losses
+
+    def gradients(self) -> list[Tensor]:
+        return [p.grad for p in self.parameters if p.grad is not None]
+
+    def forget_gradients(self) -> None:
+        # They stay where they are: the networks' own are views of them.
+        for gradient in self.gradients():
+            gradient.zero_()
+
+
+def learner(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator]) -> Learner:
+    """`Together` for several seeds; for one, which has no need to be stacked, what `replaylib.train` makes."""
+    if len(parts) == 1:
+        net, replay, penalty = parts[0]
+        return Learner(streams[0], net, replay, generators[0], penalty)
+    return Together(streams, parts, generators)
+
+
+def execution(
+    nets: Sequence[Network],
+    device: torch.device,
+    precision: str | None = None,
+    *,
+    compiled: bool = False,
+    captured: bool = False,
+) -> Execution:
+    """How the steps of these networks, one for each seed, are computed.
+
+    ``compiled``: with `compiled_objective`; ``captured``: as CUDA graphs, see `replaylib.lab.capture`. Raises
+    `InputError` where that cannot be had: see `check_compilable` and `replaylib.lab.capture.check_capturable`.
+    """
+    if compiled:
+        check_compilable(nets, device)
+    if captured:
+        check_capturable(nets, device)
+    made = compiled_objective() if compiled else None
+    return Execution(precision or "float32", made, Captured if captured else None)
+
+
 def train_seeds(
     streams: Sequence[Stream],
     parts: Sequence[Parts],
     generators: Sequence[torch.Generator],
     *,
+    precision: str | None = None,
     compiled: bool = False,
     captured: bool = False,
     **settings: Any,
 ) -> list[Result]:
-    """`train_together` for several seeds, `replaylib.train` for one, which has no need to be stacked.
+    """`replaylib.train` for the seeds of one experiment at once; a result for each, in their order.
 
-    ``compiled``: with `compiled_objective`; ``captured``: with steps as CUDA graphs, see `replaylib.lab.capture`.
-    Raises `InputError` where that cannot be had: see `check_compilable` and `replaylib.lab.capture.check_capturable`.
+    Parameters
+    ----------
+    streams, parts, generators : of each seed, what `replaylib.train` takes for it.
+    precision, compiled, captured : see `execution`.
+    settings : what `replaylib.train` takes besides, the same for all. A watch sees the first seed's network.
+
+    Raises
+    ------
+    InputError : no seed, runs that differ in more than their seed, or what `execution` raises.
+    Diverged : a seed's loss or its gradient is no longer finite; no seed takes that step.
     """
-    nets = [part.net for part in parts]
-    if compiled:
-        check_compilable(nets, streams[0].device)
-    if captured:
-        check_capturable(nets, streams[0].device)
-        settings["capture"] = Captured
-    if len(parts) == 1:
-        net, replay, penalty = parts[0]
-        step_loss = compiled_objective() if compiled else None
-        return [train(streams[0], net, replay, generators[0], penalty=penalty, step_loss=step_loss, **settings)]
-    return train_together(streams, parts, generators, **settings)
+    how = execution([part.net for part in parts], streams[0].device, precision, compiled=compiled, captured=captured)
+    return follow(learner(streams, parts, generators), execution=how, **settings)
 
 
-def compiled_objective() -> StepLoss:
+def compiled_objective() -> Callable[..., Tensor]:
     """`replaylib.loop.objective`, compiled: the same loss and gradients up to rounding, in fewer, larger kernels.
 
     What surrounds it stays as it is: samples, the previous network's part in replay, penalties, the optimizer. The
@@ -178,85 +255,6 @@ def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
     return True
 
 
-def train_together(
-    streams: Sequence[Stream],
-    parts: Sequence[Parts],
-    generators: Sequence[torch.Generator],
-    *,
-    iterations: int,
-    batch: int,
-    lr: float,
-    replayed: int | None = None,
-    precision: str = "float32",
-    capture: Callable[[Step], Step] | None = None,
-    watch: Watch | None = None,
-) -> list[Result]:
-    """As `replaylib.train`, for S seeds of one experiment at once; a result for each, in their order.
-
-    Parameters
-    ----------
-    streams, parts, generators : of each seed, what `replaylib.train` takes for it.
-    iterations, batch, lr, replayed, precision, capture : as there, the same for all.
-    watch : called as there after every step, with the first seed's network.
-
-    Raises
-    ------
-    InputError : no seed, or runs that differ in more than their seed.
-    Diverged : a seed's loss or its gradient is no longer finite; no seed takes that step.
-    """
-    _check(streams, parts, generators)
-    nets, replays = Stack([part.net for part in parts]), Replays([part.replay for part in parts])
-    penalties = [part.penalty for part in parts if part.penalty]
-    optimizer = adam(nets.parameters.values(), lr, capture is not None)
-    guard = Guard(optimizer, nets.nets, iterations)
-    stream, results = streams[0], []
-
-    def step(task: int) -> None:
-        current = _stacked([_tensors(s.draw(task, batch, g)) for s, g in zip(streams, generators, strict=True)])
-        with products_in(precision, stream.device):
-            old = replays.sample(replayed or batch)
-        samples = batch + (old[0].shape[1] if old else 0)
-        size = (samples, parts[0].net.noise_dim)
-        noise = torch.stack([torch.randn(size, generator=g, device=stream.device) for g in generators])
-
-        def losses(net: Network, noise: Tensor, *batches: Tensor) -> Tensor:
-            past = Batch(*batches[3:]) if batches[3:] else None
-            return objective(stream, net, task, Batch(*batches[:3]), past, noise)
-
-        with products_in(precision, stream.device):
-            loss = nets(losses, noise, *current, *old).sum()
-        for penalty in penalties:
-            loss = loss + penalty()
-        # Gradients stay where they are: the networks' own are views of them.
-        optimizer.zero_grad(set_to_none=False)
-        loss.backward()
-        guard.before_step([p.grad for p in nets.parameters.values() if p.grad is not None], loss)
-        optimizer.step()
-        for penalty in penalties:
-            penalty.step()
-
-    def tested(seen: int) -> Tensor:
-        return torch.stack([evaluate(s, net, seen) for s, net in zip(streams, nets.nets, strict=True)])
-
-    untrained = tested(seen=0)
-    for task in range(stream.tasks):
-        for penalty in penalties:
-            penalty.begin(task)
-        take_step = capture(partial(step, task)) if capture else partial(step, task)
-        for taken in range(iterations):
-            take_step()
-            guard.after_step()
-            if watch:
-                watch(task, taken + 1, nets.nets[0])
-        guard.stop_if_spoilt()
-        for penalty in penalties:
-            penalty.end(task)
-        replays.end(task)
-        results.append(tested(seen=task + 1))
-    matrices = torch.stack(results, dim=1)
-    return [Result(matrix, first) for matrix, first in zip(matrices, untrained, strict=True)]
-
-
 def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator]) -> None:
     if not streams or not len(streams) == len(parts) == len(generators):
         found = f"{len(streams)} streams, {len(parts)} parts, {len(generators)} generators"
@@ -275,7 +273,7 @@ def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequen
 
 
 def _tensors(batch: Batch | None) -> tuple[Tensor, ...]:
-    return () if batch is None else tuple(part for part in batch if part is not None)
+    return () if batch is None else batch.tensors()
 
 
 def _stacked(each: Sequence[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -20,8 +20,9 @@ from replaylib.data.files import replacing
 from replaylib.errors import InputError
 from replaylib.lab.encoders import Origin
 from replaylib.lab.records import commit, device_name, versions
-from replaylib.loop import PRECISIONS, adam, products_in
+from replaylib.names import PRECISIONS
 from replaylib.nets import Hidden, linear
+from replaylib.steps import adam, products_in
 
 #: Datasets in which a mirror image is not one of its class: a mirrored R is no R.
 NOT_MIRRORED = ("digits", "glyphs", "glyphs-pretraining", "mnist")
@@ -43,7 +44,7 @@ class Settings:
     hidden : units of the layers between encoder and read-out.
     crop : zeros on each side of an image, of which a random part of the image's own size is cut out; 0 for none.
     flip : mirror half of the images, left to right.
-    precision : of the layers' products, see `replaylib.loop.products_in`.
+    precision : of the layers' products, see `replaylib.steps.products_in`.
 
     Raises
     ------

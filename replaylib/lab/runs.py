@@ -4,7 +4,8 @@ The runs that the book shows come with the library: `published` reads them.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -18,16 +19,17 @@ from replaylib.data.dataset import Split
 from replaylib.data.files import shipped
 from replaylib.data.glyphs import dataset_name
 from replaylib.errors import InputError, unknown
-from replaylib.lab import encoders, records, register
+from replaylib.lab import encoders, records, register, resume
 from replaylib.lab.experiments import NAMES, Experiment
-from replaylib.lab.fast import train_seeds
+from replaylib.lab.fast import execution, learner
 from replaylib.lab.methods import method
 from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import default_device, protocol
 from replaylib.lab.records import Record
-from replaylib.loop import Diverged, Watch
+from replaylib.loop import Watch, follow
 from replaylib.nets import Network
 from replaylib.scenarios import Stream
+from replaylib.steps import Diverged, Execution
 
 #: What a frame has beside the fields of `Experiment` and of `Record`.
 MEASURES = ("id", "acc", "bwt", "fwt", "forgetting")
@@ -115,7 +117,7 @@ def trained(
 
     Raises
     ------
-    InputError : data, or an encoder, that do not fit the experiment, or cannot be loaded; `replaylib.loop.Diverged`,
+    InputError : data, or an encoder, that do not fit the experiment, or cannot be loaded; `replaylib.steps.Diverged`,
         which is one, where the loss or its gradient stops being finite.
     """
     return trained_together([description], data, device, watch)[0]
@@ -129,6 +131,8 @@ def trained_together(
     *,
     compiled: bool = False,
     captured: bool = False,
+    unfinished: Path | None = None,
+    say: Callable[[str], None] = print,
 ) -> list[tuple[Network, Record]]:
     """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `lab.fast`.
 
@@ -136,10 +140,16 @@ def trained_together(
     With ``compiled``, which is for one seed, its loss is compiled first; accuracies differ by rounding, and the
     record's ``device`` says it. With ``captured``, which is for a GPU, steps are replayed as a CUDA graph.
 
+    ``unfinished`` is the folder of records in which the run is kept until it has ended, and from where it goes on if it
+    is there already, see `replaylib.lab.resume`: when its records are written, `replaylib.lab.resume.discard` it.
+    ``say`` is called with a line about what was found.
+
     Raises
     ------
     InputError : as `trained`; no experiment, or experiments that differ in more than their seed; several, or
-        ``compiled`` or ``captured``, where the network or the device does not allow that.
+        ``compiled`` or ``captured``, where the network or the device does not allow that; an unfinished run that
+        differs in more than its seed, or that was begun with another version or on another kind of machine.
+    resume.Stopped : a signal arrived, and the unfinished run is kept.
     """
     if len({replace(description, seed=0) for description in descriptions}) != 1:
         raise InputError("these experiments differ in more than their seed, or there is none: run them one by one")
@@ -151,15 +161,21 @@ def trained_together(
     data = Split(*(part.to(device) for part in data))
     began = time.perf_counter()
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
+    where = streams[0].device
+    how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
+    keeper = None if unfinished is None else _keeper(unfinished, descriptions, where, say, how)
     settings: dict[str, Any] = {
         "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
-        "precision": first.precision or "float32", "watch": watch,
     }  # fmt: skip
     try:
-        results = train_seeds(streams, parts, generators, compiled=compiled, captured=captured, **settings)
+        with keeper or nullcontext():
+            learning = learner(streams, parts, generators)
+            results = follow(learning, **settings, execution=how, watch=watch, keeper=keeper)
     except Diverged as stopped:
+        if unfinished is not None:  # going on from its state would only diverge again
+            resume.discard(unfinished, descriptions)
         raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
-    seconds = (time.perf_counter() - began) / len(results)
+    seconds = (time.perf_counter() - began + (keeper.before if keeper else 0)) / len(results)
     made = []
     for description, stream, part, result in zip(descriptions, streams, parts, results, strict=True):
         made.append(
@@ -181,6 +197,21 @@ def trained_together(
             )
         )
     return made
+
+
+def _keeper(
+    folder: Path, group: Sequence[Experiment], device: torch.device, say: Callable[[str], None], how: Execution
+) -> resume.Keeper:
+    """Of a group's unfinished run: it goes on with the same library, on the same kind of machine, in the same way."""
+    kind = records.device_name(device)
+    if device.type == "cpu":
+        kind += f", {torch.backends.cpu.get_cpu_capability()}"
+    about = {
+        **resume.options(group), **records.versions(), **encoder_version(group[0]),
+        "commit": records.commit(), "device": kind, "compiled loss": how.objective is not None,
+        "CUDA graphs": how.capture is not None,
+    }  # fmt: skip
+    return resume.Keeper(resume.path_of(folder, group), about, say)
 
 
 def execute(

@@ -18,8 +18,8 @@ from replaylib.lab import records, replay_quality, runs
 from replaylib.lab.capture import WARM_UP
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.records import Record
-from replaylib.loop import Diverged
-from replaylib.nets import Network
+from replaylib.loop import Training
+from replaylib.steps import Diverged
 
 #: Steps that are timed to say how long runs will take.
 TIMED = 3
@@ -141,8 +141,8 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
     class Enough(Exception):
         pass
 
-    def watch(task: int, step: int, net: Network) -> None:
-        if task == 1 and step >= first:
+    def watch(now: Training) -> None:
+        if now.task == 1 and now.step >= first:
             if device == "cuda":
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())

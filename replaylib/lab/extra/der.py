@@ -47,6 +47,8 @@ class AnswerBuffer(Buffer):
     net : the network that learns; ``stream``, ``per_class``, ``policy``, ``generator`` : see `replaylib.replay.Buffer`.
     """
 
+    state = (*Buffer.state, "logits")
+
     def __init__(
         self, stream: Stream, net: Classifier, per_class: int, policy: str, generator: torch.Generator
     ) -> None:

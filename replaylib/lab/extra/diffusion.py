@@ -1,6 +1,7 @@
 """A small diffusion model of features as the generator (Ho et al. 2020; DDGR: Gao & Liu 2023; Masip et al. 2023)."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -92,6 +93,8 @@ class DiffusionReplay(Taught):
     For the classifier they stand for what the previous network makes of them, as in `replaylib.replay.Generated`.
     """
 
+    state = Taught.state
+
     def __init__(self, stream: Stream, net: Denoiser, generator: torch.Generator) -> None:
         super().__init__(stream, net, generator, soft=True)
 
@@ -101,7 +104,7 @@ class DiffusionReplay(Taught):
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         y, task, noise = drawn
-        return self.teacher.label(copy.generate(y, task, noise), task, copy)._replace(y=y)  # type: ignore[operator]
+        return replace(self.teacher.label(copy.generate(y, task, noise), task, copy), y=y)  # type: ignore[operator]
 
 
 def make(plan: Plan) -> Parts:

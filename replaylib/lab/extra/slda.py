@@ -22,6 +22,8 @@ class Gaussians:
     shared : False: no covariance between features, and variances of each class's own.
     """
 
+    state = ("count", "mean", "scatter")
+
     def __init__(self, classes: int, features: int, shared: bool = True, device: torch.device | None = None) -> None:
         self.shared, self.count = shared, torch.zeros(classes, device=device)
         self.mean = torch.zeros(classes, features, device=device)
@@ -65,6 +67,8 @@ class GaussianReplay(Taught):
     ------
     InputError : data that are images, or a class in several tasks.
     """
+
+    state = (*Taught.state, "model", "root")
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, shared: bool = True) -> None:
         super().__init__(stream, net, generator, soft=True)
