@@ -244,7 +244,7 @@ def owners() -> dict[str, Any]:
     for seed in range(seeds):
         stream = split_stream(digits(), "class", 5)
         start = torch.Generator().manual_seed(seed)
-        net = BrainNet(Brain(distill=True), classifier(stream, start), start, latent=2)
+        net = BrainNet(Brain(distill=True), classifier(stream, start), start, noise_dim=2)
 
         def watch(task: int, step: int, now: Network) -> None:
             if step == 150:

@@ -46,7 +46,7 @@ def brain(steps: int = 400, seed: int = 1) -> BrainNet:
     """Five pairs one after another, with brain-inspired replay."""
     stream = split_stream(digits(), "class", 5)
     start = torch.Generator().manual_seed(seed)
-    net = BrainNet(Brain.all(), classifier(stream, start), start, latent=LATENT, gate_prop=GATE_PROP)
+    net = BrainNet(Brain.all(), classifier(stream, start), start, noise_dim=LATENT, gate_prop=GATE_PROP)
     draws = stream.generator(seed)
     result = train(stream, net, Generated(stream, net, draws), draws, iterations=steps, batch=BATCH, lr=LR)
     print(f"brain: final accuracy {result.matrix[-1].mean():.1f} %")
@@ -96,7 +96,7 @@ def loaded(name: str, net: BrainNet) -> BrainNet:
 
 def untrained_codes() -> BrainNet:
     start = torch.Generator().manual_seed(0)
-    return BrainNet(Brain(feedback=True), Classifier(digits().train.pixels, HIDDEN, 10, start), start, latent=2)
+    return BrainNet(Brain(feedback=True), Classifier(digits().train.pixels, HIDDEN, 10, start), start, noise_dim=2)
 
 
 NETWORKS = {"codes": codes, "brain": brain}

@@ -9,7 +9,7 @@ class GenerativeReplay:
         if not self.seen:
             return None
         zeros = torch.zeros(n, dtype=torch.long)
-        x = self.{source}.generate(zeros, zeros, torch.randn(n, self.net.latent, generator=self.generator))
+        x = self.{source}.generate(zeros, zeros, torch.randn(n, self.net.noise_dim, generator=self.generator))
         x = x.reshape(-1, 1, 8, 8)
         with torch.no_grad():
             y = {labels}
@@ -54,13 +54,13 @@ def snapshot(net):
         """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    codes = torch.stack([torch.randn(teacher.latent, generator=generator) for _ in range(n)])
+    codes = torch.stack([torch.randn(teacher.noise_dim, generator=generator) for _ in range(n)])
     return 1 / (1 + torch.exp(-teacher.decoder(codes)))
 """,
         """
 def imagine(teacher, n, generator):
     nobody = torch.zeros(n, dtype=torch.long)
-    return teacher.generate(nobody, nobody, torch.randn((n, teacher.latent), generator=generator)).detach()
+    return teacher.generate(nobody, nobody, torch.randn((n, teacher.noise_dim), generator=generator)).detach()
 """,
     ],
     "q3": [
@@ -121,7 +121,7 @@ WRONG = {
         "Copy deeply": """
 def snapshot(net):
     shallow = copy.copy(net)
-    twin = new_network(0, net.classifier.hidden.units, net.latent)
+    twin = new_network(0, net.classifier.hidden.units, net.noise_dim)
     for part in ("classifier", "recognition", "decoder"):
         setattr(twin, part, getattr(shallow, part))
     return twin
@@ -131,44 +131,44 @@ def snapshot(net):
         "training mode": "def snapshot(net):\n    return copy.deepcopy(net).requires_grad_(False)",
         "should answer as the network": """
 def snapshot(net):
-    return new_network(9, net.classifier.hidden.units, net.latent).requires_grad_(False).eval()
+    return new_network(9, net.classifier.hidden.units, net.noise_dim).requires_grad_(False).eval()
 """,
     },
     "q2": {
         "gives logits": """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    return 9 * teacher.decoder(torch.randn(n, teacher.latent, generator=generator))
+    return 9 * teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator))
 """,
         "flow back into the teacher": """
 def imagine(teacher, n, generator):
-    return teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).sigmoid()
+    return teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).sigmoid()
 """,
         "not a draw of 0 or 1": """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    p = teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).sigmoid()
+    p = teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).sigmoid()
     return torch.bernoulli(p, generator=generator)
 """,
         "a code for each": """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    return teacher.decoder(torch.randn(1, teacher.latent, generator=generator)).sigmoid().expand(n, -1)
+    return teacher.decoder(torch.randn(1, teacher.noise_dim, generator=generator)).sigmoid().expand(n, -1)
 """,
         "looks like torch.rand": """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    return teacher.decoder(torch.rand(n, teacher.latent, generator=generator)).sigmoid()
+    return teacher.decoder(torch.rand(n, teacher.noise_dim, generator=generator)).sigmoid()
 """,
         "draw from `generator`": """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    return teacher.decoder(torch.randn(n, teacher.latent)).sigmoid()
+    return teacher.decoder(torch.randn(n, teacher.noise_dim)).sigmoid()
 """,
         "sigmoid of the pixel's logit": """
 @torch.no_grad()
 def imagine(teacher, n, generator):
-    return teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).clamp(0, 1)
+    return teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).clamp(0, 1)
 """,
     },
     "q3": {

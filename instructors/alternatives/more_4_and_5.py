@@ -30,7 +30,7 @@ def snapshot(net):
         "an intensity is the sigmoid of the pixel's logit: for a logit of 0 it is 0.5",
         """@torch.no_grad()
 def imagine(teacher, n, generator):
-    return teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).softmax(1)
+    return teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).softmax(1)
 """,
     ),
     (
@@ -39,7 +39,7 @@ def imagine(teacher, n, generator):
         "inverse transform of uniform draws",
         "",
         """def imagine(teacher, n, generator):
-    u = torch.rand(n, teacher.latent, generator=generator).clamp(1e-6, 1 - 1e-6)
+    u = torch.rand(n, teacher.noise_dim, generator=generator).clamp(1e-6, 1 - 1e-6)
     with torch.inference_mode(): return torch.special.expit(teacher.decoder(torch.special.ndtri(u)))
 """,
     ),
@@ -95,7 +95,7 @@ def imagine(teacher, n, generator):
         if self.t is None: return None
         zero = torch.zeros(n, dtype=torch.long)
         with torch.no_grad():
-            x = self.t.generate(zero, zero, torch.randn(n, self.t.latent, generator=self.g)).flatten(1)
+            x = self.t.generate(zero, zero, torch.randn(n, self.t.noise_dim, generator=self.g)).flatten(1)
             return Batch(x, self.t(x)[:, :self.c].argmax(1), zero)
     def end(self, task): self.t, self.c = copy.deepcopy(self.net), 2 * (task + 1)
 """,
@@ -114,7 +114,7 @@ class GenerativeReplay:
         data, seen = self.old[-1]
         net = pickle.loads(data)
         zero = torch.zeros(n).long()
-        x = net.generate(zero, zero, torch.randn(n, net.latent, generator=self.generator)).unflatten(1, (1, 8, 8)) if net.generate(zero, zero, torch.zeros(n, net.latent)).ndim == 2 else net.generate(zero, zero, torch.randn(n, net.latent, generator=self.generator)).reshape(n, 1, 8, 8)
+        x = net.generate(zero, zero, torch.randn(n, net.noise_dim, generator=self.generator)).unflatten(1, (1, 8, 8)) if net.generate(zero, zero, torch.zeros(n, net.noise_dim)).ndim == 2 else net.generate(zero, zero, torch.randn(n, net.noise_dim, generator=self.generator)).reshape(n, 1, 8, 8)
         return Batch(x, net(x)[:, :seen].max(1).indices, zero)
     def end(self, task): self.old.append((pickle.dumps(self.net), (task + 1) * self.stream.classes.shape[1]))
 """,
