@@ -50,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _kept(options: argparse.Namespace) -> str:
     """What is left of a command that was stopped."""
     name = getattr(options, "name", "")
-    if name == "run" and options.save and options.resume:
+    if name == "reproduce" or (name == "run" and options.save and options.resume):
         return "runs that had finished are kept, and the same command goes on with the one under way"
-    if name == "reproduce" or (name == "run" and options.save):
-        return "runs that had finished are kept, those under way are not"
+    if name == "run" and options.save:
+        return "runs that had finished are kept, the one under way is not"
     if name == "pretrain":
         return "the same command goes on from the last state that was written, if there was one"
     return "nothing is kept" + (": give --save FOLDER to keep each run as it ends" if name == "run" else "")

@@ -16,6 +16,7 @@ from replaylib.lab import checkpoints, resume, runs
 from replaylib.lab.capture import check_capturable
 from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
 from replaylib.lab.fast import LONG, pays_to_compile
+from replaylib.lab.log import Log
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS
 from replaylib.lab.records import Record, done, no_nan, write
@@ -79,6 +80,10 @@ def add_run(commands: Any) -> None:
         "--resume", action=argparse.BooleanOptionalAction, default=True,
         help="with --save: keep an unfinished run, and go on with it when the same command is given (default)",
     )  # fmt: skip
+    run.add_argument(
+        "--log", type=Path, metavar="FOLDER",
+        help="write loss and accuracy over steps here, as CSV and, where it is installed, for TensorBoard",
+    )  # fmt: skip
     run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
@@ -115,19 +120,24 @@ def _run(options: argparse.Namespace) -> None:
             check_capturable([start], torch.device(device))
         compiled = options.compile
         if compiled is None and max(map(len, groups)) == 1:
-            steps = sum(e.tasks * e.iterations for e in due)
+            # Of all seeds, also those that are done: a run that goes on is computed as it was begun.
+            steps = sum(e.tasks * e.iterations for e in experiments)
             if compiled := pays_to_compile(start, steps, torch.device(device)):
                 print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
     with tqdm(total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due) as bar:
         for some in groups:
-            before = bar.n
+            before, log = bar.n, Log(options.log, some, _say) if options.log else None
 
-            def watch(now: Training, before: int = before, some: list[Experiment] = some) -> None:
+            def watch(
+                now: Training, before: int = before, some: list[Experiment] = some, log: Log | None = log
+            ) -> None:
                 if now.step == 1 or not bar.desc:
                     which = f"seed {some[0].seed}" if len(some) == 1 else f"{len(some)} seeds together"
                     bar.set_description(f"{which}, task {now.task + 1}/{first.tasks}", refresh=False)
                 steps = now.task * first.iterations + now.step
                 bar.update(before + steps * len(some) - bar.n)
+                if log:
+                    log(now)
 
             try:
                 made = runs.trained_together(
@@ -136,6 +146,9 @@ def _run(options: argparse.Namespace) -> None:
                 )  # fmt: skip
             except Diverged as stopped:
                 raise _with_last_good_state(stopped, some[stopped.place], options.save) from stopped
+            finally:
+                if log:
+                    log.close()
             for net, record in made:
                 kept[record.experiment.id] = record
                 if options.weights:

@@ -8,6 +8,7 @@ often, ends with the bits of one that never was. Reading such a file runs no cod
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,8 +48,13 @@ class Stopped(KeyboardInterrupt):
     """
 
     def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
+        super().__init__(number)
         self.signal = number
+
+
+def on_stderr(line: str) -> None:
+    """Say a line where it is in nobody's way."""
+    print(line, file=sys.stderr)
 
 
 def path_of(folder: Path, group: Sequence[Experiment]) -> Path:
@@ -79,7 +85,7 @@ class Keeper:
         self,
         path: Path,
         about: Mapping[str, Any],
-        say: Callable[[str], None] = print,
+        say: Callable[[str], None] = on_stderr,
     ) -> None:
         self.path, self.about, self.say = path, dict(about), say
         self.began = self.written = time.monotonic()

@@ -132,7 +132,7 @@ def trained_together(
     compiled: bool = False,
     captured: bool = False,
     unfinished: Path | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = resume.on_stderr,
 ) -> list[tuple[Network, Record]]:
     """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `lab.fast`.
 

@@ -14,7 +14,7 @@ import torch
 
 from replaylib.data.dataset import Split
 from replaylib.errors import InputError
-from replaylib.lab import records, replay_quality, runs
+from replaylib.lab import records, replay_quality, resume, runs
 from replaylib.lab.capture import WARM_UP
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.records import Record
@@ -177,7 +177,7 @@ def _run(
     while due:
         some = due.pop(0)
         try:
-            made = runs.trained_together(some, data, device, captured=captured and pure)
+            made = runs.trained_together(some, data, device, captured=captured and pure, unfinished=folder)
         except Diverged as stopped:
             spoilt = some.pop(stopped.place)
             name = f"{spoilt.method}, {spoilt.scenario}-incremental, seed {spoilt.seed}, id {spoilt.id}"
@@ -189,6 +189,7 @@ def _run(
             kept = replay_quality.with_measures(net.to(device), record, data) if measured else record
             records.write(kept, folder)
             yield kept
+        resume.discard(folder, some)
 
 
 _load: Callable[[Experiment], Split]  # of a worker
