@@ -16,7 +16,8 @@ KATEX = (
     '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"><mi>x</mi></math></span>'
     '<span class="katex-html">x</span></span></span><span class="eqno">(1.1)</span></div>'
 )
-FIRST = f"""<html><body><article class="bd-article"><section id="one">
+FIRST = f"""<html><head><link rel="stylesheet" href="../_static/book.css?v=1"></head>
+<body><article class="bd-article"><section id="one">
 <h1>1. One<a class="headerlink" href="#one">#</a></h1>
 <section id="q"><h2>The question</h2><p>Some text.</p><p><strong>What is lost?</strong></p>{KATEX}
 <figure><picture><source srcset="../_images/n.svg">
@@ -63,6 +64,10 @@ def test_one_document_has_each_anchor_once_and_links_to_them(both):
     assert not re.search("lazy|<script|<source", html)
 
 
+def test_one_document_has_the_styles_of_all_pages(both):
+    assert editions.all_styles(both) == ["_static/book.css"]
+
+
 def test_epub_is_whole(site, both):
     made = write_epub(site / "book.epub", site, both, "Replay & more", "Us", "https://a.org/")
     with zipfile.ZipFile(made) as book:
@@ -100,6 +105,7 @@ def test_slides_hold_question_formula_figure_and_self_check(site, both):
     assert 'src="../_images/a.svg"' in shown[3]
     assert "<summary>Yes</summary>" in shown[4]
     assert "Some text" not in deck
+    assert '<link rel="stylesheet" href="../_static/book.css" />' in deck
     assert '<a href="01_one.html">1. One</a>' in index.read_text(encoding="utf-8")
 
 

@@ -28,11 +28,12 @@ FOR_SCREENS = "script, noscript, button, .headerlink, .moved-control, details.hi
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the site: its name as Sphinx has it, its title, and its text, which is `article`."""
+    """A page of the site: its name as Sphinx has it, its title, its text, and where its styles are from the root."""
 
     name: str
     title: str
     article: Tag
+    styles: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -51,13 +52,20 @@ def read(site: Path, names: list[str]) -> list[Page]:
         path = site / f"{name}.html"
         if not path.is_file():
             raise FileNotFoundError(f"{path} is not there: build the book first, with `make book`")
-        article = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
+        whole = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        article = whole.find("article")
         assert isinstance(article, Tag), name
         heading = article.find("h1")
         assert isinstance(heading, Tag), name
         title = re.sub(r"\s+", " ", heading.get_text()).rstrip("# ¶").strip()
-        found.append(Page(name, title, article))
+        linked = (resolved(str(link["href"]).partition("?")[0], name) for link in whole.select("link[rel=stylesheet]"))
+        found.append(Page(name, title, article, tuple(linked)))
     return found
+
+
+def all_styles(pages: list[Page]) -> list[str]:
+    """The style sheets of pages, each once, in the order in which they are met."""
+    return list(dict.fromkeys(name for page in pages for name in page.styles))
 
 
 def on_paper(pages: list[Page]) -> list[Tag]:
@@ -119,10 +127,10 @@ def write_pdf(site: Path, pages: list[Page], title: str) -> Path:
         raise FileNotFoundError("no Chromium found, which prints the book: install it, or take the EPUB")
     contents = "".join(f'<li><a href="#{page.slug}">{page.title}</a></li>' for page in pages)
     body = "".join(f'<div class="bd-article sheet">{article.decode()}</div>' for article in on_paper(pages))
+    styles = "".join(f'<link rel="stylesheet" href="{name}">' for name in all_styles(pages))
     document = (
         f'<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>'
-        '<link rel="stylesheet" href="_static/book.css">'
-        '<link rel="stylesheet" href="_static/vendor/katex/katex-swap.min.css"><style>'
+        f"{styles}<style>"
         "@page { size: A4; margin: 18mm 16mm } body { font-size: 10.5pt; background: #fff } "
         ".sheet { break-before: page } .cover { padding-top: 30vh; text-align: center } .cover img { width: 8rem } "
         "ol.contents { list-style: none; padding: 0 } a[data-meaning]::after { display: none }"

@@ -36,6 +36,8 @@ figcaption, .moved-still { font-size: 0.85em }
 .admonition, .self-check, .solution { margin: 1em 0; padding: 0.2em 1em; border-left: 0.2em solid #0f5bc4 }
 .admonition-title, .question, .summary { font-weight: bold }
 .eqno { float: right }
+polyline { fill: none; stroke: #333; stroke-width: 2 }
+svg text { font-size: 12px }
 """
 
 

@@ -22,8 +22,7 @@ DECK = """\
   document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 </script>
 <link rel="icon" href="../_static/favicon.svg" />
-<link rel="stylesheet" href="../_static/book.css" />
-<link rel="stylesheet" href="../_static/vendor/katex/katex-swap.min.css" />
+{styles}
 <link rel="stylesheet" href="slides.css" />
 <script defer src="../_static/moved.js"></script>
 <script defer src="slides.js"></script>
@@ -68,6 +67,8 @@ class Page(Protocol):
     def title(self) -> str: ...
     @property
     def article(self) -> Tag: ...
+    @property
+    def styles(self) -> tuple[str, ...]: ...
 
 
 def parts(section: Tag) -> Iterator[str]:
@@ -115,7 +116,11 @@ def deck(page: Page) -> str:
     # A deck lies beside the folder of its chapter: links to other pages go there.
     html = re.sub(r'href="(?!https?:|#|\.\./)', 'href="../chapters/', html)
     html = re.sub(r'href="#', f'href="../{page.name}.html#', html)
-    return DECK.format(title=escape(page.title), slides=html)
+    return DECK.format(title=escape(page.title), styles=linked(page.styles), slides=html)
+
+
+def linked(styles: Sequence[str]) -> str:
+    return "\n".join(f'<link rel="stylesheet" href="../{name}" />' for name in styles)
 
 
 def slide(heading: str, content: str) -> str:
@@ -135,5 +140,7 @@ def write_slides(folder: Path, pages: Sequence[Page], title: str) -> Path:
     listed = f"<h1>{escape(title)}</h1><p>Slides, a deck for each chapter. The arrow keys turn them.</p>"
     listed += f"<ul>{''.join(links)}</ul>"
     index = folder / "index.html"
-    index.write_text(DECK.format(title="Slides", slides=f'<section class="slide">{listed}</section>'), encoding="utf-8")
+    styles = linked(pages[0].styles) if pages else ""
+    whole = DECK.format(title="Slides", styles=styles, slides=f'<section class="slide">{listed}</section>')
+    index.write_text(whole, encoding="utf-8")
     return index
