@@ -32,7 +32,7 @@ class Denoiser(Network):
     frequencies: Tensor
 
     def __init__(
-        self, classifier: Classifier, generator: torch.Generator, scale: float, hidden: int = 256, steps: int = 8
+        self, classifier: Classifier, generator: torch.Generator, scale: float, hidden: int = 128, steps: int = 6
     ) -> None:
         super().__init__()
         self.classifier, self.scale, self.steps = classifier, scale, steps
