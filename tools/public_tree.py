@@ -13,6 +13,7 @@ import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -72,7 +73,11 @@ def secrets(root: Path) -> set[tuple[str, str]]:
         text = path.read_text(encoding="utf-8")
         for block in read(text, Place(path.relative_to(root), 1)):
             tags = block.options.get("tags", "") if block.name == "code-cell" else ""
-            (hidden if "hidden-check" in tags or "solution" in tags else given).update(pairs(block.body))
+            starter = re.sub(r"# BEGIN SOLUTION.*?# END SOLUTION", "", block.body, flags=re.DOTALL)
+            if "hidden-check" in tags or starter != block.body:
+                hidden |= pairs(block.body)
+            if "hidden-check" not in tags:
+                given |= pairs(starter)
     for path in (root / PRIVATE / "alternatives").glob("*.py"):
         hidden |= {pair for pair in pairs(path.read_text(encoding="utf-8")) if not pair[0].startswith(('"', "(", "["))}
     return hidden - given

@@ -114,6 +114,22 @@ def effective_classes(y, classes):
     return 2 ** torch.distributions.Categorical(probs=counts / counts.sum()).entropy().div(math.log(2))
 """,
     ],
+    "q7": [
+        """
+def replayed(teacher, n, classes, generator):
+    with torch.no_grad():
+        nobody = torch.zeros(n, dtype=torch.long)
+        x = teacher.generate(nobody, nobody, torch.randn(n, teacher.latent, generator=generator)).view(n, 64)
+        known = torch.arange(10) < classes
+        return x, teacher(x).masked_fill(~known, -math.inf).argmax(1)
+""",
+        """
+def replayed(teacher, n, classes, generator):
+    z = torch.randn(n, teacher.latent, generator=generator)
+    x = torch.special.expit(teacher.decoder(z)).detach()
+    return [x, [max(range(classes), key=lambda c: row[c]) for row in teacher(x).tolist()]]
+""",
+    ],
 }
 
 WRONG = {
@@ -291,6 +307,31 @@ def effective_classes(y, classes):
 def effective_classes(y, classes):
     p = torch.bincount(y, minlength=classes) / len(y)
     return (-(p * p.log()).sum()).exp()
+""",
+    },
+    "q7": {
+        "are these the labels of these images": """
+@torch.no_grad()
+def replayed(teacher, n, classes, generator):
+    x = teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).sigmoid()
+    return x, teacher(x)[:, :classes].argmax(1).flip(0)
+""",
+        "of 64 intensities in [0, 1]": """
+@torch.no_grad()
+def replayed(teacher, n, classes, generator):
+    x = teacher.decoder(torch.randn(n, teacher.latent, generator=generator))
+    return 9 * x, teacher(x)[:, :classes].argmax(1)
+""",
+        "flow back into the teacher": """
+def replayed(teacher, n, classes, generator):
+    x = teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).sigmoid()
+    return x, teacher(x)[:, :classes].argmax(1)
+""",
+        "a code of its own": """
+@torch.no_grad()
+def replayed(teacher, n, classes, generator):
+    x = teacher.decoder(torch.randn(1, teacher.latent, generator=generator)).sigmoid().repeat(n, 1)
+    return x, teacher(x)[:, :classes].argmax(1)
 """,
     },
 }

@@ -27,3 +27,17 @@ def new_network(seed: int, hidden: tuple[int, ...] = (100, 100), latent: int = 2
     """A fresh network, whose first weights the seed decides."""
     generator = torch.Generator().manual_seed(seed)
     return DigitsNet(Brain(), Classifier(64, hidden, 10, generator), generator, noise_dim=latent)
+
+
+def opinionated_network(seed: int, hidden: tuple[int, ...] = (20,), latent: int = 4) -> DigitsNet:
+    """An untrained network whose imagined images differ as much as a trained one's, and get different labels from it.
+
+    A fresh network imagines grey and takes all of it for one class, so that a label tells nothing.
+    """
+    net = new_network(seed, hidden, latent)
+    noise = torch.randn(500, latent, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for parameter in net.decoder.parameters():
+            parameter.mul_(6)
+        net.classifier.readout.bias.sub_(net(net.decoder(noise).sigmoid()).mean(0))
+    return net

@@ -1,0 +1,24 @@
+from otter.test_files import test_case
+
+OK_FORMAT = False
+
+name = "q7"
+points = 2.0
+all_or_nothing = True
+
+@test_case(points=None, hidden=False)
+def check_labels_are_of_these_images(replayed):
+    import torch
+    from replaylib.course.digits import opinionated_network
+    net = opinionated_network(8)
+    result = replayed(net, 60, 6, torch.Generator().manual_seed(0))
+    assert result is not None and len(result) == 2, 'return two things: images and labels'
+    x, y = result
+    assert tuple(x.shape) == (60, 64) and x.min() >= 0 and (x.max() <= 1), 'x should be 60 images of 64 intensities in [0, 1]'
+    assert not x.requires_grad, 'gradients flow back into the teacher: it is never trained'
+    assert len(torch.unique(x, dim=0)) > 50, 'each image comes from a code of its own'
+    right = net(x).detach()[:, :6].argmax(1)
+    agree = float((torch.as_tensor(y) == right).double().mean())
+    told = f'for {agree:.0%} of the images the teacher itself says what came back as their label: are these the labels of these images?'
+    assert agree == 1, told
+
