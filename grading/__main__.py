@@ -71,7 +71,9 @@ def grade(asked: argparse.Namespace) -> None:
     sandbox = found(asked.without_sandbox)
     if sandbox.kind != "none":
         check_nothing_secret_is_mounted(folder, asked.assignments, MASTERS)
-    limits = Limits(asked.cell_seconds, Limits.check, asked.seconds, asked.project_seconds, asked.memory)
+    limits = Limits(
+        statement=asked.cell_seconds, total=asked.seconds, project=asked.project_seconds, memory=asked.memory
+    )
     submissions, lines = collected(folder)
     for line in lines:
         print(line)

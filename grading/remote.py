@@ -100,7 +100,8 @@ class Session:
         Exception : what the submission's code raised.
         """
         self.count += 1
-        left = max(min(self.clock.left, self.check.left if seconds is None else seconds), 0.01)
+        allowed = min(self.limits.call, self.check.left) if seconds is None else seconds
+        left = max(min(self.clock.left, allowed), 0.01)
         try:
             if not self.alive:
                 raise BrokenBorder("the process ended")

@@ -35,11 +35,12 @@ MISSING = (
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds for a statement, for a check, for a whole submission and for its other cells; MB; processes."""
+    """Seconds for a statement, a call, a check (many calls), a submission and its other cells; MB; processes."""
 
     statement: float = 30
-    check: float = 20
-    total: float = 240
+    call: float = 15
+    check: float = 60
+    total: float = 300
     project: float = 60
     memory: int = 2048
     disk: int = 200

@@ -26,7 +26,7 @@ from tests import small_assignment as small
 
 pytestmark = pytest.mark.xdist_group("grading")
 # So short that a hang costs a test little; long enough for a statement on a busy machine.
-QUICK = Limits(statement=3, check=3, total=60, project=8, memory=512, disk=100)
+QUICK = Limits(statement=3, call=3, check=6, total=60, project=8, memory=512, disk=100)
 
 
 @pytest.fixture(scope="session")

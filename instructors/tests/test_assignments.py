@@ -230,7 +230,7 @@ def test_every_question_has_two_other_right_answers_and_three_wrong_ones(name: s
 # The same through the grader
 
 
-LIMITS = Limits(check=15)
+LIMITS = Limits()
 
 
 @pytest.fixture(scope="session")
