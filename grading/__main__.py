@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -49,6 +50,7 @@ def options() -> argparse.ArgumentParser:
 
 def main() -> None:
     asked = options().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, its rows and no process stay
     try:
         grade(asked)
     except InputError as error:
