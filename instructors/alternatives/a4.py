@@ -119,13 +119,13 @@ def effective_classes(y, classes):
 def replayed(teacher, n, classes, generator):
     with torch.no_grad():
         nobody = torch.zeros(n, dtype=torch.long)
-        x = teacher.generate(nobody, nobody, torch.randn(n, teacher.latent, generator=generator)).view(n, 64)
+        x = teacher.generate(nobody, nobody, torch.randn(n, teacher.noise_dim, generator=generator)).view(n, 64)
         known = torch.arange(10) < classes
         return x, teacher(x).masked_fill(~known, -math.inf).argmax(1)
 """,
         """
 def replayed(teacher, n, classes, generator):
-    z = torch.randn(n, teacher.latent, generator=generator)
+    z = torch.randn(n, teacher.noise_dim, generator=generator)
     x = torch.special.expit(teacher.decoder(z)).detach()
     return [x, [max(range(classes), key=lambda c: row[c]) for row in teacher(x).tolist()]]
 """,
@@ -313,24 +313,24 @@ def effective_classes(y, classes):
         "are these the labels of these images": """
 @torch.no_grad()
 def replayed(teacher, n, classes, generator):
-    x = teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).sigmoid()
+    x = teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).sigmoid()
     return x, teacher(x)[:, :classes].argmax(1).flip(0)
 """,
         "of 64 intensities in [0, 1]": """
 @torch.no_grad()
 def replayed(teacher, n, classes, generator):
-    x = teacher.decoder(torch.randn(n, teacher.latent, generator=generator))
+    x = teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator))
     return 9 * x, teacher(x)[:, :classes].argmax(1)
 """,
         "flow back into the teacher": """
 def replayed(teacher, n, classes, generator):
-    x = teacher.decoder(torch.randn(n, teacher.latent, generator=generator)).sigmoid()
+    x = teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).sigmoid()
     return x, teacher(x)[:, :classes].argmax(1)
 """,
         "a code of its own": """
 @torch.no_grad()
 def replayed(teacher, n, classes, generator):
-    x = teacher.decoder(torch.randn(1, teacher.latent, generator=generator)).sigmoid().repeat(n, 1)
+    x = teacher.decoder(torch.randn(1, teacher.noise_dim, generator=generator)).sigmoid().repeat(n, 1)
     return x, teacher(x)[:, :classes].argmax(1)
 """,
     },

@@ -13,7 +13,7 @@ class DigitsNet(BrainNet):
 
     @property
     def latent(self) -> int:
-        """Units of a code, as the assignments call them: codes are (n, latent)."""
+        """Units of a code, codes being (n, latent): the name that notebooks handed out earlier use for `noise_dim`."""
         return self.noise_dim
 
 
