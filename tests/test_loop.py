@@ -1,6 +1,8 @@
 """The training loop: its loss against the formula, its order of events, and that it learns and forgets."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.methods import METHODS
+from replaylib.lab.protocols import protocol
 from replaylib.loop import evaluate, objective, train
 from replaylib.nets import TEMPERATURE, Classifier, classification_loss, target_loss
 from replaylib.replay import Buffer, Everything, Nothing
@@ -378,3 +381,20 @@ def test_bfloat16_is_for_the_products_of_layers_alone_and_changes_little():
     assert not any(a.equal(b) for a, b in pairs)
     with pytest.raises(InputError, match="unknown precision 'half': choose float32 or bfloat16"):
         train(stream, net, Nothing(), generator, iterations=1, batch=2, lr=1e-3, execution=Execution("half"))
+
+
+def test_the_loop_that_chapter_1_shows_gives_the_network_that_the_library_gives():
+    text = (Path(__file__).parents[1] / "chapters" / "01_catastrophic_forgetting.md").read_text()
+    [cell] = [cell for cell in re.findall(r"```{code-cell} python\n(.*?)```", text, re.S) if "def train_in_seq" in cell]
+    shown = cell.partition("\n\n\n")[0]
+    assert len(shown.splitlines()) <= 12
+    p = protocol("split-digits")
+    stream = p.stream(load("digits"), "class", p.tasks, 0)
+    names = {"torch": torch, "Classifier": Classifier, "classification_loss": classification_loss}
+    names |= {"p": p, "stream": stream}
+    exec(shown, names)
+    nets = [Classifier(64, p.hidden, 10, torch.Generator().manual_seed(0)) for _ in range(2)]
+    names["train_in_sequence"](nets[0], stream.generator(1))
+    settings = {"iterations": p.iterations, "batch": p.batch, "lr": p.lr}
+    train(stream, nets[1], Nothing(), stream.generator(1), **settings)
+    assert all(a.equal(b) for a, b in zip(*(net.parameters() for net in nets), strict=True))

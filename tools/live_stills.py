@@ -16,7 +16,7 @@ from PIL import Image
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.data.dataset import Dataset, Split
-from replaylib.loop import evaluate, objective, train
+from replaylib.loop import Training, evaluate, objective, train
 from replaylib.nets import Classifier, Network
 from replaylib.replay import Buffer, Everything, Generated, Nothing, Replay
 from replaylib.scenarios import Batch, Stream, split_stream
@@ -246,12 +246,12 @@ def owners() -> dict[str, Any]:
         start = torch.Generator().manual_seed(seed)
         net = BrainNet(Brain(distill=True), classifier(stream, start), start, noise_dim=2)
 
-        def watch(task: int, step: int, now: Network) -> None:
-            if step == 150:
+        def watch(now: Training) -> None:
+            if now.step == 150:
                 with torch.no_grad():
                     images = net.decode(plane(), torch.zeros(169, 10), None).sigmoid()  # noqa: B023
-                    owner = net(images)[:, : 2 * task + 2].argmax(1) // 2  # noqa: B023
-                shares[task] += 100 * owner.bincount(minlength=5).double() / 169 / seeds
+                    owner = net(images)[:, : 2 * now.task + 2].argmax(1) // 2  # noqa: B023
+                shares[now.task] += 100 * owner.bincount(minlength=5).double() / 169 / seeds
 
         draws = stream.generator(100 + seed)
         replay = Generated(stream, net, draws)
