@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTHS = (390, 768, 1440, 1920)
 SCHEMES = ("light", "dark")
+Widths: TypeAlias = tuple[int, ...]
+Schemes: TypeAlias = tuple[str, ...]
 #: What a page may weigh (bytes, as a server sends them) and ask for; one without formulas less.
 MOST_BYTES, MOST_WITHOUT_FORMULAS, MOST_REQUESTS = 500_000, 250_000, 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -117,9 +119,9 @@ def weight(path: Path) -> int:
     return len(data) if path.suffix in PACKED else len(gzip.compress(data, 6))
 
 
-def visit(browser: Any, base: str, site: Path, page: str, width: int, scheme: str, found: Findings) -> None:
-    """Open a page once, and note what is wrong with it."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, schemes: Schemes, found: Findings) -> None:
+    """Open a page at the first width, look at it at every width and in every scheme, and note what is wrong with it."""
+    context = browser.new_context(viewport={"width": widths[0], "height": 900}, color_scheme=schemes[0])
     tab = context.new_page()
     asked: set[str] = set()
 
@@ -136,26 +138,39 @@ def visit(browser: Any, base: str, site: Path, page: str, width: int, scheme: st
     tab.on("pageerror", lambda error: found.add(f"script error: {str(error)[:120]}", page))
     tab.on("response", lambda answer: found.add(f"missing: {answer.url}", page) if answer.status >= 400 else None)
     tab.goto(f"{base}/{page}", wait_until="load")
-    tab.wait_for_timeout(150)
-    seen = tab.evaluate(LOOK)
-    where = f"at {width} pixels"
+    for width in widths:
+        tab.set_viewport_size({"width": width, "height": 900})
+        for scheme in schemes:
+            tab.emulate_media(color_scheme=scheme)
+            tab.evaluate("theme => document.documentElement.dataset.theme = theme", scheme)
+            tab.wait_for_timeout(400)  # colours pass over into each other
+            seen = tab.evaluate(LOOK)
+            note(seen, page, width, scheme, found)
+            if (width, scheme) == (widths[0], schemes[0]):
+                weigh(seen, page, [site / name for name in asked], found)
+    context.close()
+
+
+def note(seen: dict[str, Any], page: str, width: int, scheme: str, found: Findings) -> None:
+    """Note what is cut off, too wide, without words or too pale."""
     for kind in ("equations", "figures"):
         if seen[kind][0]:
-            found.add(f"{kind} cut off {where}", page)
+            found.add(f"{kind} cut off at {width} pixels", page)
     if seen["overflow"] > 1:
-        found.add(f"wider than the screen {where}", page)
+        found.add(f"wider than the screen at {width} pixels", page)
     if seen["bare"]:
         found.add("image without alternative text", page)
     for text in seen["pale"]:
         found.add(f"too pale, {scheme}: {text!r}", page)
-    if width == WIDTHS[0] and scheme == SCHEMES[0]:
-        sizes = [weight(site / name) for name in asked if (site / name).is_file()]
-        most = MOST_BYTES if seen["formulas"] else MOST_WITHOUT_FORMULAS
-        if sum(sizes) > most or len(asked) > MOST_REQUESTS:
-            found.add(f"heavy: {sum(sizes) / 1000:.0f} KB in {len(asked)} requests", page)
-        found.rows.append({"page": page, "KB": round(sum(sizes) / 1000), "requests": len(asked),
-                           **{kind: seen[kind] for kind in ("equations", "figures", "tables")}})  # fmt: skip
-    context.close()
+
+
+def weigh(seen: dict[str, Any], page: str, asked: list[Path], found: Findings) -> None:
+    """Note how much a page had to fetch, and that it is too much."""
+    size = sum(weight(path) for path in asked if path.is_file())
+    if size > (MOST_BYTES if seen["formulas"] else MOST_WITHOUT_FORMULAS) or len(asked) > MOST_REQUESTS:
+        found.add(f"heavy: {size / 1000:.0f} KB in {len(asked)} requests", page)
+    kinds = {kind: seen[kind] for kind in ("equations", "figures", "tables")}
+    found.rows.append({"page": page, "KB": round(size / 1000), "requests": len(asked), **kinds})
 
 
 def without_scripts(browser: Any, base: str, page: str, found: Findings) -> None:
@@ -171,7 +186,7 @@ def without_scripts(browser: Any, base: str, page: str, found: Findings) -> None
     context.close()
 
 
-def look(site: Path, only: str = "", widths: tuple[int, ...] = WIDTHS, schemes: tuple[str, ...] = SCHEMES) -> Findings:
+def look(site: Path, only: str = "", widths: Widths = WIDTHS, schemes: Schemes = SCHEMES) -> Findings:
     """Look at the pages of a built book whose path matches `only`.
 
     Raises
@@ -193,9 +208,7 @@ def look(site: Path, only: str = "", widths: tuple[int, ...] = WIDTHS, schemes: 
     with served(site) as base, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for page in pages:
-            for width in widths:
-                for scheme in schemes:
-                    visit(browser, base, site, page, width, scheme, found)
+            visit(browser, base, site, page, widths, schemes, found)
             without_scripts(browser, base, page, found)
         browser.close()
     return found
