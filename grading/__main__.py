@@ -50,7 +50,8 @@ def options() -> argparse.ArgumentParser:
 
 def main() -> None:
     asked = options().parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it, its rows and no process stay
+    for stop in (signal.SIGINT, signal.SIGTERM):  # whoever stops it, its rows stay, and no process does
+        signal.signal(stop, signal.default_int_handler)
     try:
         grade(asked)
     except InputError as error:
@@ -97,6 +98,10 @@ def grade(asked: argparse.Namespace) -> None:
         sys.exit(f"stopped; {target} has what was graded. The same command goes on from there.")
     table.keep_only(submissions)
     print(f"{target}: {len(table.rows)} rows, {time.monotonic() - started:.0f} seconds")
+    if unmarked := table.unmarked():
+        print(
+            f"{unmarked} rows are not marked by hand yet (columns `rubric: ...`): their totals are the questions' alone"
+        )
     if asked.feedback:
         written = [gradebook.write_feedback(asked.feedback, one, assignment) for one in table.rows.values()]
         print(f"{asked.feedback}: {len(written)} files")
@@ -174,6 +179,13 @@ class Table:
             if key not in there:
                 row["flags"] = "its file is no longer in the folder"
         self.write()
+
+    def unmarked(self) -> int:
+        """How many graded rows lack a mark in the rubric."""
+        lines = [f"rubric: {line}" for line in self.assignment.rubric]
+        return sum(
+            any(not row.get(line, "").strip() for line in lines) for row in self.rows.values() if row.get("score")
+        )
 
     def write(self) -> None:
         for row in self.rows.values():
