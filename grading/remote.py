@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -53,6 +54,7 @@ class Session:
 
     def __init__(self, sandbox: Sandbox, limits: Limits, clock: Clock) -> None:
         self.limits, self.clock, self.count, self.alive = limits, clock, 0, True
+        self.sandbox, self.name = sandbox, f"replay-grading-{uuid.uuid4().hex}"
         self.planted: dict[int, tuple[Any, Any]] = {}
         self.check = Clock(limits.total)
         self.end, there = socket.socketpair()
@@ -62,7 +64,7 @@ class Session:
         self.work = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) if open_air else None
         with there:
             self.process = subprocess.Popen(
-                sandbox.command(limits), stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
+                sandbox.command(limits, name=self.name), stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
                 env=sandbox.environment(), cwd=self.work.name if self.work else None, start_new_session=True,
             )  # fmt: skip
         self.watch = Watch(self.process, limits)
@@ -78,8 +80,7 @@ class Session:
         """End the process, and all that it has started."""
         if self.alive:
             self.alive = False
-            self.process.kill()
-            self.process.wait()
+            self.sandbox.end(self.process, self.name)
             self.end.close()
             self.said.close()
             if self.work:

@@ -9,6 +9,7 @@ the one pipe that its process has. What the sandbox does not limit by itself is 
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ COURSE = "/course"
 # The system's libraries, where Linux systems have them; what is not there is left out.
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
 PARTS = ("replaylib", "grading/__init__.py", "grading/student.py", "grading/wire.py", "chapters/assignments/checks")
+ENGINES = ("podman", "docker")
 IMAGE = "localhost/replay-grading-empty"
 MISSING = (
     "no sandbox for the submissions: neither bubblewrap nor a container can be started here ({why}). "
@@ -53,11 +55,26 @@ class Sandbox:
 
     kind: str
 
-    def command(self, limits: Limits, *arguments: str) -> list[str]:
-        """The command line of a process in the sandbox: by default the one that serves a submission."""
+    def command(self, limits: Limits, *arguments: str, name: str = "") -> list[str]:
+        """The command line of a process in the sandbox: by default the one that serves a submission.
+
+        Parameters
+        ----------
+        name : of the container, by which `end` finds it.
+        """
         python = [interpreter(), *(arguments or ("-m", "grading.student", str(limits.memory), str(limits.disk)))]
-        wrapped = {"bubblewrap": _bubblewrap, "podman": _container, "docker": _container}
-        return wrapped[self.kind](self.kind, limits) + python if self.kind in wrapped else python
+        if self.kind == "bubblewrap":
+            return _bubblewrap(limits) + python
+        return _container(self.kind, limits, name) + python if self.kind in ENGINES else python
+
+    def end(self, process: subprocess.Popen[bytes], name: str) -> None:
+        """Kill a process that was started by `command`, and with it the sandbox and all that runs in it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if self.kind in ENGINES:  # what was killed is the engine's client
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run([self.kind, "kill", name], capture_output=True, timeout=30, env=self.environment())
 
     def environment(self) -> dict[str, str]:
         """What the command that starts the sandbox gets; inside, a submission has `inside` alone."""
@@ -98,7 +115,7 @@ def check_nothing_secret_is_mounted(*secrets: Path) -> None:
                 )
 
 
-def _bubblewrap(_: str, limits: Limits) -> list[str]:
+def _bubblewrap(limits: Limits) -> list[str]:
     disk = str(limits.disk * 2**20)
     options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
     options += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv"]
@@ -111,14 +128,16 @@ def _bubblewrap(_: str, limits: Limits) -> list[str]:
     return ["bwrap", *options, "--remount-ro", "/", "--chdir", "/tmp", "--"]
 
 
-def _container(engine: str, limits: Limits) -> list[str]:
+def _container(engine: str, limits: Limits, name: str) -> list[str]:
     options = ["--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL", "--user=1000:1000"]
     options += ["--security-opt=no-new-privileges", "--security-opt=label=disable", "--ipc=private"]
     options += [f"--memory={limits.memory + 2048}m", f"--pids-limit={limits.processes}", "--workdir=/tmp"]
     options += [f"--shm-size={limits.disk}m", f"--tmpfs=/tmp:rw,size={limits.disk}m,mode=1777"]
     options += [f"--env={name}={value}" for name, value in inside().items()]
     options += [f"--volume={here}:{there}:ro" for here, there in mounts().items()]
-    return [engine, "run", *options, IMAGE]
+    # Should its judge be killed, the container ends by itself: a submission cannot stop the first process in it.
+    longest = str(int(limits.total + limits.project + 600))
+    return [engine, "run", *options, *([f"--name={name}"] if name else []), IMAGE, "timeout", "--signal=KILL", longest]
 
 
 def found(without: bool = False) -> Sandbox:

@@ -171,7 +171,8 @@ def test_nothing_secret_is_mounted(tmp_path: Path) -> None:
 
 
 def test_container_gets_the_same_walls() -> None:
-    line = " ".join(Sandbox("podman").command(QUICK))
+    line = " ".join(Sandbox("podman").command(QUICK, name="one"))
+    assert "--name=one" in line
     for wall in (
         "--network=none",
         "--read-only",
@@ -194,7 +195,7 @@ def test_without_a_sandbox_grading_says_how_to_get_one(monkeypatch: pytest.Monke
 
 
 def test_sandbox_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, assignment: Assignment) -> None:
-    monkeypatch.setattr(Sandbox, "command", lambda *_: ["sh", "-c", "echo no namespaces here >&2; exit 1"])
+    monkeypatch.setattr(Sandbox, "command", lambda *_, **__: ["sh", "-c", "echo no namespaces here >&2; exit 1"])
     with pytest.raises(NotGraded, match="no namespaces here"):
         graded(small.notebook(), assignment, Sandbox("bubblewrap"))
 
