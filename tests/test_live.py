@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import live_common
 import live_digits
 import live_parts
-import live_stills
+import live_stills_networks
 import live_weights
 import numpy as np
 import pytest
@@ -233,9 +234,9 @@ def test_stored_network_decodes_on_the_page_as_in_the_library(tmp_path: Path) ->
     """And is one that has learned: it recognises nine of ten test images, from weights of one byte."""
     net = live_weights.loaded("codes", live_weights.untrained_codes())
     parameters = {name: text(p) for name, p in net.named_parameters()}
-    codes = live_stills.plane()
+    codes = live_stills_networks.plane()
     config = {"tasks": [list(range(10))], "scenario": "class", "replay": "generated", "feedback": True, "seed": 1}
-    config |= {"hidden": live_stills.HIDDEN, "latent": 2, "gateProp": 0, "batch": 1}
+    config |= {"hidden": live_common.HIDDEN, "latent": 2, "gateProp": 0, "batch": 1}
     job = {"inputs": 196, "x": "", "config": config, "parameters": parameters, "decode": text(codes)}
     (tmp_path / "job.json").write_text(json.dumps(job))
     command = ["node", str(ROOT / "tests" / "live.cjs"), str(tmp_path / "job.json")]

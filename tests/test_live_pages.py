@@ -1,8 +1,6 @@
 """The live parts of the book in a real browser, opened as files: they train, say so, and can be used by keys alone."""
 
-import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import live_parts
 import pytest
 
 from tests import chromium
+from tests.live_site import accuracies, click, idle, made, ready, said
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
@@ -20,57 +19,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page for each part, as the book has it, beside the scripts."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(live_parts.FOLDER, folder / "live")
-    (folder / "live" / "kit.js").write_text(live_parts.kit(), encoding="utf-8")
-    for name in live_parts.TITLES:
-        head = '<link rel="stylesheet" href="live/live.css"><script defer src="live/live.js"></script>'
-        (folder / f"{name}.html").write_text(
-            f'<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>{name}</title>{head}'
-            f'<meta name="viewport" content="width=device-width">'
-            f"<body style='margin:8px'>{live_parts.figure(name)}</body></html>",
-            encoding="utf-8",
-        )
-    return folder
+    return made(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture
 def page() -> Iterator[chromium.Page]:
     with chromium.page() as opened:
         yield opened
-
-
-def ready(page: chromium.Page, site: Path, name: str, query: str = "", **options: int) -> None:
-    page.open(site / f"{name}.html", query, **options)
-    page.wait("document.querySelector('figure.live')?.dataset.state")
-    assert page.run("document.querySelector('figure.live').dataset.state") == "ready", page.errors
-
-
-def click(page: chromium.Page, words: str) -> None:
-    """Press the button that says so; fails if there is none that can be pressed."""
-    pressed = page.run(
-        f"""(() => {{ const can = [...document.querySelectorAll('button')].filter((b) => !b.matches(':disabled'));
-        const found = can.find((b) => b.textContent === {json.dumps(words)});
-        found?.click(); return Boolean(found); }})()"""
-    )
-    assert pressed, f"no button {words!r} can be pressed"
-
-
-def idle(page: chromium.Page) -> None:
-    page.wait("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Stop').disabled")
-
-
-def accuracies(page: chromium.Page) -> list[str]:
-    found: list[str] = page.run(
-        "[...document.querySelectorAll('.live-part .live-table tbody tr:first-child td')].map((c) => c.textContent)"
-    )
-    return found
-
-
-def said(page: chromium.Page) -> str:
-    words: str = page.run("document.querySelector('.live-status').textContent")
-    return words
 
 
 def test_a_reader_trains_forgets_and_replays(page: chromium.Page, site: Path) -> None:
@@ -154,42 +109,6 @@ def test_a_store_is_filled_and_compared(page: chromium.Page, site: Path) -> None
     assert 0 < old < 90
     assert new > 60
     assert abs(both - (old + new) / 2) <= 1
-    assert page.errors == []
-
-
-def test_a_reader_walks_through_the_codes(page: chromium.Page, site: Path) -> None:
-    ready(page, site, "z")
-    page.run("document.querySelector('input[type=radio]').click()")
-    place = "document.querySelector('.live-status').textContent"
-    before = page.run(place)
-    page.run("""(() => { const [across] = document.querySelectorAll('input[type=range]'); across.focus(); })()""")
-    page.press("ArrowRight", 15)
-    page.wait(f"{place} !== {json.dumps(before)}")
-    assert "z = (1.5, 0.0) decodes to" in page.run(place)
-    click(page, "Walk from 0 to 1")
-    last = "[...document.querySelectorAll('.live-status')].at(-1).textContent"
-    page.wait(f"/You guessed/.test({last})")
-    way = re.search(r"takes what it draws for ([\d, ]+)\.", page.run(last))
-    assert way
-    assert way[1].startswith("0")
-    assert way[1].endswith("1")
-    click(page, "Train on, 300 steps")
-    page.wait(f"/After 300 more steps with β = 1/.test({last})")
-    assert page.errors == []
-
-
-def test_the_plane_of_codes_changes_hands(page: chromium.Page, site: Path) -> None:
-    ready(page, site, "owners")
-    page.run("document.querySelector('input[type=radio]').click()")
-    click(page, "Train five tasks, 150 steps each")
-    page.wait("/Your guess/.test(document.querySelector('.live-status').textContent)", 120)
-    label = "document.querySelector('.live-plane').getAttribute('aria-label')"
-    shares = [int(found) for found in re.findall(r"(\d+) %", page.run(label))]
-    assert len(shares) == 5
-    assert 98 <= sum(shares) <= 102
-    page.run("[...document.querySelectorAll('input[type=radio]')].find((one) => one.value === '0').click()")
-    page.run("[...document.querySelectorAll('.live-controls input[type=radio]')][0].click()")
-    assert "after task 1. Share of the plane that the network takes for each pair: 0 and 1 100 %" in page.run(label)
     assert page.errors == []
 
 

@@ -4,44 +4,23 @@ python tools/live_stills.py            # writes book/_static/live/stills.json; t
 """
 
 import argparse
-import base64
-import io
 import json
 from collections.abc import Callable
 from typing import Any
 
+import live_stills_networks as networks
 import torch
-from live_digits import LEVELS, OUT, TRAIN, read
-from PIL import Image
+from live_common import BATCH, KEPT, LR, NAMES, STEPS, classifier, digits
+from live_digits import OUT
 
 from replaylib.brain import Brain, BrainNet
-from replaylib.data.dataset import Dataset, Split
-from replaylib.loop import Training, evaluate, objective, train
-from replaylib.nets import Classifier, Network
+from replaylib.loop import evaluate, objective, train
+from replaylib.nets import Network
 from replaylib.replay import Buffer, Everything, Generated, Nothing, Replay
 from replaylib.scenarios import Batch, Stream, split_stream
 from replaylib.steps import adam
 
 TARGET = OUT.with_name("stills.json")
-HIDDEN = (100, 100)
-BATCH, LR, STEPS = 32, 1e-3, 100
-KEPT = 3
-NAMES = ["0, 1", "2, 3", "4, 5", "6, 7", "8, 9"]
-
-
-def digits() -> Split:
-    """The images of the page, as the library's data."""
-    ink = torch.from_numpy(read(OUT.read_text(encoding="utf-8")))
-    images = (ink.long() * (255 // LEVELS)).to(torch.uint8)[:, None]
-    per = len(ink) // 10
-    labels = torch.arange(10).repeat_interleave(per)
-    trained = torch.arange(len(ink)) % per < TRAIN
-    classes = tuple(map(str, range(10)))
-    return Split(*(Dataset("MNIST at 14x14", images[part], labels[part], classes) for part in (trained, ~trained)))
-
-
-def classifier(stream: Stream, start: torch.Generator) -> Classifier:
-    return Classifier(stream.data.train.pixels, HIDDEN, stream.outputs, start)
 
 
 def forget() -> dict[str, Any]:
@@ -202,81 +181,16 @@ def store() -> dict[str, Any]:
     return {"words": words, "table": {"caption": caption, "columns": columns, "rows": rows}}
 
 
-def plane() -> torch.Tensor:
-    """The codes of the page's plane, (169, 2): row by row from the upper left."""
-    places = torch.linspace(-2.6, 2.6, 13)
-    return torch.cartesian_prod(-places, places).flip(1)
-
-
-def picture(images: torch.Tensor) -> str:
-    """169 images of ink in [0, 1], (169, 196), as one PNG in a data address."""
-    sheet = images.view(13, 13, 14, 14).transpose(1, 2).reshape(182, 182)
-    file = io.BytesIO()
-    Image.fromarray(255 - (255 * sheet).round().to(torch.uint8).numpy()).save(file, "png")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def z() -> dict[str, Any]:
-    """The plane of codes, decoded by the network that the page loads."""
-    import live_weights  # which imports this module
-
-    net = live_weights.loaded("codes", live_weights.untrained_codes())
-    codes = plane()
-    with torch.no_grad():
-        images = net.decode(codes, torch.zeros(len(codes), 10), None).sigmoid()
-        owner = net(images).argmax(1)
-    owned = [round(100 * (owner == digit).double().mean().item()) for digit in range(10)]
-    words = (
-        "Digits decoded from a plane of codes of two numbers, each from −2.6 to 2.6: neighbours look alike, and "
-        "between two digits lie shapes between them. "
-        f"The most room has {owned.index(max(owned))}, with {max(owned)} % of the plane."
-    )
-    caption = "Share (%) of the plane that the network takes for each digit"
-    shares = {"caption": caption, "columns": [str(d) for d in range(10)], "rows": [["share", *owned]]}
-    return {"words": words, "image": picture(images), "table": shares}
-
-
-def owners() -> dict[str, Any]:
-    """Which pair of digits each part of the plane of codes belongs to, task after task, with generative replay."""
-    seeds = 3
-    shares = torch.zeros(5, 5, dtype=torch.double)
-    finals = []
-    for seed in range(seeds):
-        stream = split_stream(digits(), "class", 5)
-        start = torch.Generator().manual_seed(seed)
-        net = BrainNet(Brain(distill=True), classifier(stream, start), start, noise_dim=2)
-
-        def watch(now: Training) -> None:
-            if now.step == 150:
-                with torch.no_grad():
-                    images = net.decode(plane(), torch.zeros(169, 10), None).sigmoid()  # noqa: B023
-                    owner = net(images)[:, : 2 * now.task + 2].argmax(1) // 2  # noqa: B023
-                shares[now.task] += 100 * owner.bincount(minlength=5).double() / 169 / seeds
-
-        draws = stream.generator(100 + seed)
-        replay = Generated(stream, net, draws)
-        result = train(stream, net, replay, draws, iterations=150, batch=BATCH, lr=LR, watch=watch)
-        finals.append(result.matrix[-1, 0].item())
-    rows = [
-        [f"after task {task + 1}", *(round(v) if pair <= task else "" for pair, v in enumerate(row))]
-        for task, row in enumerate(shares.tolist())
-    ]
-    words = (
-        "Whose the codes are: the share of the plane that a network with generative replay takes for each pair of "
-        f"digits, mean over {seeds} seeds. At the end 0 and 1 own {shares[4, 0]:.0f} %, and accuracy on them is "
-        f"{sum(finals) / seeds:.0f} %."
-    )
-    caption = "Share (%) of the plane of codes, after each task of 150 steps"
-    return {"words": words, "table": {"caption": caption, "columns": NAMES, "rows": rows}}
-
-
 STILLS: dict[str, Callable[[], dict[str, Any]]] = {
     "forget": forget,
     "playground": playground,
     "exams": exams,
     "store": store,
-    "z": z,
-    "owners": owners,
+    "z": networks.z,
+    "owners": networks.owners,
+    "springs": networks.springs,
+    "dreams": networks.dreams,
+    "night": networks.night,
 }
 
 

@@ -12,15 +12,16 @@ import sys
 
 import numpy as np
 import torch
+from live_common import BATCH, HIDDEN, LR, classifier, digits
 from live_digits import OUT
-from live_stills import BATCH, HIDDEN, LR, classifier, digits
 from torch import Tensor
 
 from replaylib.brain import Brain, BrainNet
-from replaylib.loop import adam, train
+from replaylib.loop import train
 from replaylib.nets import Classifier
 from replaylib.replay import Generated
 from replaylib.scenarios import Batch, split_stream
+from replaylib.steps import adam
 
 LATENT, GATE_PROP = 32, 0.7
 

@@ -11,7 +11,7 @@ from typing import Any
 
 FOLDER = Path(__file__).resolve().parents[1] / "_static" / "live"
 #: One script on the page, in this order.
-KIT = ("numbers.js", "net.js", "session.js", "learner.js", "ui.js", "pad.js")
+KIT = ("numbers.js", "net.js", "session.js", "answers.js", "learner.js", "ui.js", "pad.js")
 TITLES = {
     "forget": "Forget it yourself",
     "playground": "Replay playground",
@@ -19,6 +19,9 @@ TITLES = {
     "store": "Your store",
     "z": "Walk through z",
     "owners": "Who owns the codes",
+    "springs": "Springs",
+    "dreams": "Choose what to replay",
+    "night": "Day and night",
 }
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 210, 46, 40, 12, 32
 

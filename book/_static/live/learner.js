@@ -94,7 +94,7 @@ function replayServe(Session, post) {
   replayLive.pixels = ({ x, inputs }, row) => x.slice(row * inputs, (row + 1) * inputs);
 
   const text = `"use strict";const numbers=(${replayNumbers})();
-    const answer=(${replayServe})((${replaySession})((${replayNet})(numbers),numbers),(said)=>postMessage(said));
+    const answer=(${replayServe})((${replayAnswers})((${replaySession})((${replayNet})(numbers),numbers),numbers),(said)=>postMessage(said));
     onmessage=(event)=>answer(event.data);`;
 
   function worker(hear) {
@@ -105,7 +105,7 @@ function replayServe(Session, post) {
 
   function here(hear) {
     const numbers = replayNumbers();
-    const answer = replayServe(replaySession(replayNet(numbers), numbers), (said) => setTimeout(() => hear(said)));
+    const answer = replayServe(replayAnswers(replaySession(replayNet(numbers), numbers), numbers), (said) => setTimeout(() => hear(said)));
     return { post: (message) => setTimeout(() => answer(message)), close: () => answer({ do: "stop" }) };
   }
 

@@ -71,7 +71,7 @@ function replaySession(Net, numbers) {
     /** Rows of earlier tasks that are there to be replayed, as [row, task]. */
     stored() {
       const { replay, budget, store, tasks, seed } = this.config;
-      const past = this.seen.filter((task) => task !== this.current);
+      const past = this.seen.filter((task) => task !== this.current || !this.config.batch);
       return past.flatMap((task) => {
         const each = tasks[task].map((label) => {
           const rows = this.data.train[label];
@@ -102,6 +102,7 @@ function replaySession(Net, numbers) {
       const old = stored.length || taught ? this.config.replayed : 0;
       for (let k = 0; k < old && stored.length; k++) picked.push(stored[random.below(stored.length)]);
       const n = batch + old;
+      if (!n) return { sum: 0, replayed: 0 };
       const seen = this.seen.length;
       const part = (name, size) => net.room(`batch's ${name}`, size).subarray(0, size);
       const x = part("x", n * data.inputs), active = part("active", n * C), target = part("target", n * C);
@@ -131,30 +132,6 @@ function replaySession(Net, numbers) {
       }
       net.step(lr);
       return { ...losses, replayed: old };
-    }
-
-    /** A spring on every weight, as stiff as its Fisher information on the current task: labels by exact expectation. */
-    addSprings() {
-      const { net, data, outputs: C } = this;
-      const rows = this.rows(this.current, "train");
-      const [active, p] = [new Float32Array(C), new Float32Array(C)];
-      this.activate(active, 0, this.current, this.seen);
-      this.springs ||= { stiffness: new Float64Array(net.P.length), pull: new Float64Array(net.P.length) };
-      const fisher = new Float64Array(net.P.length);
-      for (const row of rows) {
-        const x = data.x.subarray(row * data.inputs, (row + 1) * data.inputs);
-        softmax(net.logits(x, 1), active, 0, C, 1, p);
-        for (let y = 0; y < C; y++) {
-          if (!active[y]) continue;
-          const target = new Float32Array(C).fill(1, y, y + 1);
-          net.learn({ n: 1, x, active, target, temperature: [1], weight: [1] });
-          for (let k = 0; k < fisher.length; k++) fisher[k] += (p[y] / rows.length) * net.G[k] ** 2;
-        }
-      }
-      for (let k = 0; k < fisher.length; k++) {
-        this.springs.stiffness[k] += fisher[k];
-        this.springs.pull[k] += fisher[k] * net.P[k];
-      }
     }
 
     /** What opens the gates: the class, or, where every task has all classes, the task. */
@@ -214,8 +191,15 @@ function replaySession(Net, numbers) {
       const logits = this.net.logits(x, rows.length);
       const mask = new Uint8Array(C);
       this.activate(mask, 0, task, this.seen);
-      const right = rows.filter((row, k) => best(logits.subarray(k * C, k * C + C), mask) === this.unitOf(row, task));
+      const right = rows.filter((row, k) => this.best(logits.subarray(k * C, k * C + C), mask) === this.unitOf(row, task));
       return (100 * right.length) / rows.length;
+    }
+
+    /** The active unit with the highest logit. */
+    best(logits, mask) {
+      let at = -1;
+      for (let c = 0; c < mask.length; c++) if (mask[c] && (at < 0 || logits[c] > logits[at])) at = c;
+      return at;
     }
 
     accuracies() { return this.config.tasks.map((_, task) => this.accuracy(task)); }
@@ -230,54 +214,6 @@ function replaySession(Net, numbers) {
       return { logits, active: Array.from(mask), p: Array.from(p) };
     }
 
-    /** What codes z (n, latent) look like, and which of the digits seen the network takes each for. */
-    decoded(z, n, unit = null) {
-      const context = new Float32Array(n * this.outputs);
-      if (unit !== null) for (let k = 0; k < n; k++) context[k * this.outputs + unit] = 1;
-      const x = this.net.decode(z, n, context).slice(0, n * this.data.inputs);
-      const logits = this.net.logits(x, n);
-      const mask = new Uint8Array(this.outputs);
-      this.activate(mask, 0, this.current ?? 0, this.seen);
-      const labels = Array.from({ length: n }, (_, k) => best(logits.subarray(k * this.outputs, (k + 1) * this.outputs), mask));
-      return { x, labels };
-    }
-
-    /** The mean of q(z|x), (n, latent). */
-    encoded(x, n) {
-      return this.net.recognise(x, n)[0].slice(0, n * this.config.latent);
-    }
-
-    /** Weights made elsewhere, by name; the tasks that they have learned. */
-    load(weights, seen) {
-      for (const name in this.net.at) this.net.view(this.net.P, name).set(weights[name]);
-      if (weights.open) this.net.open.set(weights.open);
-      this.seen = [...seen];
-      this.current = seen[seen.length - 1];
-    }
-
-    /** All that training has made so far, to come back to. */
-    kept() {
-      const { P, M, V, steps } = this.net;
-      return { stores: [P, M, V].map((store) => store.slice()), steps, seen: [...this.seen], current: this.current };
-    }
-
-    restore({ stores, steps, seen, current }) {
-      ["P", "M", "V"].forEach((store, k) => this.net[store].set(stores[k]));
-      this.net.steps = steps;
-      Object.assign(this, { seen: [...seen], current, drawnFrom: null });
-    }
-
-    /** Weigh the variational loss by beta from now on. */
-    weigh(beta) { this.net.spec.beta = beta; }
-
-    /** The numbers of one parameter of the network, by its name. */
-    parameter(name) { return Array.from(this.net.view(this.net.P, name)); }
-
-    /** The logits of many images. */
-    lookAll(images) {
-      return images.map((x) => Array.from(this.net.logits(x, 1).subarray(0, this.outputs)));
-    }
-
     /** What the network imagines now, for the units seen, always from the same noise: [unit, Float32Array] each. */
     dream() {
       if (!this.net.spec.brain) return [];
@@ -285,12 +221,6 @@ function replaySession(Net, numbers) {
       const x = this.imagine(wanted.length, [], generator(7), this.net, wanted);
       return wanted.map(([unit], k) => [unit, x.slice(k * this.data.inputs, (k + 1) * this.data.inputs)]);
     }
-  }
-
-  function best(logits, mask) {
-    let at = -1;
-    for (let c = 0; c < mask.length; c++) if (mask[c] && (at < 0 || logits[c] > logits[at])) at = c;
-    return at;
   }
 
   return Session;
