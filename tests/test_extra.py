@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from replaylib import Dataset, InputError, Split, Stream, split_stream, train
+from replaylib import Dataset, InputError, Split, Stream, experiment, split_stream, train
+from replaylib.lab import register, runs
 from replaylib.lab.extra import der, diffusion, slda
-from replaylib.lab.methods import Parts, Plan
+from replaylib.lab.methods import METHODS, Parts, Plan
 from replaylib.scenarios import Batch
 
 FEATURES = 6
@@ -44,6 +45,31 @@ def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> No
     result = train(stream, net, replay, stream.generator(2), iterations=150, batch=32, lr=5e-3)
     assert result.matrix[1, 0] > 60  # without replay it is 0
     assert result.matrix[1, 1] > 60
+
+
+@pytest.fixture
+def registered():
+    """The three as methods with names, forgotten again after the test."""
+    before = dict(METHODS), dict(METHODS.origins)
+    like = {"per_class": "exact", "policy": "exact"}
+    on_features = {"level": "features", "scenarios": ("task", "class"), "why": "where a class is in every task"}
+    register.method("derpp", "exact replay of samples and of answers", "Buzzega et al. 2020", like=like)(der.make)
+    register.method("slda-replay", "one Gaussian a class", "Hayes & Kanan 2020", **on_features)(slda.make)
+    register.method("diffusion-replay", "a diffusion model", "Gao & Liu 2023", **on_features)(diffusion.make)
+    yield
+    METHODS.clear()
+    METHODS.update(before[0])
+    METHODS.origins = before[1]
+
+
+@pytest.mark.parametrize("name", ["derpp", "slda-replay", "diffusion-replay"])
+def test_one_line_gives_each_a_name(registered, name: str) -> None:
+    protocol, more = ("split-digits", {"per_class": 2}) if name == "derpp" else ("split-glyphs", {"clutter": 0.0})
+    described = experiment(protocol, "class", name, iterations=2, hidden=(8,), **more)
+    _, record = runs.trained(described)
+    assert record.experiment.method == name
+    assert (record.memory_bytes > 0) == (name != "diffusion-replay")
+    assert len(record.matrix) == described.tasks
 
 
 # DER++
