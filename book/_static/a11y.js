@@ -11,6 +11,7 @@
   // What scrolls sideways shows an edge there, and can be scrolled with the keyboard.
   const scrollers = () =>
     document.querySelectorAll(".katex-display, .pst-scrollable-table-container, .bd-article .cell_output .output, .stays-wide").forEach((box) => {
+      box.removeAttribute("data-scrolls"); // whose style changes what is measured
       const scrolls = box.scrollWidth > box.clientWidth + 1;
       box.toggleAttribute("data-scrolls", scrolls);
       if (scrolls) box.tabIndex = 0;

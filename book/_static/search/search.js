@@ -45,7 +45,7 @@
     list.innerHTML = found
       .slice(0, most)
       .map(({ id, url, title, heading, kind, terms }) => {
-        const where = [KINDS[kind], title === heading ? "" : title].filter(Boolean).join(": ");
+        const where = [...new Set([KINDS[kind], title === heading ? "" : title])].filter(Boolean).join(": ");
         const text = marked(excerpt(BOOK_INDEX.texts[id], terms), terms);
         return `<li><a href="${root}${url}"><strong>${marked(heading, terms)}</strong>${where ? ` <span>${escape(where)}</span>` : ""}</a><p>${text}</p></li>`;
       })
