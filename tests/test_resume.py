@@ -19,7 +19,7 @@ import torch
 from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.lab import records, resume, runs
+from replaylib.lab import records, resume, runs, state
 from replaylib.lab.experiments import experiment
 from replaylib.loop import Keeper, follow
 from replaylib.replay import Buffer, Everything, Nothing
@@ -43,9 +43,9 @@ def bits(made):
 
 
 def same(some, others):
-    for (state, *one), (other, *two) in zip(some, others, strict=True):
+    for (weights, *one), (other, *two) in zip(some, others, strict=True):
         assert repr(one) == repr(two)
-        assert all(value.equal(other[name]) for name, value in state.items())
+        assert all(value.equal(other[name]) for name, value in weights.items())
     return True
 
 
@@ -68,12 +68,12 @@ def in_a_process(group, data, folder, out):
 
 def killed_at_random(group, data, folder, kills, draw):
     """The bits of a run that was killed so often, and how often it went on from a state."""
-    out, state = folder / "bits", resume.path_of(folder, group)
+    out, kept = folder / "bits", resume.path_of(folder, group)
     resumed = done = 0
     while True:
         child = in_a_process(group, data, folder, out)
         if done < kills:
-            while not state.exists() and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            while not kept.exists() and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 time.sleep(0.001)
             time.sleep(draw.uniform(0, 0.25))
             os.kill(child, signal.SIGKILL)
@@ -82,7 +82,7 @@ def killed_at_random(group, data, folder, kills, draw):
         if out.exists():
             break
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-        resumed += state.exists()
+        resumed += kept.exists()
     made, found = torch.load(out, weights_only=False)
     assert all("going on from where it was stopped" in line for line in found)
     return made, resumed
@@ -162,6 +162,7 @@ def test_a_state_of_something_else_is_refused_by_name(digits, stopped, monkeypat
             "with device .*ABACUS",
         ),
         (lambda: monkeypatch.setattr(records, "commit", lambda: "abc"), "with commit .*, and this run has abc"),
+        (lambda: monkeypatch.setattr(resume, "digest_of", lambda _: "other"), "with data .*, and this run has other"),
         (
             lambda: monkeypatch.setattr(runs, "encoder_version", lambda _: {"encoder x": "1"}),
             "with encoder x None, and",
@@ -249,10 +250,10 @@ def test_what_could_not_be_read_again_is_refused_before_it_begins():
         held: object = Path("x")
 
     with pytest.raises(InputError, match=r"a \w+Path does not say"):
-        resume.packed(Odd())
+        state.packed(Odd())
     with pytest.raises(InputError, match="the state, nets, a holds a set: only tensors, numbers and text"):
-        resume.check_plain({"nets": [{"a": {1}}]})
-    assert resume.packed(Nothing()) == {}
+        state.check_plain({"nets": [{"a": {1}}]})
+    assert state.packed(Nothing()) == {}
     assert "state" in vars(Buffer)
     assert Keeper
 

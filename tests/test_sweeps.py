@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from replaylib.errors import InputError
-from replaylib.lab import runs
+from replaylib.lab import resume, runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
 from replaylib.lab.sweeps import by_seed, loader, seconds_of, sweep
@@ -127,3 +127,31 @@ def test_a_stopped_sweep_says_one_line_and_keeps_what_ended(tmp_path):
     assert "Traceback" not in said
     assert "replaylib: stopped; runs that had finished are kept" in said
     assert 1 <= len(stored([tmp_path / "runs"])) < 80
+
+
+def test_a_sweep_goes_on_with_the_run_that_was_stopped(tmp_path, monkeypatch, capsys):
+    real, steps = resume.Keeper.after_step, []
+
+    def stopping(keeper, training):
+        steps.append((training.task, training.step))
+        if steps.count((3, 2)) == 2:  # of the second run
+            keeper.signal = signal.SIGTERM
+        real(keeper, training)
+
+    monkeypatch.setattr(resume.Keeper, "after_step", stopping)
+    with pytest.raises(resume.Stopped):
+        list(sweep([[one] for one in DUE], tmp_path))
+    assert stored([tmp_path]).keys() == {DUE[0].id}
+    steps.clear()
+    list(sweep([[one] for one in DUE[1:]], tmp_path))
+    assert steps[0] == (3, 3)
+    assert "going on from where it was stopped (task 4, step 2" in capsys.readouterr().err
+    assert not (tmp_path / resume.FOLDER).exists()
+    records = stored([tmp_path])
+    assert {repr(records[one.id].matrix) for one in DUE} == {repr(runs.execute(one).matrix) for one in DUE}
+
+
+def test_of_a_run_that_diverged_no_state_is_kept(tmp_path):
+    with pytest.raises(InputError, match="these runs diverged"):
+        list(sweep([[SPOILT]], tmp_path))
+    assert not (tmp_path / resume.FOLDER).exists()

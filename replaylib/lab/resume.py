@@ -13,19 +13,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from replaylib.data.dataset import Split
 from replaylib.data.files import replacing
 from replaylib.errors import InputError
+from replaylib.lab import records
 from replaylib.lab.experiments import Experiment
+from replaylib.lab.state import check_plain, packed_training, unpack_training
 from replaylib.loop import Training
+from replaylib.steps import Execution
 
 #: Seconds between two writings within a task.
 EVERY = 120.0
@@ -35,8 +37,6 @@ SHARE = 0.01
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name))
 #: Of a folder of records, where the states of its unfinished runs are.
 FOLDER = "unfinished"
-
-PLAIN = (Tensor, str, int, float, bool, type(None))
 
 
 class Stopped(KeyboardInterrupt):
@@ -118,7 +118,8 @@ class Keeper:
 
         Raises
         ------
-        InputError : a part that does not take part, see `packed`; a file that is damaged or of another run.
+        InputError : a part that does not take part, see `replaylib.lab.state.packed`; a file that is damaged, or of
+            another run.
         """
         check_plain(packed_training(training))
         for part in self.path.parent.glob("*.part"):  # of a process that was killed while it wrote
@@ -177,98 +178,35 @@ class Keeper:
         self.cost = self.written - began
 
 
-def packed_training(training: Training) -> dict[str, Any]:
-    """All that going on depends on, as tensors, numbers and text in dictionaries and lists."""
-    learner = training.learner
-    return {
-        "task": training.task, "step": training.step, "rows": training.rows, "untrained": training.untrained,
-        "optimizer": packed(training.optimizer),
-        **{name: [packed(one) for one in getattr(learner, name)] for name in PARTS},
-    }  # fmt: skip
+def keeper(
+    folder: Path,
+    group: Sequence[Experiment],
+    data: Split,
+    execution: Execution,
+    versions: Mapping[str, str],
+    say: Callable[[str], None] = on_stderr,
+) -> Keeper:
+    """Of a group's unfinished run, in a folder of records.
 
-
-#: What of a learner is kept.
-PARTS = ("nets", "replays", "penalties", "generators")
-
-
-def unpack_training(training: Training, state: Mapping[str, Any]) -> None:
-    """Bring a training to a state that `packed_training` gave."""
-    unpacked(training.optimizer, state["optimizer"])
-    for name in PARTS:
-        for one, its in zip(getattr(training.learner, name), state[name], strict=True):
-            unpacked(one, its)
-    training.task, training.step = state["task"], state["step"]
-    training.rows, training.untrained = list(state["rows"]), state["untrained"]
-
-
-def packed(part: Any) -> Any:
-    """The state of a part of a training.
-
-    Networks and optimizers have their ``state_dict``. Any other object says what of it changes while it is used: its
-    class has ``state``, the names of those attributes, which may hold tensors, numbers, generators, networks, lists of
-    these, and objects that say the same of themselves. A subclass says it anew, also where it adds nothing.
-
-    Raises
-    ------
-    InputError : a part that does not say it.
+    It goes on with the same options, data and library, on the same kind of machine, in the same way.
     """
-    if isinstance(part, PLAIN):
-        return part.detach() if isinstance(part, Tensor) else part
-    if isinstance(part, torch.Generator):
-        return part.get_state()
-    if isinstance(part, list | tuple):
-        return [packed(one) for one in part]
-    if isinstance(part, torch.nn.Module | torch.optim.Optimizer):
-        return part.state_dict()
-    return {name: packed(getattr(part, name)) for name in _names(part)}
+    device = data.train.images.device
+    kind = records.device_name(device)
+    if device.type == "cpu":
+        kind += f", {torch.backends.cpu.get_cpu_capability()}"
+    options = {name: value for name, value in group[0].facts().items() if name != "seed"}
+    about = {
+        **options, "seeds": [description.seed for description in group], **versions, "commit": records.commit(),
+        "data": digest_of(data), "device": kind, "compiled loss": execution.objective is not None,
+        "CUDA graphs": execution.capture is not None,
+    }  # fmt: skip
+    return Keeper(path_of(folder, group), about, say)
 
 
-def unpacked(part: Any, state: Any) -> Any:
-    """The part in that state: the same object, or what takes its place where it is a tensor or a number."""
-    if isinstance(part, Tensor):
-        return state.to(part.device)
-    if isinstance(part, PLAIN):
-        return state
-    if isinstance(part, torch.Generator):
-        part.set_state(state)
-    elif isinstance(part, list | tuple):
-        return type(part)(unpacked(one, its) for one, its in zip(part, state, strict=True))
-    elif isinstance(part, torch.nn.Module | torch.optim.Optimizer):
-        part.load_state_dict(state)
-    else:
-        for name in _names(part):
-            setattr(part, name, unpacked(getattr(part, name), state[name]))
-    return part
-
-
-def _names(part: Any) -> Sequence[str]:
-    kind = type(part)
-    if "state" not in vars(kind):
-        inherited = (
-            f"{kind.__mro__[1].__name__}.state and what it adds" if hasattr(kind, "state") else "an empty one for none"
-        )
-        raise InputError(
-            f"a {kind.__name__} does not say what of it changes in training, so that a stopped run could go on: give "
-            f"its class state = (...), the names of these attributes ({inherited}), or give --no-resume"
-        )
-    names: Sequence[str] = part.state
-    return names
-
-
-def check_plain(state: Any, where: str = "the state") -> None:
-    """Raise `InputError`, with its place, for anything in a state that could not be read again without running code."""
-    if isinstance(state, Mapping):
-        for name, value in state.items():
-            check_plain(value, f"{where}, {name}")
-    elif isinstance(state, list | tuple):
-        for value in state:
-            check_plain(value, where)
-    elif not isinstance(state, PLAIN):
-        kind = type(state).__name__
-        raise InputError(f"{where} holds a {kind}: only tensors, numbers and text are kept; or give --no-resume")
-
-
-def options(group: Sequence[Experiment]) -> dict[str, Any]:
-    """What a group's experiments say, by names that a user understands."""
-    described = {name: value for name, value in asdict(group[0]).items() if name != "seed"}
-    return {**described, "seeds": [description.seed for description in group]}
+def digest_of(data: Split) -> str:
+    """The beginning of a SHA-256 of all images and labels."""
+    found = sha256()
+    for part in data:
+        for values in (part.images, part.labels):
+            found.update(values.detach().cpu().contiguous().numpy().data)
+    return found.hexdigest()[:12]

@@ -29,7 +29,7 @@ from replaylib.lab.records import Record
 from replaylib.loop import Watch, follow
 from replaylib.nets import Network
 from replaylib.scenarios import Stream
-from replaylib.steps import Diverged, Execution
+from replaylib.steps import Diverged
 
 #: What a frame has beside the fields of `Experiment` and of `Record`.
 MEASURES = ("id", "acc", "bwt", "fwt", "forgetting")
@@ -163,7 +163,8 @@ def trained_together(
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
     where = streams[0].device
     how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
-    keeper = None if unfinished is None else _keeper(unfinished, descriptions, where, say, how)
+    versions = records.versions() | encoder_version(first) | register.origins(first.method)
+    keeper = None if unfinished is None else resume.keeper(unfinished, descriptions, data, how, versions, say)
     settings: dict[str, Any] = {
         "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
     }  # fmt: skip
@@ -190,28 +191,13 @@ def trained_together(
                     device=records.device_name(stream.device)
                     + (f", {len(results)} seeds together" if len(results) > 1 else "")
                     + (", compiled" if compiled else ""),
-                    versions=records.versions() | encoder_version(description) | register.origins(description.method),
+                    versions=versions,
                     commit=records.commit(),
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
                 ),
             )
         )
     return made
-
-
-def _keeper(
-    folder: Path, group: Sequence[Experiment], device: torch.device, say: Callable[[str], None], how: Execution
-) -> resume.Keeper:
-    """Of a group's unfinished run: it goes on with the same library, on the same kind of machine, in the same way."""
-    kind = records.device_name(device)
-    if device.type == "cpu":
-        kind += f", {torch.backends.cpu.get_cpu_capability()}"
-    about = {
-        **resume.options(group), **records.versions(), **encoder_version(group[0]),
-        "commit": records.commit(), "device": kind, "compiled loss": how.objective is not None,
-        "CUDA graphs": how.capture is not None,
-    }  # fmt: skip
-    return resume.Keeper(resume.path_of(folder, group), about, say)
 
 
 def execute(
