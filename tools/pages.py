@@ -138,12 +138,13 @@ def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, scheme
     tab.on("pageerror", lambda error: found.add(f"script error: {str(error)[:120]}", page))
     tab.on("response", lambda answer: found.add(f"missing: {answer.url}", page) if answer.status >= 400 else None)
     tab.goto(f"{base}/{page}", wait_until="load")
+    tab.add_style_tag(content="*, ::before, ::after { transition: none !important }")  # colours are those that stay
     for width in widths:
         tab.set_viewport_size({"width": width, "height": 900})
         for scheme in schemes:
             tab.emulate_media(color_scheme=scheme)
             tab.evaluate("theme => document.documentElement.dataset.theme = theme", scheme)
-            tab.wait_for_timeout(400)  # colours pass over into each other
+            tab.wait_for_timeout(150)
             seen = tab.evaluate(LOOK)
             note(seen, page, width, scheme, found)
             if (width, scheme) == (widths[0], schemes[0]):
