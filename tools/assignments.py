@@ -221,13 +221,17 @@ def make(path: Path, root: Path, book: BookIndex, seed: int) -> dict[Path, str]:
 
 
 def readdressed(root: Path) -> dict[Path, str]:
-    """The notebooks of a tree without masters, installing from the address that `_config.yml` has now."""
+    """The notebooks of a tree without masters, with the address that `_config.yml` has now in cells and links."""
     repository = course.settings(root)["repository"]
-    install = INSTALL.format(archive=course.archive(repository["url"], repository["branch"]))
+    new = repository["url"].removesuffix(".git").rstrip("/")
+    install = INSTALL.format(archive=course.archive(new, repository["branch"]))
     made = {}
     for path in sorted((root / FOLDER).glob("*.ipynb")):
-        old, notebook = json.loads(path.read_text(encoding="utf-8")), Notebook()
-        for cell in old["cells"]:
+        text = path.read_text(encoding="utf-8")
+        found, notebook = re.search(r'library = \\"(\S+?)/archive/', text), Notebook()
+        if found:
+            text = text.replace(found[1], new).replace(course.site(found[1]), course.site(new))
+        for cell in json.loads(text)["cells"]:
             source = "".join(cell["source"])
             if source.startswith("# @title Install the library"):
                 source = f"# @title Install the library\n{install}"

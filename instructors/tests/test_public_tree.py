@@ -90,4 +90,7 @@ def test_public_tree_checks_and_readdresses_its_notebooks_without_masters(copy: 
     assert "no masters here" in tool().stdout
     assert tool("--check").returncode == 0
     for notebook in (tmp_path / "chapters" / "assignments").glob("*.ipynb"):
-        assert "https://github.com/some/fork/archive" in notebook.read_text()
+        text = notebook.read_text()
+        assert "https://github.com/some/fork/archive" in text
+        assert course.settings()["repository"]["url"] not in text
+        assert course.site(course.settings()["repository"]["url"]) not in text
