@@ -303,7 +303,7 @@ def test_run_that_is_stopped_keeps_its_rows_and_goes_on(built: Path, tmp_path: P
     os.killpg(grader.pid, signal.SIGINT)
     said = grader.stdout.read()
     assert grader.wait() == 1
-    assert time.monotonic() - stopped < 10
+    assert time.monotonic() - stopped < 60  # on a quiet machine a second; what was not begun is not waited for
     assert "The same command goes on from there" in said
     assert list(table(tmp_path / "m.csv")) == ["s0"]
     again = run(built, folder, "--workers", 1, "--out", tmp_path / "m.csv")
