@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import live_common
 import live_digits
@@ -266,6 +267,17 @@ def test_directive_brings_its_scripts_to_its_page_alone(tmp_path: Path) -> None:
         assert name not in other
     kit = (tmp_path / "out" / "_static" / "live" / "kit.js").read_text()
     assert all((LIVE / name).read_text() in kit for name in live_parts.KIT)
+
+
+@pytest.mark.parametrize("name", live_parts.TITLES)
+def test_still_picture_is_well_formed(name: str) -> None:
+    """An electronic book takes nothing else."""
+    figure = ElementTree.fromstring(live_parts.figure(name))
+    assert figure.get("id") == f"live-{name}"
+    shown = figure.find("div[@class='live-still']")
+    assert shown is not None
+    for picture in (*shown.iter("svg"), *shown.iter("img")):
+        assert picture.get("aria-label") or picture.get("alt")
 
 
 def test_still_pictures_are_computed_for_every_part() -> None:

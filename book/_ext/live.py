@@ -34,8 +34,9 @@ class Live(SphinxDirective):
 def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
     """A page with a live part loads what starts it, and no other page does."""
     if doctree is not None and next(doctree.findall(LivePart), None) is not None:
-        app.add_js_file("live/live.js", defer="defer")
         app.add_css_file("live/live.css")
+        if app.builder.name != "epub":
+            app.add_js_file("live/live.js", defer="defer")
 
 
 def write_kit(app: Sphinx, error: Exception | None) -> None:

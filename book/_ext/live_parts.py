@@ -80,7 +80,7 @@ def still(name: str, folder: Path = FOLDER) -> str:
     if "curves" in stored:
         parts.append(curves(stored["curves"]["names"], stored["curves"]["points"], stored["words"]))
     if "image" in stored:
-        parts.append(f'<img class="live-still-image" src="{stored["image"]}" alt="{escape(stored["words"])}">')
+        parts.append(f'<img class="live-still-image" src="{stored["image"]}" alt="{escape(stored["words"])}"/>')
     if "table" in stored:
         parts.append(table(**stored["table"]))
     note = "Computed with the course's library. Where scripts may run, you do it yourself on the page."
