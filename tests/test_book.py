@@ -415,6 +415,14 @@ def test_style_sheet_keeps_what_a_page_can_match() -> None:
     assert kept.split("\n") == [".a{x:1}", "p:not(.gone){x:3}", "@media print{.b{x:5}}"]
 
 
+@pytest.mark.parametrize("letter", ["\\f0f3", "\uf0f3"])
+def test_letters_of_the_icon_font_become_shapes(letter: str) -> None:
+    css = f'html{{--bell:"{letter}";--note:var(--bell)}} a{{content:var(--note)}} b{{content:"{letter}"}}'
+    drawn = assets.draw_letters(css + 'i{content:"x"}', [assets.Icon("bell", "f0f3", "url(bell)")])
+    assert drawn.count("mask:url(bell)") == 4  # with a prefix and without, twice
+    assert 'i{content:"x"}' in drawn
+
+
 def test_imports_are_folded_only_where_they_are_many() -> None:
     assert folds.lines_of_imports("import a\nfrom b import (\n  c,\n)\n\nx = 1\nimport d") == 4
     assert folds.lines_of_imports("%time x") == 0

@@ -154,6 +154,7 @@ def icon_classes(drawn: list[Icon], known: set[str]) -> str:
 
 def draw_letters(css: str, drawn: list[Icon]) -> str:
     """A style sheet in which icons are drawn where it writes letters of Font Awesome's font."""
+    css = re.sub('"([\ue000-\uf8ff])"', lambda found: f'"\\{ord(found[1]):x}"', css)  # as a style sheet has them
     by_code = {icon.code: icon.url for icon in drawn}
     named = dict(re.findall(r'--([\w-]+):"\\(f[0-9a-f]{3})"', css))
     named |= {name: named[other] for name, other in re.findall(r"--([\w-]+):var\(--([\w-]+)\)", css) if other in named}
