@@ -12,3 +12,6 @@ POLICIES = ("balanced", "reservoir")
 
 #: What matrix products of layers are computed in, see `replaylib.train`.
 PRECISIONS = ("float32", "bfloat16")
+
+#: In which order classes arrive, see `replaylib.scenarios.class_order`.
+ORDERS = ("random", "labels")

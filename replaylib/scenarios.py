@@ -69,7 +69,8 @@ class Stream:
     ----------
     scenario : ``"task"``, ``"domain"`` or ``"class"``.
     data : the training and the test part that all tasks draw from.
-    classes : (tasks, classes per task) int64, the dataset's labels in the order of their output units.
+    classes : (tasks, classes per task) int64, the dataset's labels in the order of their output units; -1 where a task
+        has fewer than another, for a unit that is never active.
     permutations : (tasks, pixels) int64, the order in which each task reads the pixels of a channel; None: as they are.
 
     Raises
@@ -82,6 +83,7 @@ class Stream:
     classes: Tensor
     permutations: Tensor | None = None
     _unit_of: Tensor = field(init=False, repr=False)
+    _there: Tensor | None = field(init=False, repr=False)
     _rows: dict[str, tuple[Tensor, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -93,17 +95,23 @@ class Stream:
         units = torch.arange(per_task, device=self.classes.device).expand(tasks, -1)
         if self.scenario != "domain":
             units = units + per_task * torch.arange(tasks, device=self.classes.device)[:, None]
-        unit_of = torch.full((tasks, len(self.data.train.classes)), -1, device=self.classes.device)
-        unit_of.scatter_(1, self.classes, units)
+        there = self.classes >= 0
+        # A column beside those of the labels takes what is not there.
+        labels = torch.where(there, self.classes, len(self.data.train.classes))
+        unit_of = torch.full((tasks, len(self.data.train.classes) + 1), -1, device=self.classes.device)
+        unit_of = unit_of.scatter(1, labels, units)[:, :-1]
         rows = {
             part: tuple((unit_of[t][data.labels] >= 0).nonzero()[:, 0] for t in range(tasks))
             for part, data in self.data._asdict().items()
         }
         for part, data in self.data._asdict().items():
             count = data.labels.bincount(minlength=len(data.classes)).tolist()
-            if empty := [data.classes[c] for c in sorted(set(self.classes.flatten().tolist())) if not count[c]]:
+            if empty := [data.classes[c] for c in sorted(set(self.classes[there].tolist())) if not count[c]]:
                 raise InputError(f"{data.name} has no sample to {part} on of class {empty[0]}: add one")
         object.__setattr__(self, "_unit_of", unit_of)
+        # Where all tasks have equally many classes, nothing is drawn or masked by this.
+        whole = bool(there.all())
+        object.__setattr__(self, "_there", None if whole else (there.any(0) if self.scenario == "domain" else there))
         object.__setattr__(self, "_rows", rows)
 
     @property
@@ -157,9 +165,18 @@ class Stream:
     def draw_units(self, seen: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Output units of the first ``seen`` tasks and the tasks they stand for, drawn uniformly: both (n,) int64."""
         per_task = self.classes.shape[1]
+        if self._there is not None:
+            return self._draw_uneven(seen, n, generator)
         task = torch.randint(seen, (n,), generator=generator, device=self.device)
         unit = torch.randint(per_task, (n,), generator=generator, device=self.device)
         return (unit if self.scenario == "domain" else task * per_task + unit), task
+
+    def _draw_uneven(self, seen: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        # Every class of the tasks so far is as likely as any other.
+        tasks, places = (self.classes[:seen] >= 0).nonzero(as_tuple=True)
+        picks = torch.randint(len(tasks), (n,), generator=generator, device=self.device)
+        task, place = tasks[picks], places[picks]
+        return (place if self.scenario == "domain" else task * self.classes.shape[1] + place), task
 
     def active(self, task: Tensor, seen: int) -> Tensor:
         """The output units among which each sample's class is chosen.
@@ -175,27 +192,30 @@ class Stream:
         """
         unit = torch.arange(self.outputs, device=self.device).expand(len(task), -1)
         if self.scenario == "domain":
-            return torch.ones_like(unit, dtype=torch.bool)
-        task_of_unit = unit // self.classes.shape[1]
-        if self.scenario == "task":
-            return task_of_unit == task[:, None]
-        return task_of_unit < seen
+            active = torch.ones_like(unit, dtype=torch.bool)
+        else:
+            task_of_unit = unit // self.classes.shape[1]
+            active = task_of_unit == task[:, None] if self.scenario == "task" else task_of_unit < seen
+        return active if self._there is None else active & self._there.flatten()
 
 
-def class_order(classes: int, seed: int) -> Tensor:
-    """Label order for seed 0, a random order for every other seed (the published protocols' rule): (classes,) int64."""
-    if seed == 0:
+def class_order(classes: int, seed: int, order: str | None = None) -> Tensor:
+    """The order in which classes arrive, (classes,) int64: ``"labels"``, as the labels are, or ``"random"``.
+
+    None is the published protocols' rule: label order for seed 0, a random order for every other seed.
+    """
+    if order == "labels" or (order is None and seed == 0):
         return torch.arange(classes)
     return torch.randperm(classes, generator=torch.Generator().manual_seed(seed))
 
 
-def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Stream:
+def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0, order: str | None = None) -> Stream:
     """Share out a dataset's classes over tasks, equally many to each (Split MNIST and its kin).
 
     Parameters
     ----------
     tasks : how many; must divide the number of classes.
-    seed : picks which classes go to which task, see `class_order`.
+    seed, order : say which classes go to which task, see `class_order`.
 
     Raises
     ------
@@ -208,8 +228,31 @@ def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Strea
         raise InputError(f"{classes} classes cannot be shared out equally over {tasks} tasks: choose one of {fits}")
     if scenario != "class" and classes == tasks:
         raise InputError(f"{tasks} tasks of one class each leave nothing to tell apart within a task: ask for fewer")
-    order = class_order(classes, seed).to(data.train.labels.device)
-    return Stream(scenario, data, order.view(tasks, -1))
+    in_order = class_order(classes, seed, order).to(data.train.labels.device)
+    return Stream(scenario, data, in_order.view(tasks, -1))
+
+
+def uneven_stream(data: Split, scenario: str, tasks: int, seed: int = 0, order: str | None = None) -> Stream:
+    """As `split_stream`, for any number of tasks: where the classes do not divide by it, the first tasks have one more.
+
+    Other sizes are a `Stream` of your own, whose ``classes`` hold -1 where a task has fewer than another.
+
+    Raises
+    ------
+    InputError : unknown scenario, fewer than 2 tasks, more tasks than classes, a task with a single class where there
+        is more to tell apart, or a class without samples.
+    """
+    classes = len(data.train.classes)
+    if not 2 <= tasks <= classes:
+        raise InputError(f"{classes} classes cannot be shared out over {tasks} tasks: ask for 2 to {classes}")
+    if scenario != "class" and classes // tasks < 2:
+        raise InputError(f"{tasks} tasks of {classes} classes leave nothing to tell apart within some: ask for fewer")
+    per_task = -(-classes // tasks)
+    in_order = class_order(classes, seed, order)
+    table = torch.full((tasks, per_task), -1)
+    for task, some in enumerate(in_order.tensor_split(tasks)):
+        table[task, : len(some)] = some
+    return Stream(scenario, data, table.to(data.train.labels.device))
 
 
 def permuted_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Stream:

@@ -54,9 +54,14 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     }  # fmt: skip
     others = {"strength": 0.5, "gate_prop": 0.5, "noise_dim": 7, "precision": "bfloat16", "replayed": 3}
     seen = {"clutter": 0.5, "encoder": "mine", "backbone": "tuned"}
-    assert set(changes) | set(others) | set(seen) | {"samples"} == set(NAMES)
+    later = {"stream", "class_order", "validation", "data_digest", "encoder_digest"}
+    assert set(changes) | set(others) | set(seen) | {"samples"} | later == set(NAMES)
     tested = experiment("split-digits", "class", "generative-classifier")
     assert dataclasses.replace(tested, samples=7).id != tested.id
+    facts = {"stream": "uneven", "class_order": "random", "validation": 0.1, "data_digest": "a", "encoder_digest": "a"}
+    assert facts.keys() == later
+    ids = {dataclasses.replace(base, **{name: value}).id for name, value in facts.items()}
+    assert len(ids | {base.id}) == 1 + len(facts)
     ids = {base.id}
     for name, value in changes.items():
         options = {"per_class": None, "policy": None} if name == "method" else {}
@@ -141,12 +146,12 @@ def test_descriptions_that_make_no_sense_are_refused(changes, says):
         ("split-glyphs", "bi-r", {"backbone": "none"}, (0.0, None, None)),
         ("split-glyphs", "bi-r", {"dataset": "cifar10"}, (None, "glyphs", "frozen")),
         ("split-glyphs", "gr", {"encoder": "mine"}, (0.0, "mine", "tuned")),
-        ("split-cifar100", "none", {}, (None, "cifar10-jpeg", "tuned")),
-        ("split-cifar100", "gr", {}, (None, "cifar10-jpeg", "tuned")),
-        ("split-cifar100", "gr+internal", {}, (None, "cifar10-jpeg", "frozen")),
-        ("split-cifar100", "joint", {"backbone": "frozen"}, (None, "cifar10-jpeg", "frozen")),
-        ("split-cifar100", "gr+gating", {}, (None, "cifar10-jpeg", "tuned")),
-        ("split-cifar100", "bi-r-no-internal", {}, (None, "cifar10-jpeg", "frozen")),
+        ("split-cifar100", "none", {}, (None, "cifar10-jpeg-e100", "tuned")),
+        ("split-cifar100", "gr", {}, (None, "cifar10-jpeg-e100", "tuned")),
+        ("split-cifar100", "gr+internal", {}, (None, "cifar10-jpeg-e100", "frozen")),
+        ("split-cifar100", "joint", {"backbone": "frozen"}, (None, "cifar10-jpeg-e100", "frozen")),
+        ("split-cifar100", "gr+gating", {}, (None, "cifar10-jpeg-e100", "tuned")),
+        ("split-cifar100", "bi-r-no-internal", {}, (None, "cifar10-jpeg-e100", "frozen")),
         ("split-glyphs", "bi-r-no-internal", {}, (0.0, None, None)),
         ("split-cifar100", "joint", {"backbone": "none"}, (None, None, None)),
         ("split-tiny-imagenet", "bi-r-si", {}, (None, "cifar10-jpeg", "frozen")),

@@ -16,7 +16,8 @@ def test_published_protocols_are_as_published():
         cifar = protocol(name)
         assert (cifar.tasks, cifar.hidden, cifar.lr, cifar.batch) == (10, (2000, 2000), 1e-4, 256)
         assert (cifar.iterations, cifar.scenario, cifar.seeds, cifar.dataset) == (5000, "class", 10, dataset)
-        assert (cifar.encoder, cifar.backbone) == ("cifar10-jpeg", "tuned")
+        encoder = "cifar10-jpeg-e100" if dataset == "cifar100" else "cifar10-jpeg"
+        assert (cifar.encoder, cifar.backbone) == (encoder, "tuned")
 
 
 def test_every_published_protocol_has_a_stand_in_on_embedded_data():

@@ -13,7 +13,7 @@ from replaylib.errors import InputError
 from replaylib.lab import register, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import METHODS, method
-from replaylib.lab.tables import PENALTIES
+from replaylib.lab.rows import PENALTIES
 
 NUMBERS = itertools.count()
 

@@ -134,6 +134,33 @@ class Split(NamedTuple):
     test: Dataset
 
 
+def for_validation(split: Split, share: float, seed: int) -> Split:
+    """A share of each class's training part, drawn with a seed, in the place of the test part, which is not read.
+
+    At least one sample of a class is held out and at least one is left to train on; what is held out is not trained on.
+
+    Parameters
+    ----------
+    share : of each class, above 0 and below 1.
+
+    Raises
+    ------
+    InputError : another share, or a class with a single sample.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"validation is {share:g}: hold out a share of the training part above 0 and below 1")
+    train = split.train
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).to(train.labels.device)
+    held = torch.zeros(len(train), dtype=torch.bool, device=train.labels.device)
+    for label, name in enumerate(train.classes):
+        rows = order[train.labels[order] == label]
+        if len(rows) == 1:
+            raise InputError(f"{train.name} has one sample of class {name} to train on: none can be held out")
+        count = min(max(1, round(share * len(rows))), len(rows) - 1)
+        held[rows[:count]] = True
+    return Split(*(replace(train, images=train.images[rows], labels=train.labels[rows]) for rows in (~held, held)))
+
+
 def pad(split: Split, pixels: int) -> Split:
     """Images with `pixels` rows and columns of zeros added on each side.
 

@@ -14,10 +14,12 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from replaylib.errors import InputError, unknown
+from replaylib.lab import contents
 from replaylib.lab.methods import method
 from replaylib.lab.options import Option, Value
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS, protocol
-from replaylib.names import POLICIES, PRECISIONS, SCENARIOS
+from replaylib.lab.tables import STREAMS
+from replaylib.names import ORDERS, POLICIES, PRECISIONS, SCENARIOS
 
 
 def told(
@@ -42,6 +44,15 @@ def told(
 def needed(help: str, kind: type = str, within: str = "", **more: Any) -> Any:
     """A field that is an `Option` and has a value in every experiment; the protocol has one where none is chosen."""
     return field(metadata={"option": Option(help, kind, within, **more)})
+
+
+def found(help: str) -> Any:
+    """A field that `experiment` finds out, and nobody chooses."""
+    return field(default=None, metadata={"option": Option(help, str), "found": True})
+
+
+def _streams() -> tuple[str, ...]:
+    return tuple(STREAMS)
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,18 @@ class Experiment:
         "generative classifier: importance samples at testing (default: its own few)", int, "[1, 1000000]",
         by_method=True,
     )  # fmt: skip
+    stream: str | None = told(
+        "another kind of stream than the protocol's: " + ", ".join(STREAMS), str, choices=_streams
+    )
+    class_order: str | None = told(
+        "in which classes arrive: random, or as labels are (default: as the protocol says)", str, choices=ORDERS
+    )
+    validation: float | None = told(
+        "hold out this share of each class's training part, and test on it in the place of the test part", float,
+        "(0, 1)", example="0.1",
+    )  # fmt: skip
+    data_digest: str | None = found("the beginning of the SHA-256 of data that are not the library's")
+    encoder_digest: str | None = found("the beginning of the SHA-256 of an encoder that is not the library's")
     own: tuple[tuple[str, Value], ...] | None = None
 
     def __post_init__(self) -> None:
@@ -101,6 +124,9 @@ class Experiment:
                 # 1 and 1.0 are one description, with one id; so are what is usual, said and unsaid.
                 checked = option.check(f.name, value)
                 object.__setattr__(self, f.name, None if checked == f.metadata.get("usual") else checked)
+        # What the published rule gives anyway is not said.
+        if self.class_order == ("labels" if self.seed == 0 else "random"):
+            object.__setattr__(self, "class_order", None)
         self._check_method()
         self._check_data()
 
@@ -141,7 +167,7 @@ class Experiment:
 
     def without_seed(self) -> Experiment:
         """What experiments that differ in their seed alone have in common."""
-        return replace(self, seed=0)
+        return replace(self, seed=0, class_order=None if self.class_order == "random" else self.class_order)
 
     def as_stored(self) -> dict[str, Any]:
         """The description as records and checkpoints hold it, under the names that fields have there."""
@@ -176,7 +202,10 @@ STORED_AS: dict[str, str] = {f.name: f.metadata["stored_as"] for f in _DECLARED 
 #: The fields that methods take as options.
 OPTIONS = tuple(f.name for f in _DECLARED if f.metadata.get("by_method"))
 #: What can be chosen in the place of the protocol's and the method's values.
-CHOSEN = tuple(name for name in NAMES if name not in ("protocol", "scenario", "method", "seed"))
+CHOSEN = tuple(
+    f.name for f in _DECLARED
+    if f.name not in ("protocol", "scenario", "method", "seed") and not f.metadata.get("found")
+)  # fmt: skip
 
 
 def check_seeds(count: int) -> None:
@@ -216,11 +245,14 @@ def experiment(
         **given,
         "own": {name: value for name, value in options.items() if name not in DECLARED},
     }  # fmt: skip
+    described.setdefault("class_order", p.order if given.get("stream", p.kind) != "permuted" else None)
+    described["data_digest"] = contents.of_data(described["dataset"])
     if described["dataset"] == "glyphs":
         described.setdefault("clutter", 0.0)
     described["backbone"] = backbone = _backbone(given, p.name, m.name)
     if backbone != "none":
         described.setdefault("encoder", p.encoder)
+        described["encoder_digest"] = contents.of_encoder(described["encoder"])
     if described.get("replayed") == described["batch"]:
         del described["replayed"]
     return Experiment(**described)

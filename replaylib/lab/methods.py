@@ -14,7 +14,7 @@ from replaylib.errors import InputError, unknown
 from replaylib.lab import register
 from replaylib.lab.hyperparameters import BI_R, THREE
 from replaylib.lab.parts import Parts, Plan
-from replaylib.lab.tables import METHODS, PENALTIES, Method
+from replaylib.lab.rows import METHODS, PENALTIES, Method
 
 if TYPE_CHECKING:
     from replaylib.nets import Network

@@ -11,7 +11,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from replaylib.errors import InputError, unknown
+from replaylib.errors import InputError
+from replaylib.lab.tables import DATASETS, STREAMS, Table
 
 # A protocol is read without PyTorch; its data are loaded with it.
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Protocol:
 
     Attributes
     ----------
-    kind : ``"split"`` (classes are shared out over tasks) or ``"permuted"`` (tasks differ in the order of pixels).
+    kind : a registered stream, by name: ``"split"`` (classes are shared out over tasks), ``"uneven"`` (the same, where
+        their number does not divide by that of tasks) or ``"permuted"`` (tasks differ in the order of pixels).
     hidden : units of each fully connected hidden layer.
     lr : Adam's learning rate (its betas are 0.9 and 0.999 throughout).
     batch : samples of the current task a step; as many replayed ones come on top.
@@ -48,6 +50,8 @@ class Protocol:
     backbone : what is done with it by methods that do not replay features (see `BACKBONES`).
     settings : the protocol whose published hyper-parameters are taken, where it is not this one.
     quick : the name of its stand-in on embedded data; None if it is one.
+    order : ``"random"`` where labels are sorted by meaning, so that also seed 0 has a random order of classes; None is
+        the published rule, see `replaylib.scenarios.class_order`.
     """
 
     name: str
@@ -67,13 +71,14 @@ class Protocol:
     encoder: str | None = None
     backbone: str = "none"
     settings: str | None = None
+    order: str | None = None
 
-    def stream(self, data: Split, scenario: str, tasks: int, seed: int) -> Stream:
-        """The stream of tasks that this protocol makes of ``data``; see `split_stream` and `permuted_stream`."""
-        from replaylib.scenarios import permuted_stream, split_stream
-
-        make = {"split": split_stream, "permuted": permuted_stream}[self.kind]
-        return make(data, scenario, tasks, seed)
+    def stream(
+        self, data: Split, scenario: str, tasks: int, seed: int, order: str | None = None, kind: str | None = None
+    ) -> Stream:
+        """The stream of tasks that this protocol makes of ``data``, or that another ``kind`` of stream makes of it."""
+        made: Stream = STREAMS.find(kind or self.kind)(data, scenario, tasks, seed, order)
+        return made
 
     def load(
         self, dataset: str | None = None, device: str = "cpu", *, tasks: int | None = None, clutter: float | None = None
@@ -89,13 +94,17 @@ class Protocol:
         InputError : more symbols than are kept apart for experiments, or what `replaylib.data.load` raises.
         """
         from replaylib.data.catalogue import load
-        from replaylib.data.dataset import pad
+        from replaylib.data.dataset import Split, pad
 
         options: dict[str, int | float] = {}
         if (dataset or self.dataset) == "glyphs":
             options["classes"] = self.symbols_of(self.tasks if tasks is None else tasks)
             options["clutter"] = 0.0 if clutter is None else clutter
-        data = load(dataset or self.dataset, device, **options)
+        name = dataset or self.dataset
+        if name in DATASETS:
+            data = Split(*(part.to(device) for part in DATASETS[name]()))
+        else:
+            data = load(name, device, **options)
         return pad(data, self.padding) if self.padding else data
 
     def symbols_of(self, tasks: int) -> int:
@@ -116,8 +125,30 @@ class Protocol:
         return count
 
 
-PROTOCOLS = {
-    protocol.name: protocol
+def _split(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    from replaylib.scenarios import split_stream
+
+    return split_stream(data, scenario, tasks, seed, order)
+
+
+def _uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    from replaylib.scenarios import uneven_stream
+
+    return uneven_stream(data, scenario, tasks, seed, order)
+
+
+def _permuted(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    from replaylib.scenarios import permuted_stream
+
+    return permuted_stream(data, scenario, tasks, seed)
+
+
+for _name, _make in (("split", _split), ("uneven", _uneven), ("permuted", _permuted)):
+    STREAMS.add(_name, _make, _make)
+
+PROTOCOLS: Table[Protocol] = Table("protocol")
+PROTOCOLS.update(
+    (protocol.name, protocol)
     for protocol in (
         Protocol(
             "split-mnist", "mnist", "split", 5, (400, 400), 1e-3, 128, 2000, "class", 20, PUBLISHED,
@@ -138,23 +169,21 @@ PROTOCOLS = {
         ),
         Protocol(
             "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
-            f"{PUBLISHED}, with an encoder pre-trained on CIFAR-10 (JPEG) for fewer epochs",
-            encoder="cifar10-jpeg", backbone="tuned", quick="split-glyphs",
+            f"{PUBLISHED}, with an encoder pre-trained on CIFAR-10 as JPEG images",
+            encoder="cifar10-jpeg-e100", backbone="tuned", quick="split-glyphs", order="random",
         ),
         Protocol(
             "split-tiny-imagenet", "tiny-imagenet-32", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,
             "this course, as Split CIFAR-100 on other images: 100 classes of Tiny ImageNet at 32x32",
-            encoder="cifar10-jpeg", backbone="tuned", settings="split-cifar100", quick="split-glyphs",
+            encoder="cifar10-jpeg", backbone="tuned", settings="split-cifar100", quick="split-glyphs", order="random",
         ),
     )
-}  # fmt: skip
+)  # fmt: skip
 
 
 def protocol(name: str) -> Protocol:
     """The protocol of that name; raises `InputError`, with the nearest names, if there is none."""
-    if name not in PROTOCOLS:
-        raise unknown("protocol", name, PROTOCOLS)
-    return PROTOCOLS[name]
+    return PROTOCOLS.find(name)
 
 
 def profile() -> str:

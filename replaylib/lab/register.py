@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 from replaylib.errors import InputError
 from replaylib.lab.options import Value
 from replaylib.lab.parts import Parts
-from replaylib.lab.tables import METHODS, PENALTIES, Method, Table, origin_of, parameters
+from replaylib.lab.rows import METHODS, PENALTIES, Method, parameters
+from replaylib.lab.tables import Table, origin_of
 
 #: The environment variable that names files to load first: how worker processes know what their parent knows.
 FILES = "REPLAYLIB_WITH"

@@ -6,7 +6,7 @@ The runs that the book shows come with the library: `published` reads them.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from replaylib.data.dataset import Split
+from replaylib.data.dataset import Split, for_validation
 from replaylib.data.files import shipped
 from replaylib.data.glyphs import dataset_name
 from replaylib.errors import InputError, unknown
-from replaylib.lab import encoders, records, register, resume
+from replaylib.lab import contents, encoders, records, register, resume
 from replaylib.lab.experiments import NAMES, Experiment
 from replaylib.lab.fast import execution, learner
 from replaylib.lab.methods import method
@@ -50,7 +50,8 @@ FOLDERS = {
 
 def data_of(description: Experiment, device: str = "cpu") -> Split:
     """The images that an experiment is about, on a device, whatever is made of them."""
-    p = protocol(description.protocol)
+    p, d = protocol(description.protocol), description
+    contents.check(d.dataset, d.data_digest, d.encoder, d.encoder_digest)
     return p.load(description.dataset, device, tasks=description.tasks, clutter=description.clutter)
 
 
@@ -85,7 +86,10 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     takes noise, sees other samples of the current task.
     """
     data = as_seen(description, data)
-    stream = protocol(description.protocol).stream(data, description.scenario, description.tasks, description.seed)
+    d = description
+    if d.validation is not None:
+        data = for_validation(data, d.validation, d.seed)
+    stream = protocol(d.protocol).stream(data, d.scenario, d.tasks, d.seed, d.class_order, d.stream)
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
     m = method(description.method)
@@ -151,7 +155,7 @@ def trained_together(
         differs in more than its seed, or that was begun with another version or on another kind of machine.
     resume.Stopped : a signal arrived, and the unfinished run is kept.
     """
-    if len({replace(description, seed=0) for description in descriptions}) != 1:
+    if len({description.without_seed() for description in descriptions}) != 1:
         raise InputError("these experiments differ in more than their seed, or there is none: run them one by one")
     first = descriptions[0]
     device = default_device() if device is None else device

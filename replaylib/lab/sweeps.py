@@ -35,7 +35,7 @@ def by_seed(due: Sequence[Experiment]) -> list[Group]:
     """Experiments that differ in their seed alone as one group each, in the order of their first ones."""
     groups: dict[Experiment, list[Experiment]] = {}
     for description in due:
-        groups.setdefault(replace(description, seed=0), []).append(description)
+        groups.setdefault(description.without_seed(), []).append(description)
     return list(groups.values())
 
 

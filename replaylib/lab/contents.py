@@ -1,0 +1,75 @@
+"""What is in the data and the encoders that an experiment names: digests of those that are not the library's."""
+
+import hashlib
+from pathlib import Path
+
+from replaylib.data.files import shipped
+from replaylib.errors import InputError
+from replaylib.lab.tables import DATASETS, ENCODERS
+
+#: Hexadecimal digits of a SHA-256 that are kept.
+DIGITS = 12
+ENCODER = ".safetensors"
+
+
+def of_data(name: object) -> str | None:
+    """The digest of the files of data that are the user's own: an image folder, or one file.
+
+    None for what the library knows by name, whose content its own checks or its code decide; for what is registered,
+    see `replaylib.lab.register.origins`; and for what is not there, which is said when it is loaded.
+    """
+    if not isinstance(name, str) or name in KNOWN or name in DATASETS:
+        return None
+    path = _path(name)
+    if path is None or not path.exists():
+        return None
+    digest = hashlib.sha256()
+    if path.is_file():
+        digest.update(path.read_bytes())
+    else:
+        for file in sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith(".")):
+            digest.update(
+                f"{file.relative_to(path).as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest()
+            )
+    return digest.hexdigest()[:DIGITS]
+
+
+#: Datasets that the library knows by name.
+KNOWN = (
+    "digits", "mnist-5k", "glyphs", "glyphs-pretraining", "mnist", "fashion-mnist", "cifar10", "cifar100",
+    "tiny-imagenet-32",
+)  # fmt: skip
+
+
+def _path(name: str) -> Path | None:
+    path = Path(name).expanduser()
+    if path.name != name or path.exists():
+        return path
+    from replaylib.data import catalogue, folders
+
+    return folders.find(catalogue.data_directory()).get(name)
+
+
+def of_encoder(name: object) -> str | None:
+    """The digest of an encoder's file where it does not come with the library; None if it does, or is not there."""
+    if not isinstance(name, str) or name in ENCODERS or (shipped("encoders") / f"{name}{ENCODER}").is_file():
+        return None
+    from replaylib.lab import encoders
+
+    try:
+        return hashlib.sha256(encoders.find(name).read_bytes()).hexdigest()[:DIGITS]
+    except InputError:
+        return None
+
+
+def check(dataset: str, data_digest: str | None, encoder: str | None, encoder_digest: str | None) -> None:
+    """Raise `InputError` where data or an encoder are no longer what an experiment was described with."""
+    for what, name, then, now in (
+        ("data", dataset, data_digest, of_data(dataset)),
+        ("encoder", encoder, encoder_digest, of_encoder(encoder)),
+    ):
+        if then is not None and now is not None and then != now:
+            raise InputError(
+                f"{what} {name} changed since this experiment was described ({then} was its digest, now {now}): "
+                "describe it anew"
+            )
