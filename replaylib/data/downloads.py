@@ -21,6 +21,7 @@ import torch
 
 from replaylib.data import official
 from replaylib.data.dataset import Dataset, Split
+from replaylib.data.known import DOWNLOADS
 from replaylib.errors import InputError
 
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # first four bytes of an idx file: uint8 in three dimensions, uint8 in one
@@ -31,12 +32,9 @@ PATIENCE = 30.0  # seconds without an answer from the server
 
 @dataclass(frozen=True)
 class Source:
-    """A downloadable dataset: torchvision's class for it, its folder in the data directory, and how it is read."""
+    """A downloadable dataset: torchvision's class for it, and how it is read; see `replaylib.data.known.DOWNLOADS`."""
 
-    description: str
     torchvision: str
-    folder: str
-    megabytes: int
     read: Callable[[str, Path], Split]
 
 
@@ -51,7 +49,7 @@ def load(name: str, directory: Path) -> Split:
     InputError : if the download fails, `directory` cannot be written, or a file is missing, truncated or corrupted.
     """
     source, archive = SOURCES[name], directory / f"{name}.zip"
-    if not (directory / source.folder).exists():
+    if not (directory / DOWNLOADS[name].folder).exists():
         if name in official.DIGESTS and archive.is_file():
             return official.load(name, archive, *CIFAR100_STATISTICS)
         _download(name, source, directory)
@@ -66,7 +64,7 @@ def _download(name: str, source: Source, directory: Path) -> None:
     except OSError as error:
         raise InputError(
             f"cannot write to the data directory {directory} ({error.strerror}); "
-            f"set REPLAYLIB_DATA to a folder that can be written, or to one that already holds {source.folder}."
+            f"set REPLAYLIB_DATA to a folder that can be written, or to one that holds {DOWNLOADS[name].folder}."
         ) from None
     with staging as temporary:
         root = Path(temporary)
@@ -76,14 +74,14 @@ def _download(name: str, source: Source, directory: Path) -> None:
         except (OSError, RuntimeError, HTTPException, EOFError) as error:
             reason = textwrap.shorten(str(error) or type(error).__name__, 160, placeholder="...")
             raise InputError(
-                f"could not download {name} ({source.megabytes} MB) to {directory}: {reason} - check the network and "
-                "free space and try again, set REPLAYLIB_DATA to a folder that already holds "
-                f"{source.folder}, or use 'digits' or 'glyphs', which need no download."
+                f"could not download {name} ({DOWNLOADS[name].megabytes} MB) to {directory}: {reason}; check network "
+                "and free space and try again, set REPLAYLIB_DATA to a folder that already holds "
+                f"{DOWNLOADS[name].folder}, or use 'digits' or 'glyphs', which need no download."
             ) from None
         source.read(name, root)
-        for archive in (root / source.folder).rglob("*.gz"):
+        for archive in (root / DOWNLOADS[name].folder).rglob("*.gz"):
             archive.unlink()
-        _move(root / source.folder, directory / source.folder)
+        _move(root / DOWNLOADS[name].folder, directory / DOWNLOADS[name].folder)
 
 
 def _torchvision_class(name: str) -> Any:
@@ -217,32 +215,8 @@ FASHION = (
 )
 
 SOURCES = {
-    "mnist": Source(
-        "70,000 handwritten digits, 28x28 grey",
-        "MNIST",
-        "MNIST",
-        12,
-        partial(_read_idx, "MNIST", DIGITS),
-    ),
-    "fashion-mnist": Source(
-        "70,000 pictures of clothes in 10 classes, 28x28 grey",
-        "FashionMNIST",
-        "FashionMNIST",
-        31,
-        partial(_read_idx, "FashionMNIST", FASHION),
-    ),
-    "cifar10": Source(
-        "60,000 photographs in 10 classes, 32x32 RGB",
-        "CIFAR10",
-        "cifar-10-batches-py",
-        171,
-        partial(_read_cifar, "CIFAR10", *CIFAR10_STATISTICS),
-    ),
-    "cifar100": Source(
-        "60,000 photographs in 100 classes, 32x32 RGB",
-        "CIFAR100",
-        "cifar-100-python",
-        169,
-        partial(_read_cifar, "CIFAR100", *CIFAR100_STATISTICS),
-    ),
+    "mnist": Source("MNIST", partial(_read_idx, "MNIST", DIGITS)),
+    "fashion-mnist": Source("FashionMNIST", partial(_read_idx, "FashionMNIST", FASHION)),
+    "cifar10": Source("CIFAR10", partial(_read_cifar, "CIFAR10", *CIFAR10_STATISTICS)),
+    "cifar100": Source("CIFAR100", partial(_read_cifar, "CIFAR100", *CIFAR100_STATISTICS)),
 }

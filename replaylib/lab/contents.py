@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from replaylib.data.files import shipped
+from replaylib.data.known import DOWNLOADS, EMBEDDED, MADE, data_directory
 from replaylib.errors import InputError
 from replaylib.lab.tables import DATASETS, ENCODERS
 
@@ -18,7 +19,7 @@ def of_data(name: object) -> str | None:
     None for what the library knows by name, whose content its own checks or its code decide; for what is registered,
     see `replaylib.lab.register.origins`; and for what is not there, which is said when it is loaded.
     """
-    if not isinstance(name, str) or name in KNOWN or name in DATASETS:
+    if not isinstance(name, str) or name in {*EMBEDDED, *DOWNLOADS, *MADE, *DATASETS}:
         return None
     path = _path(name)
     if path is None or not path.exists():
@@ -34,20 +35,13 @@ def of_data(name: object) -> str | None:
     return digest.hexdigest()[:DIGITS]
 
 
-#: Datasets that the library knows by name.
-KNOWN = (
-    "digits", "mnist-5k", "glyphs", "glyphs-pretraining", "mnist", "fashion-mnist", "cifar10", "cifar100",
-    "tiny-imagenet-32",
-)  # fmt: skip
-
-
 def _path(name: str) -> Path | None:
     path = Path(name).expanduser()
     if path.name != name or path.exists():
         return path
-    from replaylib.data import catalogue, folders
+    from replaylib.data import folders
 
-    return folders.find(catalogue.data_directory()).get(name)
+    return folders.find(data_directory()).get(name)
 
 
 def of_encoder(name: object) -> str | None:

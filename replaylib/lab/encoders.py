@@ -7,74 +7,82 @@ in the folder ``encoders`` of the data directory; or by the path of a file. ``py
 import copy
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from replaylib.brain import internal
 from replaylib.conv import ConvEncoder
-from replaylib.data.catalogue import data_directory
 from replaylib.data.dataset import Split
-from replaylib.data.files import replacing, shipped
-from replaylib.errors import InputError, unknown
-
-FOLDER = "encoders"
-SUFFIX = ".safetensors"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an encoder comes from.
-
-    Attributes
-    ----------
-    dataset : as the library names it; ``classes`` of it, ``images`` to train on.
-    shape : of an image, (channels, height, width).
-    mean, std : per channel, what images in [0, 1] are normalised with before they enter.
-    epochs, lr, batch, seed, hidden, crop, flip, precision : see `replaylib.lab.pretrain.pretrain`.
-    accuracy : in percent, on the dataset's test part, of the classifier whose first layers the encoder was.
-    seconds, device, versions, commit, date : as in `replaylib.lab.records.Record`.
-    """
-
-    dataset: str
-    classes: int
-    images: int
-    shape: tuple[int, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    epochs: int
-    lr: float
-    batch: int
-    seed: int
-    hidden: tuple[int, ...]
-    crop: int
-    flip: bool
-    precision: str
-    accuracy: float
-    seconds: float
-    device: str
-    versions: dict[str, str]
-    commit: str | None
-    date: str
-
-    def __str__(self) -> str:
-        trained = f"{self.epochs} epochs on {self.dataset} ({self.classes} classes, {self.images:,} images)"
-        return f"{trained}, test accuracy {self.accuracy:.1f} %, {self.date[:10]}"
+from replaylib.data.files import replacing
+from replaylib.errors import InputError
+from replaylib.lab.encoder_files import FOLDER as FOLDER
+from replaylib.lab.encoder_files import SUFFIX as SUFFIX
+from replaylib.lab.encoder_files import Origin, find
+from replaylib.lab.encoder_files import files as files
+from replaylib.lab.tables import ENCODERS, Backbone
 
 
 class Pretrained(NamedTuple):
-    """A pre-trained encoder, in evaluation mode, its origin, and the SHA-256 of its file in hexadecimal."""
+    """A pre-trained encoder, in evaluation mode, its origin, and the SHA-256 of its file in hexadecimal.
+
+    Of a registered one, the digest is that of its weights, and its origin what it was registered with.
+    """
 
     net: ConvEncoder
-    origin: Origin
+    origin: Origin | Backbone
     digest: str
+
+
+class Registered(nn.Module):
+    """A registered backbone as the networks here take one: (n, \\*shape) images give (n, units) features.
+
+    Raises
+    ------
+    InputError : it takes no such images, or gives anything else than a row of numbers for each.
+    """
+
+    def __init__(self, name: str, net: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.net, self.shape = net.eval(), shape
+        try:
+            with torch.no_grad():
+                given = net(torch.zeros(2, *shape))
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"backbone {name} fails on images of shape {shape} ({reason}): give the shape it takes"
+            ) from error
+        if not isinstance(given, Tensor) or given.ndim != 2 or len(given) != 2:
+            found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+            raise InputError(f"backbone {name} gives {found} for 2 images: expected (2, units), flattened or pooled")
+        self.units = given.shape[1]
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """The layers that have parameters of their own."""
+        return [one for one in self.net.modules() if list(one.parameters(recurse=False))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features, (n, units)."""
+        features: Tensor = self.net(x)
+        return features
+
+
+def _registered(name: str) -> Pretrained:
+    row = ENCODERS[name]
+    net = Registered(name, row.make(), row.shape)
+    digest = hashlib.sha256()
+    for key, value in net.state_dict().items():
+        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return Pretrained(cast(ConvEncoder, net.requires_grad_(False)), row, digest.hexdigest())
 
 
 def save(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
@@ -91,28 +99,6 @@ def save(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
     return target
 
 
-def find(name: str) -> Path:
-    """The file of an encoder, by name or path; raises `InputError`, with the nearest names, where there is none."""
-    if name.endswith(SUFFIX) or Path(name).name != name:
-        if not Path(name).expanduser().is_file():
-            raise InputError(f"there is no encoder {name}: give a file that 'pretrain' wrote, or one of {_known()}")
-        return Path(name).expanduser()
-    there = files()
-    if name not in there:
-        raise unknown("encoder", name, there, f"Known: {_known()}, or make one: python -m replaylib pretrain DATASET.")
-    return there[name]
-
-
-def files() -> dict[str, Path]:
-    """The encoders that can be called by name. One that comes with the library goes before one of the user's."""
-    folders = (data_directory() / FOLDER, shipped(FOLDER))
-    return {path.name.removesuffix(SUFFIX): path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}"))}
-
-
-def _known() -> str:
-    return ", ".join(files()) or "none yet"
-
-
 def load(name: str) -> Pretrained:
     """An encoder by name or path, on the CPU. No code in the file is run.
 
@@ -120,6 +106,8 @@ def load(name: str) -> Pretrained:
     ------
     InputError : no such encoder, or a file that is damaged or holds something else.
     """
+    if name in ENCODERS:
+        return _registered(name)
     path = find(name)
     return _read(path, path.stat().st_mtime_ns)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
@@ -211,6 +212,27 @@ CHOSEN = tuple(
 def check_seeds(count: int) -> None:
     """Raise `InputError` unless so many seeds, 0 to count - 1, can be asked for at once."""
     Option("how many seeds", int, "[1, 1000]").check("seeds", count)
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds as one writes them: ``"3"`` is the first three, 0 to 2; ``"3-12"`` a range; ``"7,9,20-29"`` a list.
+
+    Raises
+    ------
+    InputError : another text, no seed or more than 1000, or one that is no seed.
+    """
+    if re.fullmatch(r"-?\d+", text):
+        check_seeds(int(text))
+        return tuple(range(int(text)))
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        if (ends := re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())) is None:
+            raise InputError(f"seeds is {text!r}: expected how many, a range or a list, e.g. 5, 3-12 or 7,9,20-29")
+        low, high = (DECLARED["seed"].check("seed", int(end)) for end in (ends[1], ends[2] or ends[1]))
+        check_seeds(high - low + 1)
+        seeds |= dict.fromkeys(range(low, high + 1))
+    check_seeds(len(seeds))
+    return tuple(seeds)
 
 
 def experiment(

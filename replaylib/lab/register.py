@@ -19,13 +19,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType, FunctionType
 from typing import Any, TypeVar
 
 from replaylib.errors import InputError
+from replaylib.lab import encoder_files
 from replaylib.lab.options import Value
 from replaylib.lab.parts import Parts
+from replaylib.lab.protocols import PROTOCOLS, Protocol
 from replaylib.lab.rows import METHODS, PENALTIES, Method, parameters
-from replaylib.lab.tables import Table, origin_of
+from replaylib.lab.tables import DATASETS, ENCODERS, OPTIMIZERS, STREAMS, WATCHERS, Backbone, Table, origin_of
 
 #: The environment variable that names files to load first: how worker processes know what their parent knows.
 FILES = "REPLAYLIB_WITH"
@@ -93,6 +96,98 @@ def penalty(name: str, summary: str, source: str = "", **more: Any) -> Callable[
     return registered
 
 
+def stream(name: str) -> Callable[[Make], Make]:
+    """Register a kind of stream: a function of (data, scenario, tasks, seed, order), see `replaylib.scenarios.Stream`.
+
+    ``order`` is ``"random"``, ``"labels"`` or None, see `replaylib.scenarios.class_order`. Protocols have it as their
+    ``kind``, experiments as ``stream``. Raises `InputError` where the name is taken.
+    """
+    return _registering(STREAMS, name)
+
+
+def dataset(name: str) -> Callable[[Make], Make]:
+    """Register a dataset: a function of nothing that gives a `replaylib.data.dataset.Split`, on the CPU.
+
+    `replaylib.data.arrays` makes one of arrays or of two datasets of torchvision. Raises `InputError` where the name is
+    taken.
+    """
+    return _registering(DATASETS, name)
+
+
+def optimizer(name: str) -> Callable[[Make], Make]:
+    """Register an optimizer: a function of (parameters, lr); raises `InputError` where the name is taken."""
+    return _registering(OPTIMIZERS, name)
+
+
+def watcher(name: str) -> Callable[[Make], Make]:
+    """Register a watcher: a function of an experiment that gives one, see `replaylib.train`; runs may name several.
+
+    Raises `InputError` where the name is taken.
+    """
+    return _registering(WATCHERS, name)
+
+
+def _registering(table: Table[Callable[..., Any]], name: str) -> Callable[[Make], Make]:
+    def registered(make: Make) -> Make:
+        table.add(name, make, make)
+        return make
+
+    return registered
+
+
+def protocol(row: Protocol) -> Protocol:
+    """Register a protocol, see `replaylib.lab.protocols.Protocol`.
+
+    Raises
+    ------
+    InputError : the name is taken, or its stream, its dataset or its stand-in has no such name.
+    """
+    STREAMS.find(row.kind)
+    if row.quick is not None:
+        PROTOCOLS.find(row.quick)
+    caller = inspect.currentframe()
+    PROTOCOLS.add(row.name, row, _written_in(caller.f_back if caller else None))
+    return row
+
+
+def backbone(
+    name: str,
+    summary: str,
+    shape: tuple[int, ...] = (3, 32, 32),
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+    std: tuple[float, ...] = (0.229, 0.224, 0.225),
+) -> Callable[[Make], Make]:
+    """Register a backbone: a function of nothing that gives a `torch.nn.Module` with its weights.
+
+    Experiments have it as their ``encoder``, frozen or tuned. The module takes (n, \\*shape) images and gives
+    (n, units) features; where its own first layer wants larger images, it enlarges them.
+
+    Parameters
+    ----------
+    shape : (channels, height, width) of the images.
+    mean, std : per channel, what images in [0, 1] are normalised with; by default those of ImageNet.
+
+    Raises
+    ------
+    InputError : the name is taken, by a file among the encoders as well.
+    """
+
+    def registered(make: Make) -> Make:
+        if name in encoder_files.files():
+            raise InputError(f"there is an encoder {name} already, {encoder_files.files()[name]}: give another name")
+        ENCODERS.add(name, Backbone(make, summary, shape, mean, std), make)
+        return make
+
+    return registered
+
+
+def _written_in(frame: FrameType | None) -> Callable[..., Any]:
+    """A function that stands for the code of a frame: all that `origin_of` asks of one is where it was written."""
+    if frame is None:
+        return lambda: None
+    return FunctionType(frame.f_code, {})
+
+
 def _add(table: Table[Method], row: Method, made_by: Callable[..., Any]) -> None:
     if origin_of(made_by):
         importlib.import_module("replaylib.lab.methods")  # the library's names are taken first
@@ -145,7 +240,17 @@ def files() -> None:
         file(path)
 
 
-def origins(name: str) -> dict[str, str]:
-    """The files that a method's parts come from, where they are not the library's: for a record's versions."""
-    parts = [name] if name in METHODS else name.split("+")
-    return {f"method {part}": METHODS.origins[part] for part in parts if METHODS.origins.get(part)}
+def origins(method: str, **named: str | None) -> dict[str, str]:
+    """The files that what an experiment names comes from, where they are not the library's: for a record's versions.
+
+    ``named`` are its ``protocol``, ``stream``, ``dataset``, ``encoder`` and ``optimizer``, where they are known.
+    """
+    parts = [method] if method in METHODS else method.split("+")
+    found = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
+    tables: dict[str, Table[Any]] = {
+        "protocol": PROTOCOLS, "stream": STREAMS, "dataset": DATASETS, "encoder": ENCODERS, "optimizer": OPTIMIZERS,
+    }  # fmt: skip
+    for kind, name in named.items():
+        if name is not None:
+            found[f"{kind} {name}"] = tables[kind].origins.get(name, "")
+    return {what: origin for what, origin in found.items() if origin}

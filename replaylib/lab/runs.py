@@ -167,7 +167,7 @@ def trained_together(
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
     where = streams[0].device
     how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
-    versions = records.versions() | encoder_version(first) | register.origins(first.method)
+    versions = records.versions() | encoder_version(first) | _own_code(first)
     keeper = None if unfinished is None else resume.keeper(unfinished, descriptions, data, how, versions, say)
     settings: dict[str, Any] = {
         "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
@@ -215,6 +215,11 @@ def encoder_version(description: Experiment) -> dict[str, str]:
     """Which file an experiment's encoder came from: the beginning of its SHA-256; nothing where it has none."""
     name = description.encoder
     return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:12]}
+
+
+def _own_code(d: Experiment) -> dict[str, str]:
+    """The files of the user's own that an experiment's parts come from, see `replaylib.lab.register.origins`."""
+    return register.origins(d.method, protocol=d.protocol, stream=d.stream, dataset=d.dataset, encoder=d.encoder)
 
 
 def load(folder: str | Path) -> pd.DataFrame:

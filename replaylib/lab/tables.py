@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,12 +70,26 @@ def origin_of(made_by: Callable[..., Any]) -> str:
     return f"notebook {hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
+@dataclass(frozen=True)
+class Backbone:
+    """One registered backbone: ``make`` gives a module, (n, \\*shape) images -> (n, units) features, with its weights.
+
+    ``shape`` is that of the images it takes, ``mean`` and ``std`` what they, in [0, 1], are normalised with.
+    """
+
+    make: Callable[[], Any]
+    summary: str
+    shape: tuple[int, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
 #: Functions of (data, scenario, tasks, seed, order) that give a `replaylib.scenarios.Stream`.
 STREAMS: Table[Callable[..., Any]] = Table("stream")
 #: Functions that give a `replaylib.data.dataset.Split`.
 DATASETS: Table[Callable[..., Any]] = Table("dataset")
-#: Functions that give what images pass first, see `replaylib.lab.register.backbone`.
-ENCODERS: Table[Callable[..., Any]] = Table("encoder")
+#: What images can pass first, beside the encoders in files.
+ENCODERS: Table[Backbone] = Table("encoder")
 #: Functions of (parameters, lr) that give an optimizer.
 OPTIMIZERS: Table[Callable[..., Any]] = Table("optimizer")
 #: Functions of nothing that give a watcher, see `replaylib.train`.

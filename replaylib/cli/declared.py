@@ -1,0 +1,254 @@
+"""What each command can be told. Nothing here needs PyTorch: help and completion are there at once.
+
+What describes an experiment is declared in `replaylib.lab.experiments`, or by a method for itself; here it becomes
+options of the command line.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from replaylib.errors import InputError
+from replaylib.lab.experiments import CHOSEN, DECLARED, STORED_AS, USUAL, seeds_of
+from replaylib.lab.methods import METHODS
+from replaylib.lab.options import Option
+from replaylib.lab.protocols import PROTOCOLS
+from replaylib.names import PRECISIONS, SCENARIOS
+
+DEVICE = "cpu, cuda, cuda:1 or another GPU, mps (Apple), or auto (default)"
+#: How a kind of option is shown.
+METAVARS = {int: "N", float: "X", tuple: "N,N"}
+#: Words that an option's earlier name took, as they are called now.
+EARLIER = {"front_end": {"pixels": "none"}}
+
+
+class Command(NamedTuple):
+    """One command: what it does, in a line and in a paragraph, an example, and how it is told what to do.
+
+    ``declare`` adds its options to a parser; ``runs`` names the function that is then called with what was given, as
+    ``"module:function"``. Its module is imported only then.
+    """
+
+    summary: str
+    about: str
+    declare: Callable[[argparse.ArgumentParser], None]
+    runs: str
+    example: str = ""
+
+
+def path(text: str) -> Path:
+    """A file or folder; an empty name, as from a variable of the shell that is not set, is none."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name: give a file or folder")
+    return Path(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """An option's names, with commas between."""
+    return tuple(text.split(","))
+
+
+def reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """How `argparse` is given a function that raises `InputError`, with its message."""
+
+    def reading(text: str) -> Any:
+        try:
+            return read(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return reading
+
+
+HIDDEN = reader(DECLARED["hidden"].parse)
+SEEDS = reader(seeds_of)
+
+
+def add(sub: argparse.ArgumentParser, name: str, option: Option, default: str = "") -> None:
+    """Add one declared option, under its earlier name as well."""
+    told = f"{option.help} (default: {default})" if default else option.help
+    shown: dict[str, Any] = {"metavar": METAVARS[option.kind]} if option.kind in METAVARS else {}
+    read = reader(option.parse)
+    flag = f"--{name.replace('_', '-')}"
+    if option.kind is bool:
+        sub.add_argument(flag, action=argparse.BooleanOptionalAction, help=told.replace("%", "%%"))
+        return
+    sub.add_argument(flag, type=read, help=told.replace("%", "%%"), **shown)
+    if earlier := STORED_AS.get(name):
+        words = EARLIER.get(earlier, {})
+        sub.add_argument(
+            f"--{earlier.replace('_', '-')}", dest=name, type=lambda text: read(words.get(text, text)),
+            default=argparse.SUPPRESS, help=argparse.SUPPRESS,
+        )  # fmt: skip
+
+
+def run(sub: argparse.ArgumentParser) -> None:
+    """The options of ``run``: those of every experiment, and those that registered methods have of their own."""
+    sub.add_argument("protocol", help="one of: " + ", ".join(PROTOCOLS))
+    sub.add_argument("--scenario", help="one of: " + ", ".join(SCENARIOS))
+    known = ", ".join(METHODS)
+    sub.add_argument(
+        "--method", default="none", help=f"one of: {known}; or one and a penalty, exact+ewc (default: none)"
+    )
+    which = sub.add_mutually_exclusive_group()
+    which.add_argument(
+        "--seeds", type=SEEDS, default=(0,), metavar="N", help="the first N, a range, 3-12, or a list, 7,9 (default: 1)"
+    )
+    which.add_argument("--seed", type=one_seed, dest="seeds", default=argparse.SUPPRESS, metavar="N", help="this one")
+    for name in CHOSEN:
+        add(sub, name, DECLARED[name], USUAL.get(name, ""))
+    own = {name: taken for m in METHODS.values() for name, taken in m.takes.items() if taken.option is not None}
+    for name, taken in own.items():
+        if taken.option is not None:
+            add(sub, name, taken.option, str(taken.default))
+    sub.set_defaults(own=tuple(own))
+    sub.add_argument("--device", default="auto", help=DEVICE)
+    sub.add_argument(
+        "--together", action=argparse.BooleanOptionalAction,
+        help="train all seeds as one tensor program (default: on a GPU)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--compile", action=argparse.BooleanOptionalAction,
+        help="compile the loss first, which takes half a minute or more and makes steps at most some 20 %% shorter, "
+        "see bench (default: in a long run on a CPU with a C++ compiler)",
+    )  # fmt: skip
+    sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
+    sub.add_argument("--save", type=path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
+    sub.add_argument(
+        "--resume", action=argparse.BooleanOptionalAction, default=True,
+        help="with --save: keep an unfinished run, and go on with it when the same command is given (default)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--log", type=path, metavar="FOLDER",
+        help="write loss and accuracy over steps here, as CSV and, where it is installed, for TensorBoard",
+    )  # fmt: skip
+    sub.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+
+
+def one_seed(text: str) -> tuple[int, ...]:
+    """One seed, as a tuple of it."""
+    return (reader(DECLARED["seed"].parse)(text),)
+
+
+def pretrain(sub: argparse.ArgumentParser) -> None:
+    """The options of ``pretrain``, with its defaults."""
+    from replaylib.lab.pretrain import NOT_MIRRORED, Settings
+
+    made = Settings()
+    sub.add_argument("dataset", help="a name from 'list', an image folder, or a zip of one")
+    sub.add_argument("--epochs", type=int, default=made.epochs, metavar="N", help="(default: %(default)s)")
+    sub.add_argument("--lr", type=float, default=made.lr, metavar="X", help="of Adam (default: %(default)s)")
+    sub.add_argument("--batch", type=int, default=made.batch, metavar="N", help="images a step (default: %(default)s)")
+    sub.add_argument("--seed", type=int, default=made.seed, metavar="N", help="(default: %(default)s)")
+    sub.add_argument(
+        "--hidden", type=HIDDEN, default=made.hidden, metavar="N,N",
+        help="units of the layers between encoder and read-out, which are not kept (default: 2000,2000)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--crop", type=int, default=made.crop, metavar="N", help="move images by up to N pixels (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction,
+        help=f"mirror half of the images (default: for all data but {', '.join(NOT_MIRRORED)}, in which a mirror image "
+        "is another symbol)",
+    )  # fmt: skip
+    sub.add_argument("--precision", default=made.precision, help="float32 (default) or bfloat16")
+    sub.add_argument("--device", default="auto", help=DEVICE)
+    sub.add_argument(
+        "--out", type=path, metavar="FILE",
+        help="where to write, a name for --encoder (default: <dataset>.safetensors in the folder encoders of the data "
+        "directory, where --encoder finds it as <dataset>)",
+    )  # fmt: skip
+    sub.add_argument("--json", action="store_true", help="print where the encoder comes from as one JSON object")
+
+
+def reproduce(sub: argparse.ArgumentParser) -> None:
+    """The options of ``reproduce``, with the figures there are."""
+    from replaylib.course.reproduce import FIGURES
+
+    sub.description = (
+        "Runs the experiments behind a figure and draws it: "
+        + "; ".join(f"{f.name}, {f.summary}" for f in FIGURES.values())
+        + ". First it says how many runs there are and about how long they take. Runs that are stored, in FOLDER or "
+        "with the library, are not run again."
+    )
+    sub.add_argument("figure", help="one of: " + ", ".join(FIGURES))
+    sub.add_argument("--protocol", help="another protocol in the place of the figure's own")
+    sub.add_argument("--methods", type=names, default=(), metavar="A,B", help="these alone")
+    sub.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: as many as the protocol has)")
+    sub.add_argument(
+        "--iterations",
+        type=int,
+        metavar="N",
+        help="steps a task, for a smaller figure (default: the protocol's)",
+    )
+    sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
+    sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
+    sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
+    sub.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="runs at once, each in a process and a thread of its own (default: 1, in this process)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--together", action=argparse.BooleanOptionalAction,
+        help="train the seeds of a run as one tensor program, where its network allows it (default: on a GPU)",
+    )  # fmt: skip
+    sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
+    sub.add_argument("--device", default="auto", help=DEVICE)
+
+
+def bench(sub: argparse.ArgumentParser) -> None:
+    """The options of ``bench``."""
+    sub.add_argument("protocol", nargs="?", default="split-mnist", help="as for run (default: split-mnist)")
+    sub.add_argument("--scenario", help="as for run")
+    sub.add_argument("--methods", type=names, default=("none", "gr", "bi-r"), metavar="A,B", help="as for run")
+    sub.add_argument("--seeds", type=HIDDEN, default=(1,), metavar="N,N", help="seeds trained together (default: 1)")
+    sub.add_argument("--precision", type=names, default=PRECISIONS[:1], metavar="A,B", help="as for run")
+    sub.add_argument("--steps", type=int, default=50, metavar="N", help="steps that are timed (default: 50)")
+    sub.add_argument("--no-loader", action="store_true", help="leave out the data loader, which is slow")
+    sub.add_argument("--compile", action="store_true", help="also time each step with its loss compiled")
+    sub.add_argument("--capture", action="store_true", help="on a GPU, also time each step as a CUDA graph")
+    sub.add_argument("--scaling", action="store_true", help="also vary batch, width and number of tasks")
+    sub.add_argument("--device", default="auto", help=DEVICE)
+    sub.add_argument("--save", type=path, metavar="FOLDER", help="keep the measurements in a new file here")
+    sub.add_argument("--json", action="store_true", help="print a list of JSON objects instead of the table")
+
+
+def shown(sub: argparse.ArgumentParser) -> None:
+    """The options of ``list`` and ``info``."""
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+COMMANDS = {
+    "run": Command(
+        "train and test one method on one protocol, over several seeds",
+        "Train and test one method on one protocol. What is not given is as the protocol has it.",
+        run, "replaylib.cli.running:run", "run split-digits --scenario class --method exact --seeds 3",
+    ),
+    "pretrain": Command(
+        "pre-train a convolutional encoder as part of a classifier",
+        "Trains a classifier of images and keeps its convolutional layers in a file, which other experiments use. A "
+        "run that was stopped goes on where it was when the same command is given again.",
+        pretrain, "replaylib.cli.commands:pretrain_encoder", "pretrain cifar10 --epochs 100 --precision bfloat16",
+    ),
+    "reproduce": Command(
+        "run what a figure of the paper shows, and draw it", "", reproduce, "replaylib.cli.commands:reproduce",
+        "reproduce fig7 --protocol split-cifar100 --seeds 1 --plan",
+    ),
+    "list": Command(
+        "the protocols, scenarios, methods and datasets there are",
+        "Shows the protocols, scenarios, methods and datasets there are.", shown, "replaylib.cli.showing:show",
+    ),
+    "bench": Command(
+        "how fast a training step is, beside its matrix products alone and a data loader",
+        "Times training steps, each beside plain products of the same matrices in the same run.",
+        bench, "replaylib.cli.commands:time_steps", "bench split-mnist --methods gr,bi-r --seeds 1,5",
+    ),
+    "info": Command(
+        "versions, device, folders: what to send along with a question",
+        "Shows versions, device and folders: what to send along with a question.",
+        shown, "replaylib.cli.commands:describe_machine",
+    ),
+}  # fmt: skip
