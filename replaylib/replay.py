@@ -13,8 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from replaylib.brain import BrainNet
-from replaylib.errors import InputError, unknown
-from replaylib.names import POLICIES
+from replaylib.errors import POLICIES, InputError, unknown
 from replaylib.nets import TEMPERATURE, NearestMean, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
 

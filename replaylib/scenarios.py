@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from replaylib.data.dataset import Dataset, Split
+from replaylib.errors import SCENARIOS as SCENARIOS
 from replaylib.errors import InputError, unknown
-from replaylib.names import SCENARIOS as SCENARIOS
 
 Part = Literal["train", "test"]
 
@@ -230,29 +230,6 @@ def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0, order: s
         raise InputError(f"{tasks} tasks of one class each leave nothing to tell apart within a task: ask for fewer")
     in_order = class_order(classes, seed, order).to(data.train.labels.device)
     return Stream(scenario, data, in_order.view(tasks, -1))
-
-
-def uneven_stream(data: Split, scenario: str, tasks: int, seed: int = 0, order: str | None = None) -> Stream:
-    """As `split_stream`, for any number of tasks: where the classes do not divide by it, the first tasks have one more.
-
-    Other sizes are a `Stream` of your own, whose ``classes`` hold -1 where a task has fewer than another.
-
-    Raises
-    ------
-    InputError : unknown scenario, fewer than 2 tasks, more tasks than classes, a task with a single class where there
-        is more to tell apart, or a class without samples.
-    """
-    classes = len(data.train.classes)
-    if not 2 <= tasks <= classes:
-        raise InputError(f"{classes} classes cannot be shared out over {tasks} tasks: ask for 2 to {classes}")
-    if scenario != "class" and classes // tasks < 2:
-        raise InputError(f"{tasks} tasks of {classes} classes leave nothing to tell apart within some: ask for fewer")
-    per_task = -(-classes // tasks)
-    in_order = class_order(classes, seed, order)
-    table = torch.full((tasks, per_task), -1)
-    for task, some in enumerate(in_order.tensor_split(tasks)):
-        table[task, : len(some)] = some
-    return Stream(scenario, data, table.to(data.train.labels.device))
 
 
 def permuted_stream(data: Split, scenario: str, tasks: int, seed: int = 0) -> Stream:

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from replaylib.errors import InputError
-from replaylib.names import PRECISIONS
+from replaylib.errors import PRECISIONS, InputError
 from replaylib.nets import Network
 
 #: Steps between two looks at whether all numbers are finite, by device: looking makes the host wait for a GPU.

@@ -108,7 +108,7 @@ def test_list_and_info_name_what_there_is(capsys):
         (["run", "split-digits", "--lr", "1e9"], "lr is 1e+09"),
         (["run", "split-digits", "--lr", "nan"], "lr is nan"),
         (["run", "split-digits", "--hidden", "400x400"], "400,400"),
-        (["run", "split-digits", "--device", "tpu"], "choose cpu, cuda or auto"),
+        (["run", "split-digits", "--device", "tpu"], "choose cpu, cuda, cuda:1"),
         (["run", "split-digits", "--device", "cpu", "--capture"], "steps on a cpu cannot be captured"),
         (["bench", "split-digits", "--device", "cpu", "--capture", "--steps", "1"], "ask for that on a GPU only"),
         (["run", "split-digits", "--dataset", "nowhere/images.zip"], "nowhere/images.zip"),

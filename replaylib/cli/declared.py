@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from replaylib.errors import InputError
+from replaylib.errors import PRECISIONS, SCENARIOS, InputError
 from replaylib.lab.experiments import CHOSEN, DECLARED, STORED_AS, USUAL, seeds_of
 from replaylib.lab.methods import METHODS
 from replaylib.lab.options import Option
 from replaylib.lab.protocols import PROTOCOLS
-from replaylib.names import PRECISIONS, SCENARIOS
 
 DEVICE = "cpu, cuda, cuda:1 or another GPU, mps (Apple), or auto (default)"
 #: How a kind of option is shown.

@@ -14,13 +14,12 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
-from replaylib.errors import InputError, unknown
+from replaylib.errors import ORDERS, POLICIES, PRECISIONS, SCENARIOS, InputError, unknown
 from replaylib.lab import contents
 from replaylib.lab.methods import method
 from replaylib.lab.options import Option, Value
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS, protocol
-from replaylib.lab.tables import STREAMS
-from replaylib.names import ORDERS, POLICIES, PRECISIONS, SCENARIOS
+from replaylib.lab.tables import OPTIMIZERS, STREAMS
 
 
 def told(
@@ -54,6 +53,10 @@ def found(help: str) -> Any:
 
 def _streams() -> tuple[str, ...]:
     return tuple(STREAMS)
+
+
+def _optimizers() -> tuple[str, ...]:
+    return tuple(OPTIMIZERS)
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Experiment:
     stream: str | None = told(
         "another kind of stream than the protocol's: " + ", ".join(STREAMS), str, choices=_streams
     )
+    optimizer: str | None = told("how parameters are moved", str, choices=_optimizers, usual="adam")
     class_order: str | None = told(
         "in which classes arrive: random, or as labels are (default: as the protocol says)", str, choices=ORDERS
     )

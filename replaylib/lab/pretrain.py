@@ -17,10 +17,9 @@ from torch import Tensor, nn
 from replaylib.conv import ConvEncoder
 from replaylib.data.dataset import Dataset, Split, channel_statistics
 from replaylib.data.files import replacing
-from replaylib.errors import InputError
+from replaylib.errors import PRECISIONS, InputError
 from replaylib.lab.encoders import Origin
 from replaylib.lab.records import commit, device_name, versions
-from replaylib.names import PRECISIONS
 from replaylib.nets import Hidden, linear
 from replaylib.steps import adam, products_in
 

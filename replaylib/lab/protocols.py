@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replaylib.errors import InputError
+from replaylib.lab import streams as streams  # registers the library's
 from replaylib.lab.tables import DATASETS, STREAMS, Table
 
 # A protocol is read without PyTorch; its data are loaded with it.
@@ -124,30 +125,6 @@ class Protocol:
             )
         return count
 
-
-def _split(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
-    """Classes are shared out over tasks, equally many to each."""
-    from replaylib.scenarios import split_stream
-
-    return split_stream(data, scenario, tasks, seed, order)
-
-
-def _uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
-    """As split, for any number of tasks: the first tasks have a class more where they do not divide."""
-    from replaylib.scenarios import uneven_stream
-
-    return uneven_stream(data, scenario, tasks, seed, order)
-
-
-def _permuted(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
-    """Every task has all classes, and the pixels in an order of its own."""
-    from replaylib.scenarios import permuted_stream
-
-    return permuted_stream(data, scenario, tasks, seed)
-
-
-for _name, _make in (("split", _split), ("uneven", _uneven), ("permuted", _permuted)):
-    STREAMS.add(_name, _make, _make)
 
 PROTOCOLS: Table[Protocol] = Table("protocol")
 PROTOCOLS.update(

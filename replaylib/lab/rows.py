@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from replaylib.errors import InputError, unknown
+from replaylib.errors import SCENARIOS, InputError, unknown
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.options import Option, Value
 from replaylib.lab.protocols import PROTOCOLS
 from replaylib.lab.tables import Table
-from replaylib.names import SCENARIOS
 
 if TYPE_CHECKING:
     from replaylib.brain import Brain

@@ -26,6 +26,7 @@ from replaylib.lab.methods import method
 from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import default_device, protocol
 from replaylib.lab.records import Record
+from replaylib.lab.tables import OPTIMIZERS
 from replaylib.loop import Watch, follow
 from replaylib.nets import Network
 from replaylib.scenarios import Stream
@@ -171,6 +172,7 @@ def trained_together(
     keeper = None if unfinished is None else resume.keeper(unfinished, descriptions, data, how, versions, say)
     settings: dict[str, Any] = {
         "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
+        "optimizer": OPTIMIZERS.find(first.optimizer or "adam"),
     }  # fmt: skip
     try:
         with keeper or nullcontext():
@@ -219,7 +221,9 @@ def encoder_version(description: Experiment) -> dict[str, str]:
 
 def _own_code(d: Experiment) -> dict[str, str]:
     """The files of the user's own that an experiment's parts come from, see `replaylib.lab.register.origins`."""
-    return register.origins(d.method, protocol=d.protocol, stream=d.stream, dataset=d.dataset, encoder=d.encoder)
+    return register.origins(
+        d.method, protocol=d.protocol, stream=d.stream, dataset=d.dataset, encoder=d.encoder, optimizer=d.optimizer
+    )
 
 
 def load(folder: str | Path) -> pd.DataFrame:

@@ -92,5 +92,3 @@ DATASETS: Table[Callable[..., Any]] = Table("dataset")
 ENCODERS: Table[Backbone] = Table("encoder")
 #: Functions of (parameters, lr) that give an optimizer.
 OPTIMIZERS: Table[Callable[..., Any]] = Table("optimizer")
-#: Functions of nothing that give a watcher, see `replaylib.train`.
-WATCHERS: Table[Callable[..., Any]] = Table("watcher")

@@ -1,0 +1,76 @@
+"""The library's kinds of stream and its optimizers, by name: made with PyTorch, and listed without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from replaylib.errors import InputError
+from replaylib.lab.tables import OPTIMIZERS, STREAMS
+
+if TYPE_CHECKING:
+    import torch
+
+    from replaylib.data.dataset import Split
+    from replaylib.scenarios import Stream
+
+
+def split(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    """Classes are shared out over tasks, equally many to each: see `replaylib.scenarios.split_stream`."""
+    from replaylib.scenarios import split_stream
+
+    return split_stream(data, scenario, tasks, seed, order)
+
+
+def uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    """Classes are shared out over any number of tasks; where they do not divide by it, the first tasks have one more.
+
+    Other sizes are a `replaylib.scenarios.Stream` of your own: its ``classes`` hold -1 where a task has fewer than others.
+
+    Raises
+    ------
+    InputError : unknown scenario, fewer than 2 tasks, more tasks than classes, a task with a single class where there
+        is more to tell apart, or a class without samples.
+    """
+    import torch
+
+    from replaylib.scenarios import Stream, class_order
+
+    classes = len(data.train.classes)
+    if not 2 <= tasks <= classes:
+        raise InputError(f"{classes} classes cannot be shared out over {tasks} tasks: ask for 2 to {classes}")
+    if scenario != "class" and classes // tasks < 2:
+        raise InputError(f"{tasks} tasks of {classes} classes leave nothing to tell apart within some: ask for fewer")
+    per_task = -(-classes // tasks)
+    in_order = class_order(classes, seed, order)
+    table = torch.full((tasks, per_task), -1)
+    for task, some in enumerate(in_order.tensor_split(tasks)):
+        table[task, : len(some)] = some
+    return Stream(scenario, data, table.to(data.train.labels.device))
+
+
+def permuted(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    """Every task has all classes, and the pixels in an order of its own: `replaylib.scenarios.permuted_stream`."""
+    from replaylib.scenarios import permuted_stream
+
+    return permuted_stream(data, scenario, tasks, seed)
+
+
+def adam(parameters: Iterable[torch.Tensor], lr: float) -> torch.optim.Optimizer:
+    """Adam with betas 0.9 and 0.999 (Kingma & Ba 2015), as published."""
+    from replaylib.steps import adam
+
+    return adam(parameters, lr)
+
+
+def sgd(parameters: Iterable[torch.Tensor], lr: float) -> torch.optim.Optimizer:
+    """Stochastic gradient descent, without momentum."""
+    import torch
+
+    return torch.optim.SGD(parameters, lr)
+
+
+for _make in (split, uneven, permuted):
+    STREAMS.add(_make.__name__, _make, _make)
+for _optimizer in (adam, sgd):
+    OPTIMIZERS.add(_optimizer.__name__, _optimizer, _optimizer)
