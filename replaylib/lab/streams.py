@@ -25,7 +25,7 @@ def split(data: Split, scenario: str, tasks: int, seed: int, order: str | None) 
 def uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
     """Classes are shared out over any number of tasks; where they do not divide by it, the first tasks have one more.
 
-    Other sizes are a `replaylib.scenarios.Stream` of your own: its ``classes`` hold -1 where a task has fewer than others.
+    Other sizes are a `replaylib.scenarios.Stream` of your own; its ``classes`` hold -1 where a task has fewer.
 
     Raises
     ------
