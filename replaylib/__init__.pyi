@@ -7,10 +7,12 @@ from .data.catalogue import load as load
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Split as Split
 from .errors import InputError as InputError
-from .generative import GenerativeClassifier as GenerativeClassifier
 from .lab import register as register
 from .lab.experiments import Experiment as Experiment
 from .lab.experiments import experiment as experiment
+from .lab.extra.generative import GenerativeClassifier as GenerativeClassifier
+from .lab.extra.nearest_mean import Exemplars as Exemplars
+from .lab.extra.nearest_mean import NearestMean as NearestMean
 from .lab.hyperparameters import SETTINGS as SETTINGS
 from .lab.methods import METHODS as METHODS
 from .lab.methods import method as method
@@ -36,7 +38,6 @@ from .metrics import learning_accuracy as learning_accuracy
 from .metrics import mean_sem as mean_sem
 from .metrics import sem as sem
 from .nets import Classifier as Classifier
-from .nets import NearestMean as NearestMean
 from .nets import Network as Network
 from .penalties import EWC as EWC
 from .penalties import SI as SI
@@ -44,7 +45,6 @@ from .penalties import Penalty as Penalty
 from .replay import Buffer as Buffer
 from .replay import CurrentTask as CurrentTask
 from .replay import Everything as Everything
-from .replay import Exemplars as Exemplars
 from .replay import Generated as Generated
 from .replay import Nothing as Nothing
 from .replay import Replay as Replay

@@ -249,35 +249,6 @@ class Classifier(Network):
         return target_loss(in_float32(self.readout(h)), batch, active)
 
 
-class NearestMean(Classifier):
-    """A classifier that is tested by the nearest class mean of normalised features (iCaRL: Rebuffi et al. 2017, Eq. 2).
-
-    It is trained as any other, through its read-out. The means are those of stored samples, see
-    `replaylib.replay.Exemplars`, are normalised as well, and are part of the network's state.
-    """
-
-    means: Tensor
-
-    def __init__(
-        self,
-        inputs: int,
-        hidden: tuple[int, ...],
-        outputs: int,
-        generator: torch.Generator,
-        backbone: ConvEncoder | None = None,
-    ) -> None:
-        super().__init__(inputs, hidden, outputs, generator, backbone=backbone)
-        self.register_buffer("means", torch.zeros(outputs, hidden[-1]))
-
-    def features(self, x: Tensor) -> Tensor:
-        """The last hidden layer's activity, scaled to length 1: (n, hidden[-1])."""
-        return F.normalize(self.encode(x))
-
-    def scores(self, x: Tensor, task: Tensor) -> Tensor:
-        """Minus the distance of each sample's features from each class mean: (n, outputs)."""
-        return -torch.cdist(self.features(x), self.means)
-
-
 def classification_loss(logits: Tensor, y: Tensor, active: Tensor) -> Tensor:
     """Cross-entropy over the active output units, one number a sample: (n,).
 

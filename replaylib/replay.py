@@ -9,16 +9,12 @@ from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from replaylib.brain import BrainNet
 from replaylib.errors import POLICIES, InputError, unknown
-from replaylib.nets import TEMPERATURE, NearestMean, Network, soft_targets
+from replaylib.nets import TEMPERATURE, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
-
-#: Stored samples that go through the network at once, when a task has ended.
-CHUNK = 2_500
 
 
 class Replay(Protocol):
@@ -317,30 +313,3 @@ class Generated(Taught):
         y, task, noise = drawn
         x = cast(BrainNet, copy).generate(y, task, noise)
         return self.teacher.label(x.view(len(x), *self.stream.data.train.shape), task, copy)
-
-
-class Exemplars(Buffer):
-    """A `Buffer` that also tells a `NearestMean` network what its classes look like, when a task has ended.
-
-    Parameters
-    ----------
-    stream, per_class, policy, generator : see `Buffer`.
-    net : the network that learns, and classifies by the means that are computed here.
-    """
-
-    state = Buffer.state
-
-    def __init__(
-        self, stream: Stream, net: NearestMean, per_class: int, policy: str, generator: torch.Generator
-    ) -> None:
-        super().__init__(stream, per_class, policy, generator)
-        self.net = net
-
-    @torch.no_grad()
-    def end(self, task: int) -> None:
-        super().end(task)
-        inputs = self.stream.data.train.inputs
-        features = torch.cat([self.net.features(inputs(images)) for images in self.images.split(CHUNK)])
-        total = torch.zeros_like(self.net.means).index_add_(0, self.y, features)
-        count = self.y.bincount(minlength=len(total))[:, None]
-        self.net.means.copy_(F.normalize(total / count.clamp(min=1)))

@@ -9,11 +9,12 @@ import torch
 from replaylib.brain import Brain
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
+from replaylib.lab.extra.nearest_mean import Exemplars
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS, Method, Parts, Plan, method
 from replaylib.lab.protocols import PROTOCOLS
 from replaylib.penalties import EWC, SI
-from replaylib.replay import Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing
+from replaylib.replay import Buffer, CurrentTask, Everything, Generated, Nothing
 from replaylib.scenarios import SCENARIOS, Stream, split_stream
 from tests.test_scenarios import tiny
 

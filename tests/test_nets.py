@@ -8,13 +8,13 @@ import torch
 from torch.distributions import Categorical
 
 from replaylib.errors import InputError
+from replaylib.lab.extra.nearest_mean import NearestMean
 from replaylib.nets import (
     Classifier,
     Excitable,
     ExcitableHidden,
     Gates,
     Hidden,
-    NearestMean,
     classification_loss,
     distillation_loss,
     linear,

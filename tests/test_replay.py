@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
+from replaylib.lab.extra.nearest_mean import Exemplars, NearestMean
 from replaylib.loop import objective
-from replaylib.nets import Classifier, NearestMean
-from replaylib.replay import WEIGHINGS, Buffer, CurrentTask, Everything, Exemplars, Generated, Nothing, Teacher
+from replaylib.nets import Classifier
+from replaylib.replay import WEIGHINGS, Buffer, CurrentTask, Everything, Generated, Nothing, Teacher
 from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
 from tests.test_scenarios import tiny
 

@@ -56,8 +56,7 @@ def _exact(plan: Plan, net: Network, per_class: int, policy: str) -> Replay:
     "Rebuffi et al. 2017",
 )
 def _nearest_mean(plan: Plan, per_class: int, policy: str) -> Parts:
-    from replaylib.nets import NearestMean
-    from replaylib.replay import Exemplars
+    from replaylib.lab.extra.nearest_mean import Exemplars, NearestMean
 
     stream = plan.stream
     net = NearestMean(plan.inputs, plan.hidden, stream.outputs, plan.start, copy.deepcopy(plan.backbone))
@@ -229,7 +228,7 @@ for _row in (
     rehearses=False,
 )
 def _generative_classifier(plan: Plan, noise_dim: int, samples: int | None = None) -> Parts:
-    from replaylib.generative import GenerativeClassifier
+    from replaylib.lab.extra.generative import GenerativeClassifier
     from replaylib.replay import Nothing
 
     # A fifth of the units each: ten of them have about as many parameters as one network with replay through feedback.

@@ -1,1 +1,1 @@
-"""Methods of the years after 2020, one file each: a class or two, and ``make``, which puts a method together."""
+"""Methods that others are compared with, one file each: a class or two, most with ``make``, which puts one together."""
