@@ -4,6 +4,7 @@ A still picture is drawn from numbers that `tools/live_stills.py` computed with 
 """
 
 import json
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -27,8 +28,9 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 210, 46, 40, 12, 32
 
 
 def kit(folder: Path = FOLDER) -> str:
-    """The scripts that every part needs, as one."""
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in KIT)
+    """The scripts that every part needs, as one, without indentation and without comments on lines of their own."""
+    whole = "\n".join((folder / name).read_text(encoding="utf-8") for name in KIT)
+    return re.sub(r"^ +", "", re.sub(r"^ */\*.*?\*/ *\n", "", whole, flags=re.M | re.S), flags=re.M)
 
 
 def curves(names: Sequence[str], points: Sequence[Sequence[Sequence[float]]], alt: str) -> str:
