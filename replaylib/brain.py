@@ -112,7 +112,8 @@ class Recognition(nn.Module):
         For inputs (n, \\*shape) and the classifier's activity h (n, hidden) for them.
         """
         if self.encoder is not None:
-            seen = x.flatten(1) if self.backbone is None else as_two_batches(self.backbone, x, current)
+            front = self.backbone
+            seen = x.flatten(1) if front is None else as_two_batches(front, x, current)
             h = self.encoder(seen)
         mu, logvar = self.posterior(h)
         return mu, logvar
@@ -127,10 +128,16 @@ class Recognition(nn.Module):
 class ClassModes(nn.Module):
     """The prior with one mode for each class.
 
-    Means m and log-variances s, both (C, noise_dim), are learned, and start from N(0, 1).
+    Means m and log-variances s, both (C, noise_dim), are learned, and start from
+    N(0, 1).
     """
 
-    def __init__(self, classes: int, noise_dim: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        classes: int,
+        noise_dim: int,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.mean = nn.Parameter(torch.randn(classes, noise_dim, generator=generator))
         self.logvar = nn.Parameter(torch.randn(classes, noise_dim, generator=generator))
@@ -140,7 +147,9 @@ class ClassModes(nn.Module):
         return reparameterise(self.mean[y], self.logvar[y], noise)
 
     def log_prob(self, z: Tensor, class_probs: Tensor) -> Tensor:
-        """logsumexp_c (log pi_c + log p(z|c)), (n,), with pi = class_probs; log p(z|y) where one-hot.
+        """logsumexp_c (log pi_c + log p(z|c)), (n,), with pi = class_probs.
+
+        That is log p(z|y) where class_probs are one-hot.
 
         The square in log p(z|c) is multiplied out, so that all classes take two matrix
         products, and no (n, C, noise_dim) tensor is made.
@@ -154,7 +163,13 @@ class ClassModes(nn.Module):
         log_p = -0.5 * (square + logvar.sum(1) + z.shape[1] * math.log(2 * math.pi))
         return (class_probs.log() + log_p).logsumexp(1)
 
-    def divergence(self, mu: Tensor, logvar: Tensor, z: Tensor, class_probs: Tensor) -> Tensor:
+    def divergence(
+        self,
+        mu: Tensor,
+        logvar: Tensor,
+        z: Tensor,
+        class_probs: Tensor,
+    ) -> Tensor:
         """log q(z|x) - log p(z), (n,), at the one z that was drawn.
 
         For a mixture there is no closed form.
@@ -191,8 +206,8 @@ class ContextGates(Gates):
     def for_samples(self, class_probs: Tensor, task: Tensor | None) -> Tensor:
         """The gates of each sample, (n, sum(units)).
 
-        From class_probs (n, C) or, by task, from ``task`` (n,) int64. Raises `InputError` if the
-        task decides and is None.
+        From class_probs (n, C) or, by task, from ``task`` (n,) int64. Raises
+        `InputError` if the task decides and is None.
         """
         if self.tasks is None:
             return self(class_probs)
@@ -217,8 +232,8 @@ def internal(split: Split, backbone: nn.Module, chunk: int = 1000) -> Split:
 
     Parameters
     ----------
-    backbone : (n, channels, height, width) -> (n, d) or anything that can be flattened to
-        it; put into eval mode.
+    backbone : (n, channels, height, width) -> (n, d) or anything that can be flattened
+        to it; put into eval mode.
     chunk : images at a time.
 
     Raises
@@ -326,7 +341,8 @@ class BrainNet(Network):
         loss is by the units of x.
         """
         class_probs = self.known_classes(batch.y, batch.soft)
-        learning = () if self.classifier.frozen else (self.classifier.backbone, self.recognition.backbone)
+        both = (self.classifier.backbone, self.recognition.backbone)
+        learning = () if self.classifier.frozen else both
         with batch_statistics(*learning, self.decoder.mirror):
             logits, mu, logvar = self.recognise(batch.x, batch.current)
             z = reparameterise(mu, logvar, noise)

@@ -195,7 +195,8 @@ class Stream:
             active = torch.ones_like(unit, dtype=torch.bool)
         else:
             task_of_unit = unit // self.classes.shape[1]
-            active = task_of_unit == task[:, None] if self.scenario == "task" else task_of_unit < seen
+            of_task, so_far = task_of_unit == task[:, None], task_of_unit < seen
+            active = of_task if self.scenario == "task" else so_far
         return active if self._there is None else active & self._there.flatten()
 
 
