@@ -8,7 +8,7 @@ from torchvision.models import resnet18
 
 from replaylib import register
 
-#: A file with the state dictionary of `resnet18(weights="DEFAULT")`, as `torch.save` writes it; without, random weights.
+#: A file with the state dictionary of `resnet18(weights="DEFAULT")`, from `torch.save`; without, random weights.
 WEIGHTS = os.environ.get("RESNET18_WEIGHTS")
 SIDE = 64  # pixels, to which the images are enlarged
 
