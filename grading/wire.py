@@ -92,7 +92,8 @@ def encoded(value: Any, keep: Callable[[object], int], depth: int = 0) -> Any:
         if isinstance(value, Tensor):
             return _tensor(value)
         if isinstance(value, Batch):
-            return {"batch": [encoded(getattr(value, field.name), keep, depth + 1) for field in fields(value)]}
+            parts = {field.name: getattr(value, field.name) for field in fields(value)}
+            return {"batch": {name: encoded(part, keep, depth + 1) for name, part in parts.items()}}
         if isinstance(value, list | tuple | set | deque):
             kind = "tuple" if isinstance(value, tuple) else "list"
             return {kind: [encoded(item, keep, depth + 1) for item in value]}
@@ -134,9 +135,9 @@ def value_of(data: Any, refer: Callable[[int, str], Any], batch: Callable[..., A
             pairs = [(value_of(k, refer, batch, below), value_of(v, refer, batch, below)) for k, v in data["dict"]]
             return dict(pairs)
         [(kind, items)] = data.items()
-        values = [value_of(item, refer, batch, below) for item in items]
         if kind == "batch":
-            return batch(*values)
+            return batch(**{name: value_of(part, refer, batch, below) for name, part in items.items()})
+        values = [value_of(item, refer, batch, below) for item in items]
         return {"list": list, "tuple": tuple}[kind](values)
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise BrokenBorder("an answer that cannot be read") from error

@@ -7,13 +7,15 @@ plain data can be called, asked for attributes, items and its length, and nothin
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from replaylib.scenarios import Batch
 
 CHANGED = "your function changed what it was given: it leaves its arguments as they were"
 DTYPES = ["float16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool"]
@@ -41,7 +43,7 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     """A value with every leaf of its lists, tuples and dicts changed; also used to look at every leaf."""
     if isinstance(value, dict):
         return {key: mapped(item, change) for key, item in value.items()}
-    if is_dataclass(value) and not isinstance(value, type):  # a batch of samples, for example
+    if isinstance(value, Batch):
         return replace(value, **{one.name: mapped(getattr(value, one.name), change) for one in fields(value)})
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(mapped(item, change) for item in value))
@@ -60,7 +62,7 @@ def fingerprint(value: Any) -> Any:
         return (value.shape, value.tobytes())
     if isinstance(value, nn.Module):
         return [fingerprint(parameter) for parameter in value.parameters()]
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, Batch):
         return [fingerprint(getattr(value, one.name)) for one in fields(value)]
     if isinstance(value, dict):
         return [(key, fingerprint(item)) for key, item in value.items()]
