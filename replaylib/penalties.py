@@ -157,8 +157,15 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
     Returns
     -------
     One tensor for each weight and bias of ``net.path``, in the order of the layers and in their shapes.
+
+    Raises
+    ------
+    InputError : a layer with other parameters, or one that `squares` does not know.
     """
-    fisher = [torch.zeros_like(p) for layer in net.path for p in layer.parameters()]
+    # By layer and name: a layer may have no bias.
+    fisher = {(layer, name): torch.zeros_like(p) for layer in net.path for name, p in layer.named_parameters()}
+    if strange := [name for _, name in fisher if name not in ("weight", "bias")]:
+        raise InputError(f"a layer has the parameter {strange[0]}, and EWC knows weight and bias: use SI")
     classes = active[0].nonzero()[:, 0].tolist()
     inputs: dict[nn.Module, tuple[Tensor, ...]] = {}
     outputs: dict[nn.Module, Tensor] = {}
@@ -177,14 +184,14 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
                     log_p[:, y].sum(), [outputs[layer] for layer in net.path], retain_graph=True
                 )
                 p = log_p[:, y].detach().exp()
-                for place, (layer, delta) in enumerate(zip(net.path, deltas, strict=True)):
-                    of_weight, of_bias = squares(layer, p, delta, *inputs[layer])
-                    fisher[2 * place] += of_weight
-                    fisher[2 * place + 1] += of_bias
+                for layer, delta in zip(net.path, deltas, strict=True):
+                    for name, square in zip(("weight", "bias"), squares(layer, p, delta, *inputs[layer]), strict=True):
+                        if (layer, name) in fisher:
+                            fisher[layer, name] += square
     finally:
         for hook in hooks:
             hook.remove()
-    return [total / len(x) for total in fisher]
+    return [total / len(x) for total in fisher.values()]
 
 
 def squares(

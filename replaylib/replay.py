@@ -295,14 +295,23 @@ class Generated(Taught):
     Parameters
     ----------
     stream : says which classes there have been.
-    net : the network that learns, with its generator.
+    net : the network that learns and imagines, with ``generate(y, task, noise)`` and ``noise_dim``, as `BrainNet`.
     generator : draws classes and noise, on the stream's device.
+    soft : whether samples are labelled with soft targets; None: as the network's `replaylib.brain.Brain` says, if any.
+
+    Raises
+    ------
+    InputError : a network that does not imagine.
     """
 
     state = Taught.state
 
-    def __init__(self, stream: Stream, net: BrainNet, generator: torch.Generator) -> None:
-        super().__init__(stream, net, generator, soft=net.brain.distill)
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, soft: bool | None = None) -> None:
+        if not callable(getattr(net, "generate", None)) or net.noise_dim < 1:
+            kind = type(net).__name__
+            raise InputError(f"a {kind} does not imagine samples: give it generate(y, task, noise) and noise_dim")
+        distill = getattr(getattr(net, "brain", None), "distill", False)
+        super().__init__(stream, net, generator, soft=distill if soft is None else soft)
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)

@@ -276,3 +276,21 @@ def test_a_long_run_is_compiled_and_says_so(capsys, monkeypatch):
     assert "compiled" not in json.loads(printed.out)["device"]
     assert main([*short, "--compile", "--seeds", "2", "--together"]) == 2
     assert "2 seeds as one program are not compiled" in capsys.readouterr().err
+
+
+def test_help_and_list_need_no_pytorch_and_half_a_second():
+    code = (
+        "import sys, time; from replaylib.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print('torch' in sys.modules, time.process_time() < 0.5)"
+    )
+    for arguments in (["--help"], ["run", "--help"], ["--version"]):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == "False True", arguments
+
+
+def test_an_empty_name_is_none(capsys):
+    for arguments in (["--save", ""], ["--dataset", ""], ["--log", ""]):
+        assert main(["run", "split-digits", *arguments]) == 2
+        assert capsys.readouterr().err.startswith("replaylib: ")

@@ -3,14 +3,15 @@
 import dataclasses
 import json
 import math
+import os
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from replaylib.errors import InputError
-from replaylib.lab.experiments import NAMES, Experiment, experiment
+from replaylib.lab.experiments import CHOSEN, NAMES, Experiment, experiment, seeds_of
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import PROTOCOLS
 
@@ -210,3 +211,53 @@ def test_what_replays_nothing_has_no_number_of_replayed_samples():
         experiment("split-digits", "class", "gr", replayed=0)
     assert experiment("split-digits", "class", "gr", replayed=64) == experiment("split-digits", "class", "gr")
     assert experiment("split-digits", "class", "gr", replayed=64, batch=8).replayed == 64
+
+
+#: Descriptions that are tried: REPLAYLIB_EXAMPLES=10000 tries the many that a release should have seen.
+EXAMPLES = int(os.environ.get("REPLAYLIB_EXAMPLES", "100"))
+DRAWN = st.one_of(
+    st.none(), st.integers(-2, 2**32), st.floats(allow_nan=True), st.booleans(), st.text(max_size=4),
+    st.sampled_from(["task", "random", "sgd", "uneven", "tuned", "bfloat16", "balanced", "digits"]),
+    st.lists(st.integers(-1, 20_000), max_size=3),
+)  # fmt: skip
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    name=st.sampled_from([name for name in PROTOCOLS if name != "split-tiny-imagenet"]),
+    method=st.sampled_from([*METHODS, "exact+ewc", "bi-r+si", "lwf+si"]),
+    scenario=st.sampled_from(["task", "domain", "class"]),
+    seed=st.integers(0, 5),
+    chosen=st.dictionaries(st.sampled_from(CHOSEN), DRAWN, max_size=3),
+)
+def test_what_is_accepted_comes_back_with_its_id_and_what_is_refused_is_named(name, method, scenario, seed, chosen):
+    refused = ""
+    try:
+        described = experiment(name, scenario, method, seed, **chosen)
+    except InputError as error:
+        refused = str(error)
+    if refused:
+        words = {*chosen, *(field.replace("_", " ") for field in chosen), "scenario"}
+        assert any(word in refused for word in words), (chosen, refused)
+        return
+    back = Experiment.from_stored(json.loads(json.dumps(described.as_stored())))
+    assert back == described
+    assert back.id == described.id
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("3", (0, 1, 2)), ("3-5", (3, 4, 5)), ("7,9,1-2", (7, 9, 1, 2))])
+def test_seeds_are_a_number_a_range_or_a_list(text, seeds):
+    assert seeds_of(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "5-3", "a", "1-2000", "1,,2"])
+def test_other_seeds_are_refused(text):
+    with pytest.raises(InputError, match="seed"):
+        seeds_of(text)
+
+
+def test_seed_0_has_a_random_order_where_labels_are_sorted_by_meaning():
+    assert experiment("split-cifar100").class_order == "random"
+    assert experiment("split-cifar100", class_order="labels").class_order is None
+    assert experiment("split-cifar100", seed=1).class_order is experiment("split-mnist").class_order is None
+    assert len({experiment("split-cifar100", seed=seed).without_seed() for seed in range(3)}) == 1

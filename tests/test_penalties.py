@@ -10,7 +10,7 @@ from torch import nn
 from replaylib.brain import Brain, BrainNet
 from replaylib.errors import InputError
 from replaylib.loop import Training, objective, train
-from replaylib.nets import Classifier
+from replaylib.nets import Classifier, Network
 from replaylib.penalties import EWC, SI, STIFFEST, Quadratic, fisher_diagonal
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
@@ -304,3 +304,27 @@ def test_a_strength_that_cannot_be_is_refused(strength):
 def test_a_decay_that_cannot_be_is_refused(decay):
     with pytest.raises(InputError, match="lies in"):
         EWC(split_stream(tiny(), "class", 3), classifier(), seeded(), strength=1.0, online=True, decay=decay)
+
+
+def test_a_layer_without_a_bias_has_a_fisher_of_its_weight_alone():
+    class NoBias(Network):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 2, bias=False)
+
+        @property
+        def path(self):
+            return [self.layer]
+
+        def forward(self, x, task=None):
+            return self.layer(x)
+
+    net, x = NoBias(), torch.randn(5, 3)
+    [found] = fisher_diagonal(net, x, torch.zeros(5, dtype=torch.long), torch.ones(5, 2, dtype=torch.bool))
+    slow = torch.zeros(2, 3)
+    for one in x:
+        log_p = net(one[None]).log_softmax(1)[0]
+        for y in range(2):
+            [gradient] = torch.autograd.grad(log_p[y], [net.layer.weight], retain_graph=True)
+            slow += log_p[y].exp().detach() * gradient**2 / 5
+    torch.testing.assert_close(found, slow)

@@ -374,3 +374,10 @@ def test_the_means_are_those_of_the_stored_samples_normalised_features(monkeypat
     assert max(at_once) == 4
     assert net.means[:4].norm(dim=1).tolist() == pytest.approx([1.0] * 4)
     assert not net.means.requires_grad
+
+
+def test_a_network_that_does_not_imagine_is_no_generator():
+    stream = split_stream(tiny(), "class", 3)
+    net = Classifier(4, (5,), stream.outputs, torch.Generator())
+    with pytest.raises(InputError, match="a Classifier does not imagine samples: give it generate"):
+        Generated(stream, net, torch.Generator())
