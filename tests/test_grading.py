@@ -19,6 +19,7 @@ from grading.remote import Clock, Names, NotGraded, Session
 from grading.sandbox import Limits, Sandbox
 from grading.wire import BrokenBorder, decoded, encoded, value_of
 from replaylib.course.assignments import Missing
+from replaylib.course.digits import new_stream
 from replaylib.errors import InputError
 from replaylib.scenarios import Batch
 from tests import hostile
@@ -389,6 +390,13 @@ def test_objects_stay_there_and_can_be_used(session: Session) -> None:
 def test_batch_comes_back_as_one(session: Session) -> None:
     names = defines(session, "from replaylib import Batch\nimport torch\nb = Batch(torch.ones(1), torch.ones(1), None)")
     assert isinstance(names["b"], Batch)
+
+
+def test_batch_keeps_its_parts_and_a_stream_stays_whole(session: Session) -> None:
+    names = defines(session, "def f(batch, stream):\n    return batch, stream.classes.shape[1]")
+    batch = Batch(torch.ones(1), torch.ones(1), torch.zeros(1), current=1)
+    back, per_task = names["f"](batch, new_stream())
+    assert (back.current, back.soft, per_task) == (1, None, 2)
 
 
 def test_exceptions_and_missing_names_are_told(session: Session) -> None:
