@@ -284,10 +284,12 @@ def experiment(
     return Experiment(**described)
 
 
-def _backbone(given: Mapping[str, Any], protocol_name: str, method_name: str) -> str:
+def _backbone(given: Mapping[str, Any], protocol_name: str, method_name: str) -> Any:
     """What is done with the encoder, where there is one."""
     p, m, encoder = protocol(protocol_name), method(method_name), given.get("encoder")
-    chosen: str | None = given.get("backbone")
+    chosen = given.get("backbone")
+    if chosen is not None and not isinstance(chosen, str):
+        return chosen  # which `Experiment` refuses
     if chosen is None:
         if encoder is not None:
             return "tuned" if m.level == "pixels" and not m.ablation else "frozen"

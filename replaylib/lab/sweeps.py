@@ -143,7 +143,7 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 
     def watch(now: Training) -> None:
         if now.task == 1 and now.step >= first:
-            if device == "cuda":
+            if device.startswith("cuda"):
                 torch.cuda.synchronize()
             marks.append(time.perf_counter())
             if len(marks) > TIMED:
