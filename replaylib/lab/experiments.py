@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
@@ -17,7 +16,9 @@ from typing import Any
 from replaylib.errors import ORDERS, POLICIES, PRECISIONS, SCENARIOS, InputError, unknown
 from replaylib.lab import contents
 from replaylib.lab.methods import method
-from replaylib.lab.options import Option, Value
+from replaylib.lab.options import SEED, Option, Value
+from replaylib.lab.options import check_seeds as check_seeds
+from replaylib.lab.options import seeds_of as seeds_of
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS, protocol
 from replaylib.lab.tables import OPTIMIZERS, STREAMS
 
@@ -78,7 +79,7 @@ class Experiment:
     scenario: str = needed("one of: " + ", ".join(SCENARIOS), choices=tuple(SCENARIOS))
     method: str = needed("a method, or one and a penalty, e.g. exact+ewc; see list")
     dataset: str = needed("other data: a name from 'list', an image folder, or a zip of one")
-    seed: int = needed("decides what is random", int, "[0, 2147483647]")
+    seed: int = needed(SEED.help, SEED.kind, SEED.within)
     tasks: int = needed("number of tasks", int, "[2, 1000]")
     hidden: tuple[int, ...] = needed("units of the hidden layers", tuple, "[1, 10000]", example="400,400")
     lr: float = needed("learning rate", float, "(0, 1]", example="0.001")
@@ -211,32 +212,6 @@ CHOSEN = tuple(
     f.name for f in _DECLARED
     if f.name not in ("protocol", "scenario", "method", "seed") and not f.metadata.get("found")
 )  # fmt: skip
-
-
-def check_seeds(count: int) -> None:
-    """Raise `InputError` unless so many seeds, 0 to count - 1, can be asked for at once."""
-    Option("how many seeds", int, "[1, 1000]").check("seeds", count)
-
-
-def seeds_of(text: str) -> tuple[int, ...]:
-    """Seeds as one writes them: ``"3"`` is the first three, 0 to 2; ``"3-12"`` a range; ``"7,9,20-29"`` a list.
-
-    Raises
-    ------
-    InputError : another text, no seed or more than 1000, or one that is no seed.
-    """
-    if re.fullmatch(r"-?\d+", text):
-        check_seeds(int(text))
-        return tuple(range(int(text)))
-    seeds: dict[int, None] = {}
-    for part in text.split(","):
-        if (ends := re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())) is None:
-            raise InputError(f"seeds is {text!r}: expected how many, a range or a list, e.g. 5, 3-12 or 7,9,20-29")
-        low, high = (DECLARED["seed"].check("seed", int(end)) for end in (ends[1], ends[2] or ends[1]))
-        check_seeds(high - low + 1)
-        seeds |= dict.fromkeys(range(low, high + 1))
-    check_seeds(len(seeds))
-    return tuple(seeds)
 
 
 def experiment(

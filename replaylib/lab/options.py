@@ -129,3 +129,33 @@ def _in_words(within: str) -> str:
     if low == -math.inf:
         return at_most.removeprefix("and ")
     return f"{at_least} {at_most}" if low_counts or not high_counts else f"{at_least} and at most {high:.10g}"
+
+
+#: What a seed can be.
+SEED = Option("decides what is random", int, "[0, 2147483647]")
+
+
+def check_seeds(count: int) -> None:
+    """Raise `InputError` unless so many seeds, 0 to count - 1, can be asked for at once."""
+    Option("how many seeds", int, "[1, 1000]").check("seeds", count)
+
+
+def seeds_of(text: str) -> tuple[int, ...]:
+    """Seeds as one writes them: ``"3"`` is the first three, 0 to 2; ``"3-12"`` a range; ``"7,9,20-29"`` a list.
+
+    Raises
+    ------
+    InputError : another text, no seed or more than 1000, or one that is no seed.
+    """
+    if re.fullmatch(r"-?\d+", text):
+        check_seeds(int(text))
+        return tuple(range(int(text)))
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        if (ends := re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())) is None:
+            raise InputError(f"seeds is {text!r}: expected how many, a range or a list, e.g. 5, 3-12 or 7,9,20-29")
+        low, high = (SEED.check("seed", int(end)) for end in (ends[1], ends[2] or ends[1]))
+        check_seeds(high - low + 1)
+        seeds |= dict.fromkeys(range(low, high + 1))
+    check_seeds(len(seeds))
+    return tuple(seeds)
