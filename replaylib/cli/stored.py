@@ -1,0 +1,118 @@
+"""The commands ``results``, ``status`` and ``command``: what is in a folder of records."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from replaylib.data.files import replacing, shipped
+from replaylib.errors import InputError
+from replaylib.lab import claims, records, runs, store
+
+
+def results(options: argparse.Namespace) -> None:
+    """``results``: the runs in a folder, an experiment a row; two methods or two folders compared seed by seed."""
+    frame = store.where(store.summaries(options.folder), options.where)
+    if options.against is not None or options.compare:
+        _compare(options, frame)
+        return
+    if frame.empty:
+        raise InputError(f"no run in {options.folder} is like that: ask for less with --where")
+    table = frame.drop(columns="file") if options.runs else store.by_method(frame)
+    _write(options, table)
+    if options.json:
+        print(table.to_json(orient="records"))
+    elif not (options.csv or options.latex):
+        print(table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep=""))
+
+
+def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
+    if options.against is not None:
+        other = store.where(store.summaries(options.against), options.where)
+        pairs = [(str(options.folder), frame, str(options.against), other)]
+    else:
+        if len(options.compare) != 2:
+            raise InputError(f"--compare {','.join(options.compare)}: give two methods, A,B")
+        first, second = options.compare
+        pairs = [(first, frame[frame["method"] == first], second, frame[frame["method"] == second])]
+    for first, some, second, others in pairs:
+        for name, found in ((first, some), (second, others)):
+            if found.empty:
+                raise InputError(f"there is no run of {name} to compare")
+        found = store.paired(some, others)
+        if options.json:
+            print(json.dumps(records.no_nan({"first": first, "second": second, **found})))
+            continue
+        line = f"{second} - {first}: {found['mean']:+.2f} points"
+        if found["seeds"] > 1:
+            line += (
+                f" +- {found['sem']:.2f} (SEM), 95 % confidence interval {found['low']:+.2f} to {found['high']:+.2f}, "
+                f"p = {found['p']:.2g} (paired t-test, two-sided)"
+            )
+        print(f"{line}, over {found['seeds']} common seeds")
+
+
+def _write(options: argparse.Namespace, table: pd.DataFrame) -> None:
+    advice = "choose another file"
+    if options.csv:
+        with replacing(options.csv, advice) as part:
+            table.to_csv(part, index=False)
+    if options.latex:
+        with replacing(options.latex, advice) as part:
+            part.write_text(_latex(table))
+
+
+def _latex(table: pd.DataFrame) -> str:
+    """A table for LaTeX's package booktabs, a line a row; numbers to two digits, what is nothing left empty."""
+
+    def cell(value: object) -> str:
+        text = "" if value is None or value != value else f"{value:.2f}" if isinstance(value, float) else str(value)
+        for sign in "&%_#$":
+            text = text.replace(sign, f"\\{sign}")
+        return text
+
+    rows: Sequence[Sequence[object]] = [list(table.columns), *table.to_numpy(dtype=object).tolist()]
+    head, *body = (" & ".join(map(cell, row)) + r" \\" for row in rows)
+    columns = "".join("r" if kind.kind in "fi" else "l" for kind in table.dtypes)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def status(options: argparse.Namespace) -> None:
+    """``status``: how many runs of a folder are done, and which some process has now."""
+    done = store.summaries(options.folder)
+    under_way = list(claims.running(Path(options.folder)))
+    if options.json:
+        print(json.dumps({"done": sorted(done["id"]), "running": under_way}))
+        return
+    print(f"{options.folder}: {len(done)} done, {len(under_way)} running")
+    for name in under_way:
+        print(f"running: {name}")
+
+
+def command(options: argparse.Namespace) -> None:
+    """``command``: the command line that runs a stored experiment again."""
+    folders = [options.folder] if options.folder else [*map(shipped, runs.FOLDERS), Path("runs")]
+    for folder in folders:
+        if not Path(folder).is_dir():
+            continue
+        for record in records.below(Path(folder)):
+            if record.experiment.id == options.id:
+                print(store.command_of(record.experiment))
+                print(f"# {record.device}, commit {record.commit or 'unknown'}, {record.date}", file=sys.stderr)
+                return
+    where = options.folder or "the runs that come with the library, or the folder runs"
+    raise InputError(f"there is no run {options.id} in {where}: give an id that 'results --runs' shows")
