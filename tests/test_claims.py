@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replaylib.errors import InputError
-from replaylib.lab.claims import Claims, running, shard
+from replaylib.lab.claims import Claims, running, shard, to_do
 
 WORKER = """
 import sys, time
@@ -84,6 +84,35 @@ def test_three_processes_do_every_run_once_also_where_one_is_killed(tmp_path):
     time.sleep(1.2)  # what the killed one held is left behind now
     assert worker(tmp_path, names).wait(60) == 0
     assert {path.stem: path.read_text() for path in tmp_path.glob("*.done")} == dict.fromkeys(names, "x")
+
+
+def test_two_that_were_asked_for_the_same_share_the_work_and_both_see_all_done(tmp_path):
+    done, said = set(), []
+    groups = [["a", "b"], ["c"], ["d", "e"]]
+    with Claims(tmp_path, beat=0.05) as mine, Claims(tmp_path, beat=0.05) as theirs:
+        first = to_do(groups, mine, done.__contains__, said.append)
+        second = to_do(groups, theirs, done.__contains__, said.append)
+        assert next(first) == ["a", "b"]
+        assert next(second) == ["c"]
+        done.update("ab")
+        for name in "ab":
+            mine.give_back(name)
+        assert next(first) == ["d", "e"]
+        done.update("cde")
+        for name, claims in (("c", theirs), ("d", mine), ("e", mine)):
+            claims.give_back(name)
+        assert list(first) == list(second) == []
+
+
+def test_what_another_has_is_waited_for_and_taken_over_when_it_is_left(tmp_path):
+    said = []
+    with Claims(tmp_path, beat=0.05, stale=1.0) as claims:
+        (tmp_path / "a.claim").write_text("{}")
+        work = to_do([["a", "b"]], claims, lambda name: False, said.append)
+        assert next(work) == ["b"]
+        assert next(work) == ["a"]
+        assert said == ["waiting for 1 runs that other processes have"]
+        assert list(work) == []  # neither was stored: not tried again
 
 
 @given(st.sets(st.text("abcdef0123456789", min_size=12, max_size=12), max_size=60), st.integers(1, 40))

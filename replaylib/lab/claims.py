@@ -10,7 +10,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from replaylib.errors import InputError
@@ -131,6 +131,42 @@ def running(folder: Path, stale: float = STALE) -> Iterator[str]:
     for path in sorted(folder.glob("*.claim")):
         if claims._alive(path):
             yield path.stem
+
+
+def to_do(
+    groups: Sequence[Sequence[str]], claims: Claims, done: Callable[[str], bool], say: Callable[[str], None] = print
+) -> Iterator[list[str]]:
+    """Gives this process the runs that it has, a group at a time, until all runs of all groups are done by somebody.
+
+    What another process has is waited for, and taken over where that process leaves it behind. Whoever computes a run
+    stores it and gives its claim back; where it cannot be computed, that is not tried again here.
+
+    Parameters
+    ----------
+    groups : names of runs that are computed together.
+    done : whether a run is stored.
+    say : gets a line when there is nothing to do but wait.
+    """
+    pending, given = [list(group) for group in groups], set()
+    while pending:
+        anything = False
+        for group in list(pending):
+            left = [name for name in group if name not in given and not done(name)]
+            # It may have been stored between the look and the claim.
+            mine = [name for name in left if claims.take(name)]
+            for name in [name for name in mine if done(name)]:
+                claims.give_back(name)
+                mine.remove(name)
+            if mine:
+                given.update(mine)
+                anything = True
+                yield mine
+            group[:] = [name for name in group if name not in given and not done(name)]
+        pending = [group for group in pending if group]
+        if pending and not anything:
+            say(f"waiting for {sum(map(len, pending))} runs that other processes have")
+            while not any(done(name) or not claims.others([name]) for group in pending for name in group):
+                time.sleep(min(1.0, claims.beat))
 
 
 def shard(names: Sequence[str], part: int, parts: int) -> list[str]:
