@@ -13,8 +13,10 @@ import pytest
 
 from replaylib.cli.main import main
 from replaylib.data import catalogue
+from replaylib.errors import InputError
 from replaylib.lab import checkpoints, runs
 from replaylib.lab.fast import compiler
+from replaylib.steps import Diverged
 
 QUICK = ["run", "split-digits", "--iterations", "3"]
 
@@ -126,10 +128,15 @@ def test_input_that_is_wrong_gets_one_line_and_status_2(arguments, says, capsys,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_record_or_an_unwritable_place_is_found_before_any_computing(capsys, tmp_path):
+def test_a_damaged_record_is_named_and_stops_nothing(capsys, caplog, tmp_path):
     (tmp_path / "0123456789ab.json").write_text("{")
-    assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path)]) == 2
-    assert "0123456789ab.json is damaged" in capsys.readouterr().err
+    assert main([*QUICK, "--save", str(tmp_path)]) == 0
+    assert "0123456789ab.json is damaged" in caplog.text
+    assert (tmp_path / "0123456789ab.json").read_text() == "{"
+
+
+def test_an_unwritable_place_is_found_before_any_computing(capsys, tmp_path):
+    (tmp_path / "0123456789ab.json").write_text("{")
     assert main([*QUICK, "--iterations", "10000000", "--save", str(tmp_path / "0123456789ab.json")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -294,3 +301,42 @@ def test_an_empty_name_is_none(capsys):
     for arguments in (["--save", ""], ["--dataset", ""], ["--log", ""]):
         assert main(["run", "split-digits", *arguments]) == 2
         assert capsys.readouterr().err.startswith("replaylib: ")
+
+
+def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
+    whole = runs.trained_together
+
+    def trained(some, *given, **named):
+        if some[0].seed == 0:
+            raise Diverged(runs.network(some[0], catalogue.load("digits")), 1, 2)
+        return whole(some, *given, **named)
+
+    monkeypatch.setattr(runs, "trained_together", trained)
+    assert main([*QUICK, "--seeds", "2", "--save", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "seeds 1" in out
+    assert "stopped being finite in task 1, step 2" in err.splitlines()[-1]
+    assert len(list(tmp_path.glob("*.json"))) == 1
+    assert not list(tmp_path.glob("*.claim"))
+
+
+def test_results_are_printed_before_they_cannot_be_saved(capsys, tmp_path, monkeypatch):
+    def full(*given):
+        raise InputError("cannot write to there (No space left on device): choose another folder")
+
+    monkeypatch.setattr("replaylib.cli.running.write", full)
+    assert main([*QUICK, "--seeds", "2", "--save", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "seeds 0, 1" in out
+    assert "ACC" in out
+    assert err.splitlines()[-1].startswith("replaylib: cannot write to there (No space left on device)")
+
+
+def test_two_equal_commands_into_one_folder_share_the_seeds(tmp_path):
+    command = [sys.executable, "-m", "replaylib", *QUICK, "--method", "gr", "--seeds", "3", "--save", str(tmp_path)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [one.communicate(timeout=300) for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert len(list(tmp_path.glob("*.json"))) == 3
+    tables = [[line for line in out.splitlines() if not line.startswith("BWT")] for out, _ in said]
+    assert tables[0] == tables[1]

@@ -220,6 +220,33 @@ def shown(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def results(sub: argparse.ArgumentParser) -> None:
+    """The options of ``results``."""
+    sub.add_argument("folder", type=path, help="of records; folders in it count")
+    sub.add_argument(
+        "--where", action="append", default=[], metavar="COLUMN=VALUE", help="only runs of which this is true; again"
+    )
+    sub.add_argument("--runs", action="store_true", help="a row a run, with all that is known of it")
+    which = sub.add_mutually_exclusive_group()
+    which.add_argument("--compare", type=names, default=(), metavar="A,B", help="how much higher method B is than A")
+    which.add_argument("--against", type=path, metavar="FOLDER", help="how much higher another folder's runs are")
+    sub.add_argument("--csv", type=path, metavar="FILE", help="write the table as CSV, in the place of showing it")
+    sub.add_argument("--latex", type=path, metavar="FILE", help="write the table for LaTeX's package booktabs")
+    shown(sub)
+
+
+def status(sub: argparse.ArgumentParser) -> None:
+    """The options of ``status``."""
+    sub.add_argument("folder", type=path, help="of records")
+    shown(sub)
+
+
+def command(sub: argparse.ArgumentParser) -> None:
+    """The options of ``command``."""
+    sub.add_argument("id", help="of an experiment, as 'results --runs' shows it")
+    sub.add_argument("--folder", type=path, help="of records (default: the library's own, and the folder runs)")
+
+
 COMMANDS = {
     "run": Command(
         "train and test one method on one protocol, over several seeds",
@@ -244,6 +271,22 @@ COMMANDS = {
         "how fast a training step is, beside its matrix products alone and a data loader",
         "Times training steps, each beside plain products of the same matrices in the same run.",
         bench, "replaylib.cli.commands:time_steps", "bench split-mnist --methods gr,bi-r --seeds 1,5",
+    ),
+    "results": Command(
+        "the runs in a folder as a table; methods or folders compared seed by seed",
+        "Shows the runs below a folder, a row an experiment with the mean over its seeds, and compares two methods, or "
+        "two folders, over the seeds that both have.",
+        results, "replaylib.cli.stored:results", "results runs --where scenario=class --compare gr,bi-r",
+    ),
+    "status": Command(
+        "how many runs of a folder are done, and which are running",
+        "Shows how many runs of a folder are done, and which some process has now.",
+        status, "replaylib.cli.stored:status", "status runs",
+    ),
+    "command": Command(
+        "the command line that runs a stored experiment again",
+        "Prints the command line of a stored run; where and when it was made goes to the standard error.",
+        command, "replaylib.cli.stored:command", "command 0123456789ab --folder runs",
     ),
     "info": Command(
         "versions, device, folders: what to send along with a question",

@@ -1,9 +1,11 @@
 """The command ``run``: one method on one protocol, over several seeds."""
 
 import argparse
+import contextlib
 import io
 import json
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,13 @@ from replaylib.cli.commands import device_named
 from replaylib.errors import InputError
 from replaylib.lab import checkpoints, resume, runs
 from replaylib.lab.capture import check_capturable
+from replaylib.lab.claims import Claims, to_do
 from replaylib.lab.experiments import CHOSEN, Experiment, experiment
 from replaylib.lab.fast import pays_to_compile
 from replaylib.lab.log import Log
 from replaylib.lab.records import Record, done, no_nan, write
 from replaylib.loop import Training
+from replaylib.nets import Network
 from replaylib.steps import Diverged
 
 
@@ -54,10 +58,14 @@ def run(options: argparse.Namespace) -> None:
             steps = sum(e.tasks * e.iterations for e in experiments)
             if compiled := pays_to_compile(start, steps, torch.device(device)):
                 print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
-    with tqdm(
-        total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due, file=shown
-    ) as bar:
-        for some in groups:
+    problems: list[str] = []
+    with (
+        tqdm(
+            total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due, file=shown
+        ) as bar,
+        contextlib.closing(_not_done_by_others(groups, options.save)) as left,
+    ):
+        for some in left:
             before, log = bar.n, Log(options.log, some, _say) if options.log else None
 
             def watch(
@@ -77,20 +85,48 @@ def run(options: argparse.Namespace) -> None:
                     unfinished=options.save if options.resume else None, say=_say,
                 )  # fmt: skip
             except Diverged as stopped:
-                raise _with_last_good_state(stopped, some[stopped.place], options.save) from stopped
+                problems.append(_with_last_good_state(stopped, some[stopped.place], options.save))
+                continue
             finally:
                 if log:
                     log.close()
             for net, record in made:
                 kept[record.experiment.id] = record
-                if options.weights:
-                    checkpoints.save(net, record.experiment, options.save / f"{record.experiment.id}.safetensors")
                 if options.save:
-                    write(record, options.save)
+                    problems += _saved(net, record, options.save, options.weights)
             if options.save:
                 resume.discard(options.save, some)
-    records = [kept[e.id] for e in experiments]
-    print(json.dumps(summary(records)) if options.json else _table(records))
+    if options.save:
+        kept = done(options.save) | kept
+    if records := [kept[e.id] for e in experiments if e.id in kept]:
+        print(json.dumps(summary(records)) if options.json else _table(records))
+    if problems:
+        raise InputError("; ".join(dict.fromkeys(problems)))
+
+
+def _not_done_by_others(groups: list[list[Experiment]], folder: Path | None) -> Generator[list[Experiment], None, None]:
+    """The groups one after another, each without the runs that another process has, which are waited for."""
+    if folder is None:
+        yield from groups
+        return
+    described = {e.id: e for group in groups for e in group}
+    with Claims(folder) as claims:
+        names = [[e.id for e in group] for group in groups]
+        for mine in to_do(names, claims, lambda name: (folder / f"{name}.json").exists(), _say):
+            yield [described[name] for name in mine]
+            for name in mine:
+                claims.give_back(name)
+
+
+def _saved(net: Network, record: Record, folder: Path, weights: bool) -> list[str]:
+    """Save a run; what cannot be saved is said at the end, when the results have been printed."""
+    try:
+        write(record, folder)
+        if weights:
+            checkpoints.save(net, record.experiment, folder / f"{record.experiment.id}.safetensors")
+    except InputError as error:
+        return [str(error)]
+    return []
 
 
 def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:
@@ -105,12 +141,12 @@ def _say(line: str) -> None:
     tqdm.write(f"replaylib: {line}", file=sys.stderr)
 
 
-def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Path | None) -> InputError:
-    """The error, which also says where the network is kept as it was before the step that would have spoilt it."""
+def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Path | None) -> str:
+    """What went wrong, and where the network is kept as it was before the step that would have spoilt it."""
     if folder is None:
-        return stopped
+        return str(stopped)
     path = checkpoints.save(stopped.net, description, folder / f"{description.id}-stopped.safetensors")
-    return InputError(f"{stopped}; the network before that step is kept in {path}")
+    return f"{stopped}; the network before that step is kept in {path}"
 
 
 def summary(records: list[Record]) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
         first, second = options.compare
         pairs = [(first, frame[frame["method"] == first], second, frame[frame["method"] == second])]
     for first, some, second, others in pairs:
-        for name, found in ((first, some), (second, others)):
-            if found.empty:
+        for name, its in ((first, some), (second, others)):
+            if its.empty:
                 raise InputError(f"there is no run of {name} to compare")
         found = store.paired(some, others)
         if options.json:

@@ -6,11 +6,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replaylib.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: How file systems without hard links (FAT, some of those in user space) say so.
 NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EXDEV}
+
+
+#: Bytes that `writable` writes, more than a record has.
+PROBE = 65_536
 
 
 def shipped(folder: str) -> Path:
@@ -27,7 +35,8 @@ def writable(folder: str | Path, advice: str = "choose another folder") -> None:
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(PROBE))  # a full disk takes an empty file
     except OSError as error:
         raise InputError(f"cannot write to {folder} ({error.strerror}): {advice}") from error
 
@@ -47,6 +56,20 @@ def replacing(target: Path, advice: str) -> Iterator[Path]:
             os.replace(part, target)
     except OSError as error:
         raise InputError(f"cannot write {target} ({error.strerror}): {advice}") from error
+
+
+def write_tensors(tensors: "dict[str, Tensor]", target: Path, about: dict[str, str], advice: str) -> None:
+    """Write tensors and a text about them to a safetensors file, whole or not at all; one that is there is replaced.
+
+    Raises
+    ------
+    InputError : it cannot be written; ``advice`` says what to do.
+    """
+    import safetensors.torch  # and PyTorch with it, which help on the command line does without
+
+    # safetensors reports a full disk with an error of its own, and Python's own writing with the system's reason.
+    with replacing(target, advice) as part:
+        part.write_bytes(safetensors.torch.save(tensors, about))
 
 
 def create(target: Path, text: str) -> None:

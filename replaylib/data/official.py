@@ -15,12 +15,11 @@ from pathlib import Path
 import platformdirs
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from replaylib.data import folders
 from replaylib.data.dataset import Dataset, Split
-from replaylib.data.files import replacing, writable
+from replaylib.data.files import writable, write_tensors
 from replaylib.errors import InputError
 
 #: SHA-256 of the official pixels of the training and of the test part: uint8 in the order (class, image, channel, row,
@@ -70,8 +69,7 @@ def _decoded(name: str, archive: Path) -> tuple[tuple[str, ...], list[Tensor]]:
     # Where it cannot be written, the images are decoded anew next time, and nothing is lost.
     with suppress(InputError):
         writable(target.parent)
-        with replacing(target, "") as file:
-            save_file({"train": images[0], "test": images[1]}, file, about)
+        write_tensors({"train": images[0], "test": images[1]}, target, about, "")
     return split.train.classes, images
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from replaylib._version import __version__
-from replaylib.data.files import replacing
+from replaylib.data.files import write_tensors
 from replaylib.errors import InputError
 from replaylib.lab.experiments import Experiment
 from replaylib.nets import Network
@@ -28,8 +27,7 @@ def save(net: Network, description: Experiment, path: str | Path) -> Path:
     target = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     about = {"replaylib": __version__, "experiment": json.dumps(description.as_stored())}
-    with replacing(target, "choose another folder") as part:
-        save_file(state, part, about)
+    write_tensors(state, target, about, "choose another folder")
     return target
 
 

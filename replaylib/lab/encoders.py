@@ -14,14 +14,13 @@ from typing import NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from replaylib.brain import internal
 from replaylib.conv import ConvEncoder
 from replaylib.data.dataset import Split
-from replaylib.data.files import replacing
+from replaylib.data.files import write_tensors
 from replaylib.errors import InputError
 from replaylib.lab.encoder_files import FOLDER as FOLDER
 from replaylib.lab.encoder_files import SUFFIX as SUFFIX
@@ -94,8 +93,7 @@ def save(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
     """
     target = Path(path)
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    with replacing(target, "choose another place with --out") as part:
-        save_file(state, part, {"encoder": json.dumps(asdict(origin))})
+    write_tensors(state, target, {"encoder": json.dumps(asdict(origin))}, "choose another place with --out")
     return target
 
 
