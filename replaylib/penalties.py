@@ -156,13 +156,9 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
 
     Returns
     -------
-    One tensor for each weight and bias of ``net.path``, in the order of the layers and in their shapes.
-
-    Raises
-    ------
-    InputError : a layer with other parameters, or one that `squares` does not know.
+    One tensor for each weight and bias of ``net.path``, in the order of the layers and in their shapes. Raises
+    `InputError` for a layer with other parameters, or one that `squares` does not know.
     """
-    # By layer and name: a layer may have no bias.
     fisher = {(layer, name): torch.zeros_like(p) for layer in net.path for name, p in layer.named_parameters()}
     if strange := [name for _, name in fisher if name not in ("weight", "bias")]:
         raise InputError(f"a layer has the parameter {strange[0]}, and EWC knows weight and bias: use SI")

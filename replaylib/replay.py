@@ -299,9 +299,7 @@ class Generated(Taught):
     generator : draws classes and noise, on the stream's device.
     soft : whether samples are labelled with soft targets; None: as the network's `replaylib.brain.Brain` says, if any.
 
-    Raises
-    ------
-    InputError : a network that does not imagine.
+    Raises `InputError` for a network that does not imagine.
     """
 
     state = Taught.state
@@ -310,8 +308,8 @@ class Generated(Taught):
         if not callable(getattr(net, "generate", None)) or net.noise_dim < 1:
             kind = type(net).__name__
             raise InputError(f"a {kind} does not imagine samples: give it generate(y, task, noise) and noise_dim")
-        distill = getattr(getattr(net, "brain", None), "distill", False)
-        super().__init__(stream, net, generator, soft=distill if soft is None else soft)
+        said = getattr(getattr(net, "brain", None), "distill", False) if soft is None else soft
+        super().__init__(stream, net, generator, soft=said)
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)

@@ -109,9 +109,8 @@ class Stream:
             if empty := [data.classes[c] for c in sorted(set(self.classes[there].tolist())) if not count[c]]:
                 raise InputError(f"{data.name} has no sample to {part} on of class {empty[0]}: add one")
         object.__setattr__(self, "_unit_of", unit_of)
-        # Where all tasks have equally many classes, nothing is drawn or masked by this.
-        whole = bool(there.all())
-        object.__setattr__(self, "_there", None if whole else (there.any(0) if self.scenario == "domain" else there))
+        shared = there.any(0) if self.scenario == "domain" else there
+        object.__setattr__(self, "_there", None if bool(there.all()) else shared)
         object.__setattr__(self, "_rows", rows)
 
     @property
@@ -172,9 +171,8 @@ class Stream:
         return (unit if self.scenario == "domain" else task * per_task + unit), task
 
     def _draw_uneven(self, seen: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        # Every class of the tasks so far is as likely as any other.
         tasks, places = (self.classes[:seen] >= 0).nonzero(as_tuple=True)
-        picks = torch.randint(len(tasks), (n,), generator=generator, device=self.device)
+        picks = torch.randint(len(tasks), (n,), generator=generator, device=self.device)  # all classes equally often
         task, place = tasks[picks], places[picks]
         return (place if self.scenario == "domain" else task * self.classes.shape[1] + place), task
 

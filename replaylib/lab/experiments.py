@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
-from replaylib.errors import ORDERS, POLICIES, PRECISIONS, SCENARIOS, InputError, unknown
+from replaylib.errors import POLICIES, PRECISIONS, SCENARIOS, InputError, unknown
 from replaylib.lab import contents
 from replaylib.lab.methods import method
 from replaylib.lab.options import SEED, Option, Value
 from replaylib.lab.options import check_seeds as check_seeds
 from replaylib.lab.options import seeds_of as seeds_of
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS, protocol
+from replaylib.lab.streams import ORDERS
 from replaylib.lab.tables import OPTIMIZERS, STREAMS
 
 

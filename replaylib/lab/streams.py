@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from replaylib.errors import InputError
 from replaylib.lab.tables import OPTIMIZERS, STREAMS
 
+#: In which order classes arrive, see `replaylib.scenarios.class_order`.
+ORDERS = ("random", "labels")
+
 if TYPE_CHECKING:
     import torch
 
