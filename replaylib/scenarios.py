@@ -171,9 +171,8 @@ class Stream:
         return (unit if self.scenario == "domain" else task * per_task + unit), task
 
     def _draw_uneven(self, seen: int, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        tasks, places = (self.classes[:seen] >= 0).nonzero(as_tuple=True)
-        picks = torch.randint(len(tasks), (n,), generator=generator, device=self.device)  # all classes equally often
-        task, place = tasks[picks], places[picks]
+        units = (self.classes[:seen] >= 0).nonzero()  # all classes equally often
+        task, place = units[torch.randint(len(units), (n,), generator=generator, device=self.device)].unbind(1)
         return (place if self.scenario == "domain" else task * self.classes.shape[1] + place), task
 
     def active(self, task: Tensor, seen: int) -> Tensor:
