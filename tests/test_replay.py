@@ -353,7 +353,7 @@ def test_imagination_is_the_previous_networks_and_follows_the_generator():
 
 
 def test_the_means_are_those_of_the_stored_samples_normalised_features(monkeypatch):
-    monkeypatch.setattr("replaylib.replay.CHUNK", 4)
+    monkeypatch.setattr("replaylib.lab.extra.nearest_mean.CHUNK", 4)
     stream = split_stream(tiny(), "class", 3)
     net = NearestMean(4, (8,), 6, generator())
     at_once = []

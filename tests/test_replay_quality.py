@@ -109,7 +109,7 @@ def test_fig9_asks_of_additions_and_ablations_class_incremental():
         figure("fig9").experiments(methods=("gr", "none"))
 
 
-def test_fig9_measures_what_has_only_been_run_and_nothing_twice(capsys, tmp_path):
+def test_fig9_measures_what_has_only_been_run_and_nothing_twice(capsys, tmp_path, caplog):
     folder, out = tmp_path / "runs", tmp_path / "x.svg"
     small = [
         "--protocol",
@@ -141,9 +141,12 @@ def test_fig9_measures_what_has_only_been_run_and_nothing_twice(capsys, tmp_path
 
     broken = next(folder.glob("*-measured.json"))
     broken.write_text(json.dumps({**json.loads(broken.read_text()), "measures": {"recall": None}}))
-    assert main(["reproduce", "fig9", *small, *methods]) == 2
-    assert broken.name in (err := capsys.readouterr().err)
-    assert err.count("\n") == 1
+    spoilt = broken.read_text()
+    assert main(["reproduce", "fig9", *small, *methods]) == 0
+    assert "3 of them stored, 1 to do" in capsys.readouterr().out
+    assert f"{broken.name} is damaged" in caplog.text
+    assert broken.read_text() == spoilt
+    assert len(stored([folder], measured=True)) == 4
 
 
 def test_what_the_figure_shows_is_said_and_inputs_of_two_kinds_are_kept_apart():

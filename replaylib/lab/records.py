@@ -21,8 +21,8 @@ from replaylib.data.files import create, writable
 from replaylib.errors import InputError
 from replaylib.lab.experiments import Experiment
 
-#: What files of records are called by `write`: an id, and whether there are measures.
-OWN_NAME = re.compile(r"[0-9a-f]{12}(-measured)?")
+#: What files of records are called by `write`: an id, whether there are measures, and a number where one was damaged.
+OWN_NAME = re.compile(r"[0-9a-f]{12}(-measured)?(-\d+)?")
 
 log = logging.getLogger(__name__)
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -73,14 +73,26 @@ class Record:
 def write(record: Record, folder: str | Path) -> Path:
     """Write a record to an existing folder as one JSON file, whole or not at all; an earlier file is never touched.
 
-    One with measures and one of the same experiment without are two files.
+    One with measures and one of the same experiment without are two files. Where a file of its name cannot be read as
+    a record, that one is left as it is, and this one gets a number behind its name.
 
     Raises
     ------
     InputError : the folder cannot be written, or holds this experiment's record already.
     """
-    name = f"{record.experiment.id}{'' if record.measures is None else '-measured'}.json"
-    return write_new(Path(folder) / name, {**asdict(record), "experiment": record.experiment.as_stored()})
+    name = f"{record.experiment.id}{'' if record.measures is None else '-measured'}"
+    target, number = Path(folder) / f"{name}.json", 2
+    while target.exists() and not _readable(target):
+        target, number = Path(folder) / f"{name}-{number}.json", number + 1
+    return write_new(target, {**asdict(record), "experiment": record.experiment.as_stored()})
+
+
+def _readable(path: Path) -> bool:
+    try:
+        read(path)
+    except InputError:
+        return False
+    return True
 
 
 def write_new(target: Path, content: Any) -> Path:
