@@ -75,6 +75,20 @@ def test_a_plan_says_how_many_and_how_long_and_runs_nothing(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_plan_needs_no_data(capsys, tmp_path, monkeypatch):
+    def missing(description, device):
+        raise InputError("could not download mnist: check the network")
+
+    monkeypatch.setattr("replaylib.lab.runs.data_of", missing)
+    command = [*SMALL, "--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg"), "--methods", "none"]
+    assert main([*command, "--plan"]) == 0
+    out = capsys.readouterr().out
+    assert "2 to do" in out
+    assert "how long they take is not known here: could not download mnist" in out
+    assert main(command) == 2
+    assert "could not download mnist" in capsys.readouterr().err
+
+
 def test_a_place_where_no_figure_can_be_written_is_found_and_nothing_is_left_there(tmp_path):
     check_writable(tmp_path / "x.svg")
     assert not list(tmp_path.iterdir())

@@ -79,7 +79,14 @@ def reproduce(options: argparse.Namespace) -> None:
         tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
         for group in groups
     ]
-    pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
+    try:
+        pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
+    except InputError as error:
+        # Which runs are due can be said without their data, on a machine that cannot fetch them for example.
+        if not options.plan:
+            raise
+        print(f"how long they take is not known here: {error}")
+        return
     if due:
         where = device_name(torch.device(device))
         computing = in_time(sum(pace[kind] for kind in kinds))
