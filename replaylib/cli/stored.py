@@ -32,27 +32,26 @@ def results(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
     if options.against is not None:
         other = store.where(store.summaries(options.against), options.where)
-        pairs = [(str(options.folder), frame, str(options.against), other)]
+        first, some, second, others = str(options.folder), frame, str(options.against), other
     else:
         if len(options.compare) != 2:
             raise InputError(f"--compare {','.join(options.compare)}: give two methods, A,B")
         first, second = options.compare
-        pairs = [(first, frame[frame["method"] == first], second, frame[frame["method"] == second])]
-    for first, some, second, others in pairs:
-        for name, its in ((first, some), (second, others)):
-            if its.empty:
-                raise InputError(f"there is no run of {name} to compare")
-        found = store.paired(some, others)
-        if options.json:
-            print(json.dumps(records.no_nan({"first": first, "second": second, **found})))
-            continue
-        line = f"{second} - {first}: {found['mean']:+.2f} points"
-        if found["seeds"] > 1:
-            line += (
-                f" +- {found['sem']:.2f} (SEM), 95 % confidence interval {found['low']:+.2f} to {found['high']:+.2f}, "
-                f"p = {found['p']:.2g} (paired t-test, two-sided)"
-            )
-        print(f"{line}, over {found['seeds']} common seeds")
+        some, others = (frame[frame["method"] == name] for name in (first, second))
+    for name, its in ((first, some), (second, others)):
+        if its.empty:
+            raise InputError(f"there is no run of {name} to compare")
+    found = store.paired(some, others)
+    if options.json:
+        print(json.dumps(records.no_nan({"first": first, "second": second, **found})))
+        return
+    line = f"{second} - {first}: {found['mean']:+.2f} points"
+    if found["seeds"] > 1:
+        line += (
+            f" +- {found['sem']:.2f} (SEM), 95 % confidence interval {found['low']:+.2f} to {found['high']:+.2f}, "
+            f"p = {found['p']:.2g} (paired t-test, two-sided)"
+        )
+    print(f"{line}, over {found['seeds']} common seeds")
 
 
 def _write(options: argparse.Namespace, table: pd.DataFrame) -> None:
