@@ -5,81 +5,14 @@ options of the command line.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from replaylib.errors import PRECISIONS, SCENARIOS, InputError
-from replaylib.lab.experiments import CHOSEN, DECLARED, STORED_AS, USUAL, seeds_of
+from replaylib.cli.declared_folders import command, results, status
+from replaylib.cli.telling import DEVICE, HIDDEN, SEEDS, Command, add, names, path, reader, shown
+from replaylib.errors import PRECISIONS, SCENARIOS
+from replaylib.lab.experiments import CHOSEN, DECLARED, USUAL
 from replaylib.lab.methods import METHODS
-from replaylib.lab.options import Option
 from replaylib.lab.protocols import PROTOCOLS
-
-DEVICE = "cpu, cuda, cuda:1 or another GPU, mps (Apple), or auto (default)"
-#: How a kind of option is shown.
-METAVARS = {int: "N", float: "X", tuple: "N,N"}
-#: Words that an option's earlier name took, as they are called now.
-EARLIER = {"front_end": {"pixels": "none"}}
-
-
-class Command(NamedTuple):
-    """One command: what it does, in a line and in a paragraph, an example, and how it is told what to do.
-
-    ``declare`` adds its options to a parser; ``runs`` names the function that is then called with what was given, as
-    ``"module:function"``. Its module is imported only then.
-    """
-
-    summary: str
-    about: str
-    declare: Callable[[argparse.ArgumentParser], None]
-    runs: str
-    example: str = ""
-
-
-def path(text: str) -> Path:
-    """A file or folder; an empty name, as from a variable of the shell that is not set, is none."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError("an empty name: give a file or folder")
-    return Path(text)
-
-
-def names(text: str) -> tuple[str, ...]:
-    """An option's names, with commas between."""
-    return tuple(text.split(","))
-
-
-def reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """How `argparse` is given a function that raises `InputError`, with its message."""
-
-    def reading(text: str) -> Any:
-        try:
-            return read(text)
-        except InputError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return reading
-
-
-HIDDEN = reader(DECLARED["hidden"].parse)
-SEEDS = reader(seeds_of)
-
-
-def add(sub: argparse.ArgumentParser, name: str, option: Option, default: str = "") -> None:
-    """Add one declared option, under its earlier name as well."""
-    told = f"{option.help} (default: {default})" if default else option.help
-    shown: dict[str, Any] = {"metavar": METAVARS[option.kind]} if option.kind in METAVARS else {}
-    read = reader(option.parse)
-    flag = f"--{name.replace('_', '-')}"
-    if option.kind is bool:
-        sub.add_argument(flag, action=argparse.BooleanOptionalAction, help=told.replace("%", "%%"))
-        return
-    sub.add_argument(flag, type=read, help=told.replace("%", "%%"), **shown)
-    if earlier := STORED_AS.get(name):
-        words = EARLIER.get(earlier, {})
-        sub.add_argument(
-            f"--{earlier.replace('_', '-')}", dest=name, type=lambda text: read(words.get(text, text)),
-            default=argparse.SUPPRESS, help=argparse.SUPPRESS,
-        )  # fmt: skip
 
 
 def run(sub: argparse.ArgumentParser) -> None:
@@ -213,38 +146,6 @@ def bench(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", default="auto", help=DEVICE)
     sub.add_argument("--save", type=path, metavar="FOLDER", help="keep the measurements in a new file here")
     sub.add_argument("--json", action="store_true", help="print a list of JSON objects instead of the table")
-
-
-def shown(sub: argparse.ArgumentParser) -> None:
-    """The options of ``list`` and ``info``."""
-    sub.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def results(sub: argparse.ArgumentParser) -> None:
-    """The options of ``results``."""
-    sub.add_argument("folder", type=path, help="of records; folders in it count")
-    sub.add_argument(
-        "--where", action="append", default=[], metavar="COLUMN=VALUE", help="only runs of which this is true; again"
-    )
-    sub.add_argument("--runs", action="store_true", help="a row a run, with all that is known of it")
-    which = sub.add_mutually_exclusive_group()
-    which.add_argument("--compare", type=names, default=(), metavar="A,B", help="how much higher method B is than A")
-    which.add_argument("--against", type=path, metavar="FOLDER", help="how much higher another folder's runs are")
-    sub.add_argument("--csv", type=path, metavar="FILE", help="write the table as CSV, in the place of showing it")
-    sub.add_argument("--latex", type=path, metavar="FILE", help="write the table for LaTeX's package booktabs")
-    shown(sub)
-
-
-def status(sub: argparse.ArgumentParser) -> None:
-    """The options of ``status``."""
-    sub.add_argument("folder", type=path, help="of records")
-    shown(sub)
-
-
-def command(sub: argparse.ArgumentParser) -> None:
-    """The options of ``command``."""
-    sub.add_argument("id", help="of an experiment, as 'results --runs' shows it")
-    sub.add_argument("--folder", type=path, help="of records (default: the library's own, and the folder runs)")
 
 
 COMMANDS = {

@@ -11,7 +11,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from replaylib._version import __version__
-from replaylib.cli.declared import COMMANDS, Command, path
+from replaylib.cli.declared import COMMANDS
+from replaylib.cli.telling import Command, path
 from replaylib.errors import InputError
 from replaylib.lab import register
 
