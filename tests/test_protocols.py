@@ -67,7 +67,7 @@ def test_the_profile_is_the_environment_variable(monkeypatch):
         if value is not None:
             monkeypatch.setenv("REPLAYLIB_PROFILE", value)
         assert profile() == expected
-        assert in_profile("split-mnist").name == {"quick": "split-digits", "paper": "split-mnist"}[expected]
+        assert in_profile("split-mnist").name == {"quick": "split-mnist-5k", "paper": "split-mnist"}[expected]
         assert in_profile("split-digits").name == "split-digits"
     monkeypatch.setenv("REPLAYLIB_PROFILE", "papr")
     with pytest.raises(InputError, match="set it to quick"):

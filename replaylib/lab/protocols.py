@@ -132,20 +132,31 @@ PROTOCOLS.update(
     for protocol in (
         Protocol(
             "split-mnist", "mnist", "split", 5, (400, 400), 1e-3, 128, 2000, "class", 20, PUBLISHED,
-            quick="split-digits",
+            quick="split-mnist-5k",
         ),
         Protocol(
             "permuted-mnist", "mnist", "permuted", 100, (2000, 2000), 1e-4, 256, 5000, "domain", 5, PUBLISHED,
-            padding=2, quick="permuted-digits",
+            padding=2, quick="permuted-mnist-5k",
         ),
-        Protocol("split-digits", "digits", "split", 5, (100, 100), 2e-3, 64, 100, "class", 5, "quick Split MNIST"),
+        Protocol(
+            "split-mnist-5k", "mnist-5k", "split", 5, (200, 200), 1e-3, 64, 200, "class", 5, "quick Split MNIST",
+            settings="split-mnist",
+        ),
+        Protocol(
+            "permuted-mnist-5k", "mnist-5k", "permuted", 10, (200, 200), 1e-3, 64, 100, "domain", 3,
+            "quick Permuted MNIST", settings="permuted-mnist",
+        ),
+        Protocol(
+            "split-digits", "digits", "split", 5, (100, 100), 2e-3, 64, 100, "class", 5,
+            "Split MNIST on 8x8 digits, for assignments and trials of a few seconds", settings="split-mnist",
+        ),
         Protocol(
             "permuted-digits", "digits", "permuted", 10, (100, 100), 3e-3, 64, 100, "domain", 3,
-            "quick Permuted MNIST",
+            "Permuted MNIST on 8x8 digits, for trials of a few seconds", settings="permuted-mnist",
         ),
         Protocol(
             "split-glyphs", "glyphs", "split", 5, (100, 100), 1e-3, 32, 300, "class", 3,
-            "quick Split CIFAR-100, drawn by the project", symbols=2, encoder="glyphs",
+            "quick Split CIFAR-100, drawn by the project", symbols=2, encoder="glyphs", settings="split-cifar100",
         ),
         Protocol(
             "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,

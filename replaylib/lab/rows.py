@@ -107,11 +107,10 @@ class Method:
         if own := [s.value for s in fitting if s.protocol == protocol]:
             return own[0]
         # A quick protocol stands in for a published one, and takes its values; but for what makes a run long.
-        published = next((p.name for p in PROTOCOLS.values() if p.quick == protocol), protocol)
-        if self.takes[option].optional and published != protocol:
+        row = PROTOCOLS.get(protocol)
+        if self.takes[option].optional and row is not None and row.quick is None:
             return None
-        if published in PROTOCOLS:
-            published = PROTOCOLS[published].settings or published
+        published = (row and row.settings) or protocol
         return next((s.value for s in SETTINGS if s.fits(whose, option, published, scenario)), None)
 
 
