@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from replaylib import Dataset, InputError, Split, Stream, experiment, split_stream, train
-from replaylib.lab import register, runs
+from replaylib.lab import resume, runs
 from replaylib.lab.extra import der, diffusion, slda
-from replaylib.lab.methods import METHODS, Parts, Plan
+from replaylib.lab.methods import Parts, Plan
 from replaylib.scenarios import Batch
 
 FEATURES = 6
+ON_FEATURES = {"split-glyphs": "frozen"}
 
 
 def features(shift: float = 4.0) -> Split:
@@ -47,29 +48,47 @@ def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> No
     assert result.matrix[1, 1] > 60
 
 
-@pytest.fixture
-def registered():
-    """The three as methods with names, forgotten again after the test."""
-    before = dict(METHODS), dict(METHODS.origins)
-    like = {"per_class": "exact", "policy": "exact"}
-    on_features = {"level": "features", "scenarios": ("task", "class"), "why": "where a class is in every task"}
-    register.method("derpp", "exact replay of samples and of answers", "Buzzega et al. 2020", like=like)(der.make)
-    register.method("slda-replay", "one Gaussian a class", "Hayes & Kanan 2020", **on_features)(slda.make)
-    register.method("diffusion-replay", "a diffusion model", "Gao & Liu 2023", **on_features)(diffusion.make)
-    yield
-    METHODS.clear()
-    METHODS.update(before[0])
-    METHODS.origins = before[1]
-
-
-@pytest.mark.parametrize("name", ["derpp", "slda-replay", "diffusion-replay"])
-def test_one_line_gives_each_a_name(registered, name: str) -> None:
-    protocol, more = ("split-digits", {"per_class": 2}) if name == "derpp" else ("split-glyphs", {"clutter": 0.0})
-    described = experiment(protocol, "class", name, iterations=2, hidden=(8,), **more)
+@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay"])
+@pytest.mark.parametrize("protocol", ["split-digits", "split-glyphs"])
+def test_each_is_a_method_by_name_on_pixels_and_on_features(name: str, protocol: str) -> None:
+    described = experiment(protocol, "class", name, iterations=2, hidden=(8,), backbone=ON_FEATURES.get(protocol))
     _, record = runs.trained(described)
     assert record.experiment.method == name
     assert (record.memory_bytes > 0) == (name != "diffusion-replay")
     assert len(record.matrix) == described.tasks
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "part"),
+    [
+        ("der++", {"alpha": 0.25}, lambda parts: parts.net.alpha),
+        ("slda-replay", {"covariance": "own"}, lambda parts: ("shared", "own")[not parts.replay.model.shared]),
+        ("diffusion-replay", {"passes": 3}, lambda parts: parts.net.passes),
+    ],
+)
+def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
+    described = experiment("split-digits", "class", name, hidden=(8,), **own)
+    assert part(runs.assemble(described, runs.data_of(described))[1]) == next(iter(own.values()))
+    assert described.id != experiment("split-digits", "class", name, hidden=(8,)).id
+    with pytest.raises(InputError, match=next(iter(own))):
+        experiment("split-digits", "class", "exact", **own)
+
+
+@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay"])
+def test_each_goes_on_where_it_was_stopped(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a sample's answers, or a Gaussian, were kept before."""
+    described = experiment("split-digits", "class", name, iterations=6, hidden=(8,))
+    whole = runs.trained(described)[0].state_dict()
+
+    def stop(now) -> None:
+        if (now.task, now.step) == (2, 3):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(resume, "EVERY", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        runs.trained_together([described], watch=stop, unfinished=tmp_path)
+    ((net, _),) = runs.trained_together([described], unfinished=tmp_path, say=print)
+    assert all(value.equal(whole[key]) for key, value in net.state_dict().items())
 
 
 # DER++
@@ -156,8 +175,8 @@ def test_what_is_drawn_has_the_mean_and_spread_of_its_class(shared: bool) -> Non
     torch.testing.assert_close(x.std(0), own.std(0), atol=0.15, rtol=0.05)
 
 
-def test_gaussians_are_for_features() -> None:
-    with pytest.raises(InputError, match="use a frozen encoder"):
+def test_a_class_that_returns_has_no_single_gaussian() -> None:
+    with pytest.raises(InputError, match="here a class returns"):
         parts_of(slda.make, stream_of("domain"))
 
 

@@ -40,7 +40,8 @@ def assembled(digits, method, scenario, seeds, **options):
         ("none", "class"), ("joint", "domain"), ("exact", "class"), ("nearest-mean", "class"), ("lwf", "task"),
         ("ewc", "class"), ("online-ewc", "domain"), ("si", "task"), ("xdg", "task"), ("gr", "class"),
         ("gr-distill", "task"), ("rtf", "class"), ("bi-r", "class"), ("bi-r", "domain"), ("bi-r-si", "task"),
-        ("bi-r-no-feedback", "class"), ("bi-r-no-distill", "class"),
+        ("bi-r-no-feedback", "class"), ("bi-r-no-distill", "class"), ("der++", "domain"), ("slda-replay", "class"),
+        ("diffusion-replay", "task"),
     ],
 )  # fmt: skip
 def test_every_seed_ends_as_it_would_by_itself(digits, method, scenario):

@@ -9,7 +9,10 @@ import torch
 from replaylib.brain import Brain
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
+from replaylib.lab.extra.der import AnswerBuffer
+from replaylib.lab.extra.diffusion import DiffusionReplay
 from replaylib.lab.extra.nearest_mean import Exemplars
+from replaylib.lab.extra.slda import GaussianReplay
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS, Method, Parts, Plan, method
 from replaylib.lab.protocols import PROTOCOLS
@@ -31,7 +34,8 @@ def test_a_method_makes_its_source_of_replay():
     sources = {
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
         "lwf-equal": CurrentTask, "lwf-sum": CurrentTask, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
-        "xdg": Nothing, "generative-classifier": Nothing,
+        "xdg": Nothing, "generative-classifier": Nothing, "der++": AnswerBuffer, "slda-replay": GaussianReplay,
+        "diffusion-replay": DiffusionReplay,
     }  # fmt: skip
     assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in METHODS}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}

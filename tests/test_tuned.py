@@ -147,7 +147,7 @@ def test_the_fisher_information_of_convolutions_is_that_of_each_sample_by_itself
         assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * wanted.max().item())
 
 
-@pytest.mark.parametrize("method", ["none", "lwf", "ewc", "si", "nearest-mean", "gr", "bi-r-no-internal"])
+@pytest.mark.parametrize("method", ["none", "lwf", "ewc", "si", "nearest-mean", "der++", "gr", "bi-r-no-internal"])
 def test_methods_train_their_encoder(method):
     options = {"backbone": "tuned", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
     description = experiment("split-glyphs", "class", method, **options)

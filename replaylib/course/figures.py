@@ -39,6 +39,10 @@ COLOURS = {
     "online-ewc": sns.desaturate(PALETTE[5], 0.4),
     "si": PALETTE[6],
     "xdg": PALETTE[9],
+    # Those of the years after 2020: what each adds to, darker.
+    "der++": tuple(0.55 * part for part in PALETTE[1]),
+    "slda-replay": tuple(0.6 * part for part in PALETTE[9]),
+    "diffusion-replay": tuple(0.5 * part for part in PALETTE[4]),
     "generative-classifier": sns.desaturate(PALETTE[0], 0.4),
     "gr": PALETTE[2],
     "gr-distill": sns.desaturate(PALETTE[2], 0.4),

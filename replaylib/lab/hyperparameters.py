@@ -31,8 +31,8 @@ class Setting(NamedTuple):
 #: The value of every option, the first row that fits; a quick protocol's own row goes before all others. Rows that
 #: stand for a protocol or scenario without a published value say so; none was tuned here.
 SETTINGS = (
-    Setting("exact nearest-mean", "per_class", "*", "*", 100, f"{THREE}: 100 a class"),
-    Setting("exact nearest-mean", "policy", "*", "*", "balanced", THREE),
+    Setting("exact nearest-mean der++", "per_class", "*", "*", 100, f"{THREE}: 100 a class"),
+    Setting("exact nearest-mean der++", "policy", "*", "*", "balanced", THREE),
     Setting("ewc online-ewc", "strength", "split-mnist", "task", 1e9, BI_R),
     Setting("ewc online-ewc", "strength", "split-mnist", "class", 1e5, BI_R),
     Setting("ewc online-ewc", "strength", "split-mnist", "domain", 1e10, THREE),

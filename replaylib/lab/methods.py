@@ -7,6 +7,7 @@ imported where it is made, so that names can be listed without PyTorch.
 from __future__ import annotations
 
 import copy
+import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -276,3 +277,6 @@ def _modified(name: str) -> Method:
     if name != own:
         raise InputError(f"write method {name} as {own}: one name for one combination")
     return _generative(name, f"generative replay with {brain}", str(brain))
+
+
+importlib.import_module("replaylib.lab.extra")  # registers what came later, after what is above

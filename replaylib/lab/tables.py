@@ -35,7 +35,7 @@ class Table(dict[str, Row]):
         InputError : the name is the library's, or another file's, or no name.
         """
         origin = origin_of(made_by)
-        if not name or set(name) & set(" ,/") or name != name.strip("+"):
+        if not name or set(name) & set(" ,/") or name.startswith("+"):
             raise InputError(f"{name!r} names no {self.kind}: use letters, digits and hyphens, e.g. my-{self.kind}")
         if name in self and (not origin or origin.split()[0] != self.origins[name].partition(" ")[0]):
             by = self.origins[name] or "the library"

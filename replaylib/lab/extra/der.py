@@ -1,10 +1,13 @@
 """DER++: a store that keeps, beside each sample, what the network answered to it (Buzzega et al. 2020, NeurIPS)."""
 
+import copy
+
 import torch
 from torch import Tensor
 
 from replaylib.conv import batch_statistics
-from replaylib.lab.methods import Parts, Plan
+from replaylib.lab.extra.nearest_mean import CHUNK
+from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Classifier, classification_loss, in_float32
 from replaylib.replay import Buffer
 from replaylib.scenarios import Batch, Stream
@@ -14,7 +17,7 @@ class AnswerKeeper(Classifier):
     """A classifier that learns stored answers: cross-entropy + ``alpha`` times the mean squared error of the logits.
 
     The published loss has a coefficient for the labels as well, both tuned for each benchmark. Here labels count once,
-    as everywhere in this library, and alpha is one half throughout. Parameters as of `replaylib.nets.Classifier`.
+    as everywhere in this library. Parameters as of `replaylib.nets.Classifier`.
     """
 
     alpha = 0.5
@@ -25,7 +28,7 @@ class AnswerKeeper(Classifier):
         Of replayed samples ``batch.soft`` (n, outputs) holds logits, -inf for units that
         did not exist yet, and ``batch.temperature`` is 0.
         """
-        with batch_statistics(self.backbone):
+        with batch_statistics(self.learning_backbone):
             h = self.encode(batch.x, batch.task, batch.current)
         logits = in_float32(self.readout(h))
         labels = classification_loss(logits, batch.y, active)
@@ -70,10 +73,11 @@ class AnswerBuffer(Buffer):
         old = self.task < 0
         was, new = -1 - self.task[old], ~old
         self.task[old] = held[0][was]
-        x, shown = self.stream.data.train.inputs(self.images[new]), self.task[new]
         self.logits = self.logits.new_empty(len(self), self.stream.outputs)
         self.logits[old] = held[1][was]
-        self.logits[new] = self.net(x, shown).masked_fill(~self.stream.active(shown, task + 1), -torch.inf)
+        parts = zip(self.images[new].split(CHUNK), self.task[new].split(CHUNK), strict=True)
+        answers = torch.cat([self.net(self.stream.data.train.inputs(images), shown) for images, shown in parts])
+        self.logits[new] = answers.masked_fill(~self.stream.active(self.task[new], task + 1), -torch.inf)
 
     @property
     def nbytes(self) -> int:
@@ -81,8 +85,9 @@ class AnswerBuffer(Buffer):
         return super().nbytes + self.logits.nbytes
 
 
-def make(plan: Plan, per_class: int, policy: str) -> Parts:
+def make(plan: Plan, per_class: int, policy: str, alpha: float = 0.5) -> Parts:
     """The parts of DER++: ``per_class`` samples a class, kept by ``policy``; its paper keeps a reservoir."""
-    net = AnswerKeeper(plan.inputs, plan.hidden, plan.stream.outputs, plan.start, backbone=plan.backbone)
-    net = net.to(plan.stream.device)
-    return Parts(net, AnswerBuffer(plan.stream, net, per_class, policy, plan.drawing))
+    backbone, stream = copy.deepcopy(plan.backbone), plan.stream
+    net = AnswerKeeper(plan.inputs, plan.hidden, stream.outputs, plan.start, backbone=backbone, frozen=plan.frozen)
+    net.alpha = alpha
+    return Parts(net.to(stream.device), AnswerBuffer(stream, net, per_class, policy, plan.drawing))

@@ -1,4 +1,4 @@
-"""A small diffusion model of features as the generator (Ho et al. 2020; DDGR: Gao & Liu 2023; Masip et al. 2023)."""
+"""A small diffusion model as the generator (Ho et al. 2020; DDGR: Gao & Liu 2023; Masip et al. 2023)."""
 
 import math
 from dataclasses import replace
@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from replaylib.lab.methods import Parts, Plan
+from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Classifier, Network, linear, target_loss
-from replaylib.replay import Taught
-from replaylib.scenarios import Batch, Stream
+from replaylib.replay import Generated
+from replaylib.scenarios import Batch
 
 
 class Denoiser(Network):
@@ -19,23 +19,23 @@ class Denoiser(Network):
 
     Features x and noise e are mixed as x_t = cos(pi t / 2) x + sin(pi t / 2) e, t uniform in [0, 1]. The network learns
     the velocity cos(pi t / 2) e - sin(pi t / 2) x (Salimans & Ho 2022), and so knows both x and e. It imagines in
-    ``steps`` steps from noise alone, without drawing more on the way (DDIM, Song et al. 2021).
+    ``passes`` steps from noise alone, without drawing more on the way (DDIM, Song et al. 2021). Its two hidden layers
+    are as wide as the classifier's last.
 
     Parameters
     ----------
     classifier : the part that is tested.
     generator : a CPU generator of first weights.
     scale : the features' standard deviation, by which they are divided.
-    hidden, steps : units of its two hidden layers, and steps from noise to features.
+    passes : steps from noise to a sample.
     """
 
     frequencies: Tensor
 
-    def __init__(
-        self, classifier: Classifier, generator: torch.Generator, scale: float, hidden: int = 128, steps: int = 6
-    ) -> None:
+    def __init__(self, classifier: Classifier, generator: torch.Generator, scale: float, passes: int) -> None:
         super().__init__()
-        self.classifier, self.scale, self.steps = classifier, scale, steps
+        self.classifier, self.scale, self.passes = classifier, scale, passes
+        hidden = classifier.hidden.units[-1]
         self.inputs, self.classes = classifier.hidden.inputs, classifier.readout.out_features
         self.noise_dim = self.inputs + 1
         self.register_buffer("frequencies", math.pi * torch.arange(1.0, 17.0))
@@ -69,8 +69,7 @@ class Denoiser(Network):
         x, e = batch.x.flatten(1) / self.scale, noise[:, :-1]
         angle = math.pi / 2 * torch.special.ndtr(noise[:, -1:])
         mixed = angle.cos() * x + angle.sin() * e
-        velocity = angle.cos() * e - angle.sin() * x
-        error = self.velocity(mixed, angle, batch.y) - velocity
+        error = self.velocity(mixed, angle, batch.y) - (angle.cos() * e - angle.sin() * x)
         logits = self.classifier(batch.x, batch.task)
         return target_loss(logits, batch, active) + error.square().mean(1)
 
@@ -78,7 +77,7 @@ class Denoiser(Network):
     def generate(self, y: Tensor, task: Tensor, noise: Tensor) -> Tensor:
         """Imagined features (n, d) of classes ``y`` (n,), from ``noise`` (n, d + 1)."""
         mixed = noise[:, :-1]
-        t = torch.linspace(1, 0, self.steps + 1, device=noise.device)
+        t = torch.linspace(1, 0, self.passes + 1, device=noise.device)
         for now, then in pairwise(math.pi / 2 * t):
             v = self.velocity(mixed, now.expand(len(y), 1), y)
             x = now.cos() * mixed - now.sin() * v
@@ -87,28 +86,20 @@ class Denoiser(Network):
         return mixed * self.scale
 
 
-class DiffusionReplay(Taught):
-    """The previous network imagines features of earlier classes; they train the denoiser under the class asked for.
+class DiffusionReplay(Generated):
+    """`replaylib.replay.Generated`, but for the denoiser, which learns samples under the class that was asked for.
 
-    For the classifier they stand for what the previous network makes of them, as in `replaylib.replay.Generated`.
+    For the classifier they stand for what the previous network makes of them.
     """
 
-    state = Taught.state
-
-    def __init__(self, stream: Stream, net: Denoiser, generator: torch.Generator) -> None:
-        super().__init__(stream, net, generator, soft=True)
-
-    def draw(self, n: int) -> tuple[Tensor, ...]:
-        y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        return y, task, torch.randn(n, self.teacher.net.noise_dim, generator=self.generator, device=y.device)
+    state = Generated.state
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        y, task, noise = drawn
-        return replace(self.teacher.label(copy.generate(y, task, noise), task, copy), y=y)  # type: ignore[operator]
+        return replace(super().complete(copy, *drawn), y=drawn[0])
 
 
-def make(plan: Plan) -> Parts:
-    """The parts of replay from a diffusion model of features, (n, d); of images it would need convolutions."""
-    scale = plan.stream.data.train.images.float().std().item()
-    net = Denoiser(plan.classifier(), plan.start, scale).to(plan.stream.device)
-    return Parts(net, DiffusionReplay(plan.stream, net, plan.drawing))
+def make(plan: Plan, passes: int = 6) -> Parts:
+    """The parts of replay from a diffusion model. It is fully connected: for features, (n, d), or small images."""
+    data = plan.stream.data.train
+    net = Denoiser(plan.classifier(), plan.start, data.inputs(data.images).std().item(), passes)
+    return Parts(net.to(plan.stream.device), DiffusionReplay(plan.stream, net, plan.drawing, soft=True))

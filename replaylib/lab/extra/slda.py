@@ -1,10 +1,12 @@
-"""One Gaussian for each class in feature space: as a classifier (SLDA, Hayes & Kanan 2020), and as what is replayed."""
+"""One Gaussian for each class in feature space: as a classifier (SLDA: Hayes & Kanan 2020), and replayed."""
+
+import math
 
 import torch
 from torch import Tensor
 
 from replaylib.errors import InputError
-from replaylib.lab.methods import Parts, Plan
+from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
 from replaylib.replay import Taught
 from replaylib.scenarios import Batch, Stream
@@ -35,10 +37,7 @@ class Gaussians:
             own = x[y == c]
             self.count[c], self.mean[c] = len(own), own.mean(0)
             rest = own - self.mean[c]
-            if self.shared:
-                self.scatter += rest.T @ rest
-            else:
-                self.scatter[c] = rest.square().sum(0)
+            self.scatter[... if self.shared else c] += rest.T @ rest if self.shared else rest.square().sum(0)
 
     def covariance(self) -> Tensor:
         """(d, d), shrunk by `SHRINKAGE`; without sharing the variances of each class, (C, d)."""
@@ -55,44 +54,43 @@ class Gaussians:
 
 
 class GaussianReplay(Taught):
-    """Draws features from the Gaussians of earlier classes; the previous network says what they stand for.
+    """Draws samples from the Gaussians of earlier classes; the previous network says what they stand for.
 
     Parameters
     ----------
-    stream : of features, (n, d).
+    stream : of features (n, d), or of images, whose pixels are taken for features.
     net, generator : see `replaylib.replay.Generated`.
     shared : see `Gaussians`.
 
     Raises
     ------
-    InputError : data that are images, or a class in several tasks.
+    InputError : a class in several tasks.
     """
 
     state = (*Taught.state, "model", "root")
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, shared: bool = True) -> None:
         super().__init__(stream, net, generator, soft=True)
-        if len(stream.data.train.shape) != 1 or stream.scenario == "domain":
-            raise InputError("a Gaussian a class is for features, task- or class-incremental: use a frozen encoder")
-        self.model = Gaussians(stream.outputs, stream.data.train.shape[0], shared, stream.device)
+        if stream.scenario == "domain":
+            raise InputError("a Gaussian a class is for task- and class-incremental streams: here a class returns")
+        self.model = Gaussians(stream.outputs, math.prod(stream.data.train.shape), shared, stream.device)
         self.root = self.model.scatter
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
-        """Features (n, d), and the task (n,) that each stands for."""
+        """Samples (n, d), and the task (n,) that each stands for."""
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        size = n, self.model.mean.shape[1]
-        noise = torch.randn(size, generator=self.generator, device=y.device)
+        noise = torch.randn((n, self.model.mean.shape[1]), generator=self.generator, device=y.device)
         spread = noise @ self.root.T if self.model.shared else noise * self.root[y]
         return self.model.mean[y] + spread, task
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
-        return self.teacher.label(x, task, copy)
+        return self.teacher.label(x.view(len(x), *self.stream.data.train.shape), task, copy)
 
     def end(self, task: int) -> None:
         rows = self.stream.rows(task)
         batch = self.stream.batch(rows, torch.full_like(rows, task))
-        self.model.learn(batch.x, batch.y)
+        self.model.learn(batch.x.flatten(1), batch.y)
         covariance = self.model.covariance()
         self.root = torch.linalg.cholesky(covariance) if self.model.shared else covariance.sqrt()
         super().end(task)
@@ -103,7 +101,7 @@ class GaussianReplay(Taught):
         return self.model.mean.nbytes + self.model.scatter.nbytes
 
 
-def make(plan: Plan) -> Parts:
-    """The parts of replay from one Gaussian a class with a shared covariance."""
+def make(plan: Plan, covariance: str = "shared") -> Parts:
+    """The parts of replay from one Gaussian a class; ``"own"``: with its own variances, otherwise one covariance."""
     net = plan.classifier()
-    return Parts(net, GaussianReplay(plan.stream, net, plan.drawing))
+    return Parts(net, GaussianReplay(plan.stream, net, plan.drawing, covariance == "shared"))
