@@ -332,8 +332,8 @@ def cells(book: Path, body: str) -> list[tuple[str, str, dict[str, Any]]]:
     chapter = book / "chapters" / "05_five.md"
     chapter.write_text(FRONT + "# Five\n\n" + body)
     made = json.loads(notebooks.convert(chapter, book, index(book)))["cells"]
-    assert [cell["cell_type"] for cell in made[:2]] == ["markdown", "code"]
-    return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"]) for cell in made[2:]]
+    assert [cell["cell_type"] for cell in made[:3]] == ["markdown", "code", "code"]
+    return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"]) for cell in made[3:]]
 
 
 def test_notebook_begins_with_its_title_and_the_install_cell(book: Path) -> None:
@@ -367,15 +367,35 @@ def test_solution_with_cells_runs_and_is_folded(book: Path) -> None:
         "```{solution-start} ex-five\n:class: dropdown\n```\n\nSo:\n\n```{code-cell} python\n1\n```\n\n"
         "```{solution-end}\n```\n\nAfter.\n"
     )
-    text, code, after = cells(book, body)
-    assert text[1] == (
-        "**Exercise 5.1**\n\nDo.\n\n<details>\n<summary><b>Solution to Exercise 5.1</b></summary>\n\nSo:\n\n</details>"
-    )
-    assert code[1:] == (
-        "# @title Solution to Exercise 5.1\n1",
-        {"cellView": "form", "jupyter": {"source_hidden": True}},
-    )
+    text, work, folded, code, after = cells(book, body)
+    assert text[1] == "**Exercise 5.1**\n\nDo."
+    assert work == ("code", "# Your work on Exercise 5.1\n", {})
+    assert folded[1] == "<details>\n<summary><b>Solution to Exercise 5.1</b></summary>\n\nSo:\n\n</details>"
+    assert code[1:] == ("%%solution Solution to Exercise 5.1\n# @title Solution to Exercise 5.1\n1", notebooks.FORM)
     assert after[1] == "After."
+
+
+EXERCISE = "```{exercise}\n:label: ex-five\nDo.\n```\n\n"
+SOLUTION = "```{solution} ex-five\nSo.\n```\n"
+
+
+def test_an_answer_that_can_be_checked_has_a_cell_that_checks_it(book: Path) -> None:
+    check = "```{check} ex-five\nasks: how many\nanswer: 130\nwithin: 5\n```\n\n"
+    _, work, checked, _ = cells(book, EXERCISE + check + SOLUTION)
+    assert work == ("code", "# Exercise 5.1: how many\nanswer = ...", {})
+    assert checked == ("code", "# @title Check\nexercises.check(answer, 130, within=5.0)", notebooks.FORM)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("```{check} ex-five\nanswer: 130\n```\n\n" + SOLUTION, r"a \{check\} has asks, answer"),
+        ("```{check} ex-other\nasks: a\nanswer: 1\n```\n\n" + SOLUTION, "of 'ex-other' stands before no solution"),
+    ],
+)
+def test_a_check_of_nothing_is_refused(book: Path, body: str, message: str) -> None:
+    with pytest.raises(ChapterError, match=message):
+        cells(book, EXERCISE + body)
 
 
 def test_references_are_listed_once_and_only_if_cited(book: Path) -> None:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))  # course.py, which the book's own extension uses too
 
 import course  # noqa: E402
+import yaml  # noqa: E402
 from book_index import BookIndex, index  # noqa: E402
 from citations import Citations  # noqa: E402
 from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
@@ -34,6 +35,11 @@ if {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & set(os.environ):
         reason = (installed.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
         sys.exit(f"replaylib could not be installed from {{library}}: run this cell again in a minute. ({{reason}})")"""
 
+EXERCISES = """\
+# The cell of a solution waits until you ask for it.
+%load_ext replaylib.course.exercises
+from replaylib.course import exercises"""
+
 # What a tag of a code cell means where there is no book: the cell's code is folded, under a title.
 FOLDED = {
     "hide-input": "Show the code",
@@ -41,6 +47,9 @@ FOLDED = {
     "remove-cell": "Preparation",
     "hide-cell": "Show the code",
 }
+
+
+FORM = {"cellView": "form", "jupyter": {"source_hidden": True}}
 
 
 @dataclass
@@ -77,17 +86,42 @@ class Notebook:
         return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def add_code(notebook: Notebook, block: Block, title: str) -> None:
-    """A code cell; folded under a title where the chapter hides it or it belongs to a solution."""
+def add_code(notebook: Notebook, block: Block, solution: str) -> None:
+    """A code cell; folded under a title where the chapter hides it or it belongs to a solution, which waits."""
     tags = block.options.get("tags", "").strip("[] ")
     names = [tag.strip(" \"'") for tag in tags.split(",") if tag.strip()]
-    title = title or next((FOLDED[name] for name in names if name in FOLDED), "")
+    title = solution or next((FOLDED[name] for name in names if name in FOLDED), "")
     source = block.body.strip("\n")
     metadata: dict[str, Any] = {"tags": names} if names else {}
     if title:
         source = f"# @title {title}\n{source}"
-        metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
+        metadata |= FORM
+    if solution:
+        source = f"%%solution {solution}\n{source}"
     notebook.add("code", source, metadata)
+
+
+def add_workplace(notebook: Notebook, title: str, checks: Block | None) -> None:
+    """Where a reader answers an exercise: a cell, and with a `{check}` another one that says whether it is right."""
+    if checks is None:
+        notebook.add("code", f"# Your work on {title}\n")
+        return
+    try:
+        asked = check_of(checks)
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        raise checks.place.error(f"a {{check}} has asks, answer and, for numbers, within: {error}") from error
+    notebook.add("code", f"# {title}: {asked['asks']}\nanswer = ...")
+    within = f", within={asked['within']!r}" if asked["within"] else ""
+    source = f"# @title Check\nexercises.check(answer, {asked['answer']!r}{within})"
+    notebook.add("code", source, dict(FORM))
+
+
+def check_of(block: Block) -> dict[str, Any]:
+    """What a `{check}` says: what it asks, the right answer, and how far a number may be from it."""
+    said = yaml.safe_load(block.body)
+    if not isinstance(said, dict) or not {"asks", "answer"} <= set(said) <= {"asks", "answer", "within"}:
+        raise ValueError(f"found {sorted(said) if isinstance(said, dict) else said!r}")
+    return {"asks": str(said["asks"]), "answer": said["answer"], "within": float(said.get("within", 0))}
 
 
 def converter(path: Path, root: Path, book: BookIndex) -> Converter:
@@ -121,9 +155,11 @@ def convert(path: Path, root: Path, book: BookIndex) -> str:
         ]
     )
     notebook.add("code", INSTALL.format(archive=course.archive(repository["url"], repository["branch"])))
+    notebook.add("code", EXERCISES)
     waiting: list[str] = []
     solution: Block | None = None
     inside: list[str] = []
+    checks: dict[str, Block] = {}
 
     def flush() -> None:
         if solution and inside:
@@ -136,9 +172,13 @@ def convert(path: Path, root: Path, book: BookIndex) -> str:
         if block.name == "code-cell":
             flush()
             add_code(notebook, block, text.solution_title(solution) if solution else "")
+        elif block.name == "check":
+            checks[block.argument] = block
         elif block.name == "solution-start":
             if solution:
                 raise block.place.error("a {solution-start} inside a solution: close the first with {solution-end}")
+            flush()
+            add_workplace(notebook, text.exercise_title(block), checks.pop(block.argument, None))
             solution = block
         elif block.name == "solution-end":
             flush()
@@ -150,9 +190,14 @@ def convert(path: Path, root: Path, book: BookIndex) -> str:
         else:
             if block.kind == "text" and block.body.startswith("## "):
                 flush()
+            if block.name == "solution":
+                flush()
+                add_workplace(notebook, text.exercise_title(block), checks.pop(block.argument, None))
             waiting.append(text.block(block))
     if solution:
         raise solution.place.error("this {solution-start} has no {solution-end}")
+    for label, block in checks.items():
+        raise block.place.error(f"this {{check}} of {label!r} stands before no solution of that name")
     flush()
     if text.citations.cited:
         notebook.add_markdown(["## References", text.citations.references()])

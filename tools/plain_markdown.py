@@ -114,8 +114,12 @@ class Converter:
     def solution(self, block: Block) -> str:
         return folded(self.solution_title(block), self.inside(block))
 
+    def exercise_title(self, solution: Block) -> str:
+        """The exercise that a solution is of, as the book numbers it."""
+        return self.target(solution.argument, solution.place).text
+
     def solution_title(self, block: Block) -> str:
-        return f"Solution to {self.target(block.argument, block.place).text}"
+        return f"Solution to {self.exercise_title(block)}"
 
     def live(self, block: Block) -> str:
         """A link to the page, where the part computes."""

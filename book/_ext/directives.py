@@ -1,4 +1,4 @@
-"""The book's own directives: `{chapter-times}`, and `{self-check}`, whose answers open without JavaScript.
+"""The book's own directives: `{chapter-times}`, `{check}`, and `{self-check}`, whose answers open without JavaScript.
 
 And its role `{colab}`, a link that opens a notebook of the repository in Colab.
 """
@@ -104,6 +104,16 @@ class SelfCheck(SphinxDirective):
         return [node for block in self.blocks(text, line) for node in block.children]
 
 
+class Check(SphinxDirective):
+    """`{check}` label: the answer to an exercise, which the notebook checks; on the page there is nothing to see."""
+
+    has_content = True
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        return []
+
+
 class ColabRole(SphinxRole):
     """`{colab}`: words <path/to/notebook.ipynb>, a path from the repository's root."""
 
@@ -119,6 +129,7 @@ class ColabRole(SphinxRole):
 def setup(app: Sphinx) -> None:
     app.add_role("colab", ColabRole())
     app.add_directive("chapter-times", ChapterTimes)
+    app.add_directive("check", Check)
     app.add_directive("self-check", SelfCheck)
     app.add_node(Answer, html=(open_answer, close_answer))
     app.add_node(AnswerText, html=(open_answer_text, close_answer_text))
