@@ -14,7 +14,7 @@ import nbformat
 import notebooks
 import pytest
 from book_index import index
-from myst_blocks import ChapterError, Place
+from myst_blocks import ChapterError, Place, read
 from nbclient import NotebookClient
 from plain_markdown import Converter
 
@@ -43,6 +43,26 @@ def test_notebook_is_valid_and_holds_no_output(chapter: Path) -> None:
     nbformat.validate(notebook)
     assert [cell.outputs for cell in notebook.cells if cell.cell_type == "code" and cell.outputs] == []
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
+def test_all_cells_of_a_chapter_together_use_what_they_import(chapter: Path) -> None:
+    blocks = read(chapter.read_text(encoding="utf-8"), Place(chapter, 1))
+    code = "\n\n".join(block.body for block in blocks if block.name == "code-cell")
+    ruff = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--quiet",
+        "--isolated",
+        "--select",
+        "F",
+        "--stdin-filename",
+        "chapter.py",
+    ]
+    checked = subprocess.run([*ruff, "-"], input=code, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout
 
 
 @pytest.fixture(scope="session")
