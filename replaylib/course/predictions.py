@@ -57,7 +57,8 @@ def ask(
     style = folder.joinpath("predict.css").read_text(encoding="utf-8")
     script = folder.joinpath("predict.js").read_text(encoding="utf-8").replace("PREDICT_ID", name)
     return HTML(
-        f'<style>{style}</style><section class="predict" id="{name}" data-told="{escape(json.dumps(told))}">'
+        f'<style>{style}</style><div class="predict" role="group" aria-label="Your prediction" id="{name}"'
+        f' data-told="{escape(json.dumps(told))}">'
         f"<p><strong>Your prediction.</strong> {escape(question)}</p>"
-        f"</section><script>{script}</script>"
+        f"</div><script>{script}</script>"
     )
