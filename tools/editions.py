@@ -5,7 +5,6 @@ import copy
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
@@ -14,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import course  # noqa: E402
+from built_page import Page  # noqa: E402
 from epub import write_epub  # noqa: E402
 from pages import browser_path, served  # noqa: E402
 from slides import write_slides  # noqa: E402
@@ -24,20 +24,6 @@ OFFERED = {PDF: "one PDF", EPUB: "an EPUB", SLIDES: "slides for lectures"}
 MARKS = re.compile(r"<!-- editions -->.*?<!-- end of editions -->", re.DOTALL)
 #: Of a page, what only a screen can use, and code that the page folds away.
 FOR_SCREENS = "script, noscript, button, .headerlink, .moved-control, details.hide, form"
-
-
-@dataclass(frozen=True)
-class Page:
-    """A page of the site: its name as Sphinx has it, its title, its text, and where its styles are from the root."""
-
-    name: str
-    title: str
-    article: Tag
-    styles: tuple[str, ...] = ()
-
-    @property
-    def slug(self) -> str:
-        return re.sub(r"\W+", "-", self.name)
 
 
 def read(site: Path, names: list[str]) -> list[Page]:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Protocol
 from uuid import NAMESPACE_URL, uuid5
 
 from bs4 import BeautifulSoup, Tag
+from built_page import Page
 
 TYPES = {
     ".svg": "image/svg+xml",
@@ -39,19 +39,6 @@ figcaption, .moved-still { font-size: 0.85em }
 polyline { fill: none; stroke: #333; stroke-width: 2 }
 svg text { font-size: 12px }
 """
-
-
-class Page(Protocol):
-    """What is needed of a page."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def article(self) -> Tag: ...
-    @property
-    def slug(self) -> str: ...
 
 
 def xhtml(page: Page, files: dict[str, str], images: dict[str, str]) -> str:

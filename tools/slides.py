@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import Protocol
 
 from bs4 import Tag
+from built_page import Page
 
 UNSHOWN = ".headerlink, button, noscript, .moved-still"
 DECK = """\
@@ -56,19 +56,6 @@ addEventListener("keydown", (event) => {
   slides[Math.min(slides.length - 1, Math.max(0, now + step))].scrollIntoView();
 });
 """
-
-
-class Page(Protocol):
-    """What is needed of a page."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def article(self) -> Tag: ...
-    @property
-    def styles(self) -> tuple[str, ...]: ...
 
 
 def parts(section: Tag) -> Iterator[str]:
