@@ -192,6 +192,7 @@ def book(tmp_path: Path) -> Path:
         "chapters/04_four.md": FRONT
         + "# Four\n\n```{math}\n:label: eq-a\na\n```\n\n$$\nb\n$$ (eq-b)\n\n"
         + "```{figure} ../book/replay.svg\n:name: fig-a\n:alt: A.\n```\n\n"
+        + "```{code-cell} python\n:caption: Accuracy by *method*.\n:label: tab-a\n\n1\n```\n\n"
         + "```{exercise} Count\n:label: ex-a\nHow *many*?\n```\n\n````{exercise}\n:label: ex-b\nAnd?\n````\n",
     }
     for name, text in files.items():
@@ -280,6 +281,8 @@ BLOB = "https://github.com/Someone/my-fork/blob/main/"
             "```{figure} ../book/replay.svg\n:name: fig-a\n:alt: A box.\n\nA {term}`replay`.\n```",
             f"![A box.]({SITE}_images/replay.svg)\n\n**Fig. 4.1.** A [*replay*]({SITE}book/glossary.html#term-Replay).",
         ),
+        ("{numref}`tab-a`", f"[Accuracy by *method*]({SITE}chapters/04_four.html#tab-a)"),
+        ("```{table} What *holds*\n| a |\n|---|\n| {math}`x` |\n```", "**What *holds***\n\n| a |\n|---|\n| $x$ |"),
         ("```{image} ../book/replay.svg\n:alt: A box.\n```", f"![A box.]({SITE}_images/replay.svg)"),
         ("```{exercise} Count\n:label: ex-a\nHow *many*?\n```", "**Exercise 4.1: Count**\n\nHow *many*?"),
         (

@@ -56,6 +56,11 @@ class BookIndex:
                 label(labelled, f"equation-{labelled}", f"({numbered('equation')})")
             elif block.name in ("exercise", "exercise-start"):
                 label(labelled, labelled, f"Exercise {numbered('Exercise')}")
+            elif block.name in ("code-cell", "table") and (name := labelled or block.options.get("name", "")):
+                # What a cell shows is numbered when the book is built; elsewhere it is called by its caption.
+                label(
+                    name, name, (block.options.get("caption") or block.argument or "a figure of the book").rstrip(".")
+                )
             elif block.name == "figure":
                 number = numbered("Fig.")
                 if "name" in block.options:

@@ -66,6 +66,7 @@ class Converter:
             "self-check": self.self_check,
             "solution": self.solution,
             "solution-start": self.solution,
+            "table": self.table,
         }.get(block.name)
         if convert is None:
             raise block.place.error(f"{{{block.name}}} has no counterpart in a notebook: say it with other directives")
@@ -154,6 +155,10 @@ class Converter:
             return image
         name = self.index.targets[block.options["name"]].text if "name" in block.options else "Figure"
         return "\n\n".join(filter(None, (image, f"**{name}.** {self.inside(block)}".strip())))
+
+    def table(self, block: Block) -> str:
+        """A table below its caption."""
+        return f"**{self.text(block.argument, block.place)}**\n\n{self.inside(block)}"
 
     def include(self, block: Block) -> str:
         """The included lines themselves, read as Sphinx reads them for the book."""
