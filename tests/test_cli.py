@@ -178,7 +178,7 @@ def test_ctrl_c_is_clean(tmp_path):
     [
         (["run", "split-digits"], "lab.runs.trained_together", "nothing is kept: give --save FOLDER"),
         (["run", "split-digits", "--save", "new"], "lab.runs.trained_together", "runs that had finished are kept"),
-        (["reproduce", "fig6", "--protocol", "permuted-digits"], "cli.commands.sweep", "runs that had finished are"),
+        (["reproduce", "fig6", "--protocol", "permuted-digits"], "cli.sweeping.sweep", "runs that had finished are"),
         (["pretrain", "digits", "--out", "x"], "cli.commands.pretrain", "the same command goes on from the last state"),
         (["bench", "split-digits"], "lab.bench.measure", "nothing is kept\n"),
     ],
@@ -188,7 +188,7 @@ def test_a_command_that_is_stopped_says_what_is_kept_of_it(arguments, where, say
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("replaylib.cli.commands.seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr("replaylib.cli.sweeping.seconds_of", lambda *_: 1.0)
     monkeypatch.setattr(f"replaylib.{where}", stopped)
     assert main(arguments) == 130
     assert f"replaylib: stopped; {says}" in capsys.readouterr().err
@@ -223,7 +223,7 @@ def test_training_that_diverges_says_so_and_keeps_the_last_good_network(capsys, 
     assert re.match(
         r"replaylib: si: the loss or its gradient stopped being finite in task 2, step \d; check the data", err
     )
-    (kept,) = tmp_path.iterdir()
+    (kept,) = tmp_path.glob("*.safetensors")
     assert str(kept) in err
     net = runs.network(checkpoints.describe(kept), catalogue.load("digits"))
     checkpoints.load(net, kept)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from replaylib.cli.commands import in_time
 from replaylib.cli.main import main
+from replaylib.cli.sweeping import in_time
 from replaylib.course.paper_figures import so_far
 from replaylib.course.reproduce import FIGURES, check_writable, draw, figure
 from replaylib.errors import InputError
@@ -135,7 +135,7 @@ def test_a_figure_is_not_drawn_without_a_run_that_diverged(capsys, tmp_path, mon
     kept = ["--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]
     assert main([*SMALL, "--iterations", "3", "--methods", "joint,none", *kept]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
-    assert "these runs diverged, and only the others are kept: joint, task-incremental, seed 0" in said
+    assert "these runs failed, and only the others are kept: joint, task-incremental, seed 0" in said
     assert set(runs.load(tmp_path / "runs")["method"]) == {"none"}
     assert not (tmp_path / "x.svg").exists()
 

@@ -19,7 +19,7 @@ import torch
 from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.lab import records, resume, runs, state
+from replaylib.lab import contents, records, resume, runs, state
 from replaylib.lab.experiments import experiment
 from replaylib.loop import Keeper, follow
 from replaylib.replay import Buffer, Everything, Nothing
@@ -164,7 +164,7 @@ def test_a_state_of_something_else_is_refused_by_name(digits, stopped, monkeypat
         (lambda: monkeypatch.setattr(records, "commit", lambda: "abc"), "with commit .*, and this run has abc"),
         (lambda: monkeypatch.setattr(resume, "digest_of", lambda _: "other"), "with data .*, and this run has other"),
         (
-            lambda: monkeypatch.setattr(runs, "encoder_version", lambda _: {"encoder x": "1"}),
+            lambda: monkeypatch.setattr(contents, "encoder_version", lambda _: {"encoder x": "1"}),
             "with encoder x None, and",
         ),
     ):

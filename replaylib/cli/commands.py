@@ -1,28 +1,25 @@
-"""The commands ``pretrain``, ``reproduce``, ``bench`` and ``info``."""
+"""The commands ``pretrain``, ``bench`` and ``info``."""
 
 import argparse
 import json
 import shlex
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
 from replaylib.cli.showing import columns
-from replaylib.course.reproduce import check_writable, draw, figure
 from replaylib.data import catalogue
 from replaylib.data.dataset import Split
-from replaylib.data.files import shipped, writable
+from replaylib.data.files import writable
 from replaylib.errors import InputError
-from replaylib.lab import bench, encoders, runs
-from replaylib.lab.capture import check_captured_on
+from replaylib.lab import bench, encoders
 from replaylib.lab.experiments import check_seeds, experiment
 from replaylib.lab.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.lab.protocols import profile
-from replaylib.lab.records import commit, device_name, stored, versions
-from replaylib.lab.sweeps import by_seed, check_workers, loader, seconds_of, sweep
+from replaylib.lab.records import commit, device_name, versions
 
 
 def pretrain_encoder(options: argparse.Namespace) -> None:
@@ -54,58 +51,6 @@ def pretrain_encoder(options: argparse.Namespace) -> None:
     encoders.save(net, origin, out)
     state.unlink(missing_ok=True)
     print(json.dumps(asdict(origin) | {"file": str(out)}) if options.json else f"{out}: {origin}")
-
-
-def reproduce(options: argparse.Namespace) -> None:
-    """``reproduce``: the runs behind a figure, and the figure."""
-    device, chosen = device_named(options.device), figure(options.figure)
-    out = options.out or Path(f"{chosen.name}.svg")
-    check_writable(out)
-    experiments = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
-    if not options.plan:
-        writable(options.save)
-    folders = [*map(shipped, runs.FOLDERS), options.save]
-    kept = stored(folders, chosen.measured)
-    due = [e for e in experiments if e.id not in kept]
-    check_workers(options.workers)
-    if options.capture:
-        check_captured_on(torch.device(device))
-    together = device.startswith("cuda") if options.together is None else options.together
-    groups = by_seed(due) if together else [[e] for e in due]
-    print(f"{chosen.name}: {len(experiments)} runs, {len(experiments) - len(due)} of them stored, {len(due)} to do")
-    data_for = loader(device)
-    # One group of each kind is timed: which seeds they are, and how much clutter there is, makes no difference.
-    kinds = [
-        tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
-        for group in groups
-    ]
-    try:
-        pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
-    except InputError as error:
-        # Which runs are due can be said without their data, on a machine that cannot fetch them for example.
-        if not options.plan:
-            raise
-        print(f"how long they take is not known here: {error}")
-        return
-    if due:
-        where = device_name(torch.device(device))
-        computing = in_time(sum(pace[kind] for kind in kinds))
-        several = f", shared by {options.workers} processes" if options.workers > 1 else ""
-        measuring = " and measuring" if chosen.measured else ""
-        print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
-    if options.plan:
-        return
-    running = sweep(groups, options.save, device, options.workers, chosen.measured, options.capture)
-    for record in tqdm(running, total=len(due), unit="run", disable=not due):
-        kept[record.experiment.id] = record
-    print(draw(chosen, [kept[e.id] for e in experiments], out))
-
-
-def in_time(seconds: float) -> str:
-    """A time as one reads it: ``"40 s"``, ``"12 min"``, ``"3.5 h"``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def time_steps(options: argparse.Namespace) -> None:

@@ -8,8 +8,9 @@ import argparse
 from pathlib import Path
 
 from replaylib.cli.declared_folders import command, results, status
-from replaylib.cli.telling import DEVICE, HIDDEN, SEEDS, Command, add, names, path, reader, shown
+from replaylib.cli.telling import DEVICE, HIDDEN, SEEDS, Command, add, anew, many_runs, names, path, reader, shown
 from replaylib.errors import PRECISIONS, SCENARIOS
+from replaylib.lab.claims import share_of
 from replaylib.lab.experiments import CHOSEN, DECLARED, USUAL
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import PROTOCOLS
@@ -27,6 +28,7 @@ def run(sub: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--seeds", type=SEEDS, default=(0,), metavar="N", help="the first N, a range, 3-12, or a list, 7,9 (default: 1)"
     )
+    sub.add_argument("--shard", type=reader(share_of), metavar="K/N", help="of these seeds, the K-th of N shares")
     which.add_argument("--seed", type=one_seed, dest="seeds", default=argparse.SUPPRESS, metavar="N", help="this one")
     for name in CHOSEN:
         add(sub, name, DECLARED[name], USUAL.get(name, ""))
@@ -47,10 +49,7 @@ def run(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
     sub.add_argument("--save", type=path, metavar="FOLDER", help="keep a record a seed here; those there are not rerun")
-    sub.add_argument(
-        "--resume", action=argparse.BooleanOptionalAction, default=True,
-        help="with --save: keep an unfinished run, and go on with it when the same command is given (default)",
-    )  # fmt: skip
+    anew(sub)
     sub.add_argument(
         "--log", type=path, metavar="FOLDER",
         help="write loss and accuracy over steps here, as CSV and, where it is installed, for TensorBoard",
@@ -118,17 +117,20 @@ def reproduce(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
-    sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
+    many_runs(sub)
+
+
+def sweep(sub: argparse.ArgumentParser) -> None:
+    """The options of ``sweep``."""
+    sub.add_argument("what", help="a TOML file that describes the runs, or protocols, A,B")
+    sub.add_argument("--scenarios", type=names, default=(), metavar="A,B", help="(default: the protocol's)")
+    sub.add_argument("--methods", type=names, default=(), metavar="A,B", help="(default: none)")
+    sub.add_argument("--seeds", type=SEEDS, metavar="N", help="the first N, a range, 3-12, or a list, 7,9 (default: 1)")
     sub.add_argument(
-        "--workers", type=int, default=1, metavar="N",
-        help="runs at once, each in a process and a thread of its own (default: 1, in this process)",
-    )  # fmt: skip
-    sub.add_argument(
-        "--together", action=argparse.BooleanOptionalAction,
-        help="train the seeds of a run as one tensor program, where its network allows it (default: on a GPU)",
-    )  # fmt: skip
-    sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
-    sub.add_argument("--device", default="auto", help=DEVICE)
+        "--set", action="append", default=[], metavar="OPTION=VALUE", help="an option as of run; again: several values"
+    )
+    sub.add_argument("--save", type=path, metavar="FOLDER", help="of records (default: the file's save, or runs)")
+    many_runs(sub)
 
 
 def bench(sub: argparse.ArgumentParser) -> None:
@@ -161,8 +163,13 @@ COMMANDS = {
         pretrain, "replaylib.cli.commands:pretrain_encoder", "pretrain cifar10 --epochs 100 --precision bfloat16",
     ),
     "reproduce": Command(
-        "run what a figure of the paper shows, and draw it", "", reproduce, "replaylib.cli.commands:reproduce",
+        "run what a figure of the paper shows, and draw it", "", reproduce, "replaylib.cli.reproducing:reproduce",
         "reproduce fig7 --protocol split-cifar100 --seeds 1 --plan",
+    ),
+    "sweep": Command(
+        "run protocols x methods x scenarios x seeds, here or by many workers",
+        "Runs what is not stored yet of all combinations of what is given. Several such commands can share a folder.",
+        sweep, "replaylib.cli.sweeping:sweep_all", "sweep split-digits --methods none,exact,bi-r --seeds 5 --workers 2",
     ),
     "list": Command(
         "the protocols, scenarios, methods and datasets there are",

@@ -14,14 +14,16 @@ from tqdm import tqdm
 
 from replaylib import metrics
 from replaylib.cli.commands import device_named
+from replaylib.cli.sweeping import begin_anew, of_other_code
 from replaylib.errors import InputError
-from replaylib.lab import checkpoints, resume, runs
+from replaylib.lab import checkpoints, failures, resume, runs
 from replaylib.lab.capture import check_capturable
-from replaylib.lab.claims import Claims, to_do
+from replaylib.lab.claims import Claims, shard, to_do
 from replaylib.lab.experiments import CHOSEN, Experiment, experiment
 from replaylib.lab.fast import pays_to_compile
 from replaylib.lab.log import Log
-from replaylib.lab.records import Record, done, no_nan, write
+from replaylib.lab.records import Record, done, no_nan, stored, write
+from replaylib.lab.sweeps import is_done, surviving
 from replaylib.loop import Training
 from replaylib.nets import Network
 from replaylib.steps import Diverged
@@ -36,8 +38,15 @@ def run(options: argparse.Namespace) -> None:
     experiments = [
         experiment(options.protocol, options.scenario, options.method, seed, **given) for seed in options.seeds
     ]
-    kept: dict[str, Record] = done(options.save) if options.save else {}
-    first, due = experiments[0], [e for e in experiments if e.id not in kept]
+    if options.shard:
+        mine = shard([e.id for e in experiments], *options.shard)
+        experiments = [e for e in experiments if e.id in mine]
+        if not experiments:
+            print(f"share {options.shard[0]} of {options.shard[1]} holds none of these seeds", file=sys.stderr)
+            return
+    kept, problems = _found(experiments, options)
+    refused = set(problems)
+    first, due = experiments[0], [e for e in experiments if e.id not in kept and e.id not in refused]
     if options.weights:
         _say_which_have_no_weights([e for e in experiments if e.id in kept], options.save)
     groups = [[e] for e in due]
@@ -58,7 +67,17 @@ def run(options: argparse.Namespace) -> None:
             steps = sum(e.tasks * e.iterations for e in experiments)
             if compiled := pays_to_compile(start, steps, torch.device(device)):
                 print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
-    problems: list[str] = []
+
+    def failed(description: Experiment, error: Exception) -> None:
+        if isinstance(error, InputError) and not isinstance(error, Diverged):
+            raise error  # every seed would be refused for it
+        if options.save is None and not isinstance(error, Diverged):
+            raise error
+        failure = failures.of(description, error, options.save)
+        problems[description.id] = (
+            _with_last_good_state(error, description, options.save) if isinstance(error, Diverged) else str(failure)
+        )
+
     with (
         tqdm(
             total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due, file=shown
@@ -80,28 +99,45 @@ def run(options: argparse.Namespace) -> None:
                     log(now)
 
             try:
-                made = runs.trained_together(
-                    some, split, device, watch, compiled=bool(compiled), captured=options.capture,
+                for together, made in surviving(
+                    some, split, device, failed, watch=watch, compiled=bool(compiled), captured=options.capture,
                     unfinished=options.save if options.resume else None, say=_say,
-                )  # fmt: skip
-            except Diverged as stopped:
-                problems.append(_with_last_good_state(stopped, some[stopped.place], options.save))
-                continue
+                ):  # fmt: skip
+                    for net, record in made:
+                        kept[record.experiment.id] = record
+                        if options.save and (unsaved := _saved(net, record, options.save, options.weights)):
+                            problems[record.experiment.id] = unsaved
+                    if options.save:
+                        resume.discard(options.save, together)
             finally:
                 if log:
                     log.close()
-            for net, record in made:
-                kept[record.experiment.id] = record
-                if options.save:
-                    problems += _saved(net, record, options.save, options.weights)
-            if options.save:
-                resume.discard(options.save, some)
     if options.save:
-        kept = done(options.save) | kept
+        kept = {name: record for name, record in stored([options.save]).items() if name not in refused} | kept
     if records := [kept[e.id] for e in experiments if e.id in kept]:
         print(json.dumps(summary(records)) if options.json else _table(records))
     if problems:
-        raise InputError("; ".join(dict.fromkeys(problems)))
+        raise InputError("; ".join(dict.fromkeys(problems.values())))
+
+
+def _found(experiments: list[Experiment], options: argparse.Namespace) -> tuple[dict[str, Record], dict[str, str]]:
+    """The records that are there, and why others are not run, by id: stored runs of other code, and failed ones."""
+    folder = options.save
+    if folder is None:
+        return {}, {}
+    kept = done(folder)
+    names = [e.id for e in experiments]
+    if options.force:
+        begin_anew(experiments, folder)
+        return {}, {}
+    problems = of_other_code({name: kept[name] for name in names if name in kept})
+    for name in problems:
+        del kept[name]
+    for name in names:
+        failure = failures.read(folder, name)
+        if name not in kept and failure is not None and failure.settled:
+            problems[name] = f"{failure}, on {failure.date[:10]}: it is not tried again without --force"
+    return kept, problems
 
 
 def _not_done_by_others(groups: list[list[Experiment]], folder: Path | None) -> Generator[list[Experiment], None, None]:
@@ -112,21 +148,22 @@ def _not_done_by_others(groups: list[list[Experiment]], folder: Path | None) -> 
     described = {e.id: e for group in groups for e in group}
     with Claims(folder) as claims:
         names = [[e.id for e in group] for group in groups]
-        for mine in to_do(names, claims, lambda name: (folder / f"{name}.json").exists(), _say):
+        for mine in to_do(names, claims, lambda name: is_done(folder, name), _say):
             yield [described[name] for name in mine]
             for name in mine:
                 claims.give_back(name)
 
 
-def _saved(net: Network, record: Record, folder: Path, weights: bool) -> list[str]:
-    """Save a run; what cannot be saved is said at the end, when the results have been printed."""
+def _saved(net: Network, record: Record, folder: Path, weights: bool) -> str:
+    """Save a run; what cannot be saved is returned, and said when the results have been printed."""
     try:
         write(record, folder)
+        failures.discard(folder, [record.experiment.id])
         if weights:
             checkpoints.save(net, record.experiment, folder / f"{record.experiment.id}.safetensors")
     except InputError as error:
-        return [str(error)]
-    return []
+        return str(error)
+    return ""
 
 
 def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from replaylib.errors import InputError
+from replaylib.lab.claims import share_of
 from replaylib.lab.experiments import DECLARED, STORED_AS, seeds_of
 from replaylib.lab.options import Option
 
@@ -79,3 +80,39 @@ def add(sub: argparse.ArgumentParser, name: str, option: Option, default: str = 
 def shown(sub: argparse.ArgumentParser) -> None:
     """The options of ``list`` and ``info``."""
     sub.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def many_runs(sub: argparse.ArgumentParser) -> None:
+    """What commands of many runs are told: where they go, who computes them, and which of them are this one's."""
+    sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
+    sub.add_argument("--shard", type=reader(share_of), metavar="K/N", help="of all these runs, the K-th of N shares")
+    sub.add_argument(
+        "--workers", type=int, default=1, metavar="N",
+        help="runs at once, each in a process and a thread of its own, by Dask (default: 1, in this process)",
+    )  # fmt: skip
+    where = sub.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask, whose workers compute, e.g. tcp://10.0.0.1:8786"
+    )
+    where.add_argument(
+        "--cluster", type=path, metavar="FILE.toml",
+        help="jobs of Slurm, PBS or another, that Dask starts; --workers: how many",
+    )  # fmt: skip
+    sub.add_argument(
+        "--together", action=argparse.BooleanOptionalAction,
+        help="train the seeds of a run as one tensor program, where its network allows it (default: on a GPU)",
+    )  # fmt: skip
+    sub.add_argument("--capture", action="store_true", help="on a GPU, replay a task's steps as one CUDA graph")
+    sub.add_argument("--device", default="auto", help=DEVICE)
+    anew(sub)
+
+
+def anew(sub: argparse.ArgumentParser) -> None:
+    """What is done about runs that have begun, ended or failed before."""
+    sub.add_argument(
+        "--resume", action=argparse.BooleanOptionalAction, default=True,
+        help="keep unfinished runs with the records, and go on with them when the same command is given (default)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--force", action="store_true", help="run also what is stored, and set that aside, and what failed"
+    )

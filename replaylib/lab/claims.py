@@ -2,15 +2,18 @@
 
 A claim is a file beside the records, named after the experiment's id. Whoever makes it has the run, and touches it now
 and then; one that has not been touched for `STALE` seconds was left behind by a process that ended, and is taken over.
+So is, at once, one of a process of this machine that is no more.
 """
 
 import contextlib
 import json
 import os
 import platform
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from replaylib.errors import InputError
@@ -34,7 +37,7 @@ class Claims:
 
     def __init__(self, folder: Path, beat: float = BEAT, stale: float = STALE) -> None:
         self.folder, self.beat, self.stale = folder, beat, stale
-        self.held: set[Path] = set()
+        self.held: dict[Path, int] = {}  # and the number of each file: another's may have taken its place
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._touch, daemon=True)
 
@@ -53,21 +56,30 @@ class Claims:
         path = self._path(name)
         if path in self.held:
             return True
-        if not self._create(path):
-            if not self._left_behind(path):
+        if self._create(path):
+            return True
+        try:
+            number = path.stat().st_ino
+            if not self.left_behind([path]):
                 return False
-            # Of several that see it left behind, one moves it away.
+            # Of several that see it left behind, one moves it away; what another has put there since is put back.
             aside = path.with_suffix(f".left-{os.getpid()}")
-            try:
-                path.rename(aside)
-            except OSError:
+            path.rename(aside)
+            if aside.stat().st_ino != number:
+                aside.rename(path)
                 return False
-            aside.unlink(missing_ok=True)
-            if not self._create(path):
-                return False
-        with self._lock:
-            self.held.add(path)
-        return True
+            aside.unlink()
+        except OSError:
+            return False
+        return self._create(path)
+
+    def take_due(self, names: Sequence[str], done: Callable[[str], bool]) -> list[str]:
+        """Those of the runs that are not done, and that this process has from now on."""
+        mine = [name for name in names if not done(name) and self.take(name)]
+        for name in [name for name in mine if done(name)]:  # stored between the look and the claim
+            self.give_back(name)
+            mine.remove(name)
+        return mine
 
     def give_back(self, name: str) -> None:
         """The run is stored, or will not be: others may look again."""
@@ -77,60 +89,97 @@ class Claims:
 
     def others(self, names: Sequence[str]) -> list[str]:
         """Those of the runs that another process has."""
-        return [name for name in names if self._path(name) not in self.held and self._alive(self._path(name))]
+        paths = {self._path(name): name for name in names if self._path(name) not in self.held}
+        there = [path for path in paths if path.exists()]
+        left = self.left_behind(there)
+        return [paths[path] for path in there if path not in left]
+
+    def left_behind(self, paths: Sequence[Path]) -> set[Path]:
+        """Those claims that nobody has touched for long, or whose process was on this machine and has ended."""
+        found: set[Path] = set()
+        # By the clock of whoever keeps the folder, which is not this machine's.
+        now = self._now() if paths else 0.0
+        for path in paths:
+            with contextlib.suppress(OSError):
+                if now - path.stat().st_mtime > self.stale or _has_ended(path):
+                    found.add(path)
+        return found
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.claim"
 
     def _create(self, path: Path) -> bool:
-        who = {"host": platform.node(), "process": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%S")}
+        who = {"machine": _machine(), "process": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%S")}
         try:
             with path.open("x") as file:
                 json.dump(who, file)
+                number = os.fstat(file.fileno()).st_ino
         except FileExistsError:
             return False
         except OSError as error:
+            with contextlib.suppress(OSError):  # a full disk leaves an empty one
+                path.unlink()
             raise InputError(f"cannot write to {self.folder} ({error.strerror}): choose another folder") from error
+        with self._lock:
+            self.held[path] = number
         return True
-
-    def _alive(self, path: Path) -> bool:
-        return path.exists() and not self._left_behind(path)
-
-    def _left_behind(self, path: Path) -> bool:
-        try:
-            # By the clock of whoever keeps the folder, which is not this machine's.
-            return self._now() - path.stat().st_mtime > self.stale
-        except OSError:
-            return False
 
     def _now(self) -> float:
         probe = self.folder / f".clock-{platform.node()}-{os.getpid()}-{threading.get_ident()}"
-        probe.touch()
         try:
+            probe.touch()
             return probe.stat().st_mtime
+        except OSError:  # the folder cannot be written any more
+            return time.time()
         finally:
-            probe.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                probe.unlink()
 
     def _touch(self) -> None:
         while not self._ended.wait(self.beat):
             with self._lock:
                 for path in self.held:
                     with contextlib.suppress(OSError):
-                        os.utime(path)
+                        if self._mine(path):
+                            os.utime(path)
 
     def _remove(self, path: Path) -> None:
-        with self._lock:
-            self.held.discard(path)
+        with self._lock, contextlib.suppress(OSError):
+            if self._mine(path):
+                path.unlink()
+        self.held.pop(path, None)
+
+    def _mine(self, path: Path) -> bool:
+        return path.stat().st_ino == self.held[path]
+
+
+@cache
+def _machine() -> str:
+    """Where the numbers of processes mean the same as here: the machine since it was started, and the container."""
+    where = [platform.node()]
+    for file in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         with contextlib.suppress(OSError):
-            path.unlink()
+            where.append(os.readlink(file) if file.endswith("pid") else Path(file).read_text().strip())
+    return " ".join(where)
 
 
-def running(folder: Path, stale: float = STALE) -> Iterator[str]:
+def _has_ended(path: Path) -> bool:
+    """Whether the process that made a claim was on this machine and is there no more."""
+    try:
+        who = json.loads(path.read_text())
+        if os.name != "posix" or who["machine"] != _machine():
+            return False
+        os.kill(who["process"], 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError, KeyError, TypeError):  # another's, or one that is being written
+        return False
+    return False
+
+
+def running(folder: Path, stale: float = STALE) -> list[str]:
     """The names of the runs in a folder that some process has now."""
-    claims = Claims(folder, stale=stale)
-    for path in sorted(folder.glob("*.claim")):
-        if claims._alive(path):
-            yield path.stem
+    return Claims(folder, stale=stale).others(sorted(path.stem for path in folder.glob("*.claim")))
 
 
 def to_do(
@@ -151,12 +200,8 @@ def to_do(
     while pending:
         anything = False
         for group in list(pending):
-            left = [name for name in group if name not in given and not done(name)]
-            # It may have been stored between the look and the claim.
-            mine = [name for name in left if claims.take(name)]
-            for name in [name for name in mine if done(name)]:
-                claims.give_back(name)
-                mine.remove(name)
+            left = [name for name in group if name not in given]
+            mine = claims.take_due(left, done)
             if mine:
                 given.update(mine)
                 anything = True
@@ -165,8 +210,19 @@ def to_do(
         pending = [group for group in pending if group]
         if pending and not anything:
             say(f"waiting for {sum(map(len, pending))} runs that other processes have")
-            while not any(done(name) or not claims.others([name]) for group in pending for name in group):
+            names = [name for group in pending for name in group]
+            while not any(map(done, names)) and len(claims.others(names)) == len(names):
                 time.sleep(min(1.0, claims.beat))
+
+
+def share_of(text: str) -> tuple[int, int]:
+    """A share as one writes it, ``"4/40"``: the fourth of forty; raises `InputError` for another text."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if found is None:
+        raise InputError(f"share {text!r}: expected which of how many, e.g. 4/40")
+    part, parts = int(found[1]), int(found[2])
+    shard([], part, parts)
+    return part, parts
 
 
 def shard(names: Sequence[str], part: int, parts: int) -> list[str]:

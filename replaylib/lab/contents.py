@@ -1,13 +1,20 @@
-"""What is in the data and the encoders that an experiment names: digests of those that are not the library's."""
+"""What is in the data, the encoders and the code that an experiment names: digests of those that can change."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from replaylib.data.files import shipped
 from replaylib.data.known import DOWNLOADS, EMBEDDED, MADE, data_directory
 from replaylib.errors import InputError
 from replaylib.lab.tables import DATASETS, ENCODERS
 
+if TYPE_CHECKING:
+    from replaylib.lab.experiments import Experiment
+
+#: What `code_of` is of: the first words of its names.
+PARTS = ("method", "protocol", "stream", "dataset", "encoder", "optimizer")
 #: Hexadecimal digits of a SHA-256 that are kept.
 DIGITS = 12
 ENCODER = ".safetensors"
@@ -67,3 +74,33 @@ def check(dataset: str, data_digest: str | None, encoder: str | None, encoder_di
                 f"{what} {name} changed since this experiment was described ({then} was its digest, now {now}): "
                 "describe it anew"
             )
+
+
+def encoder_version(name: str | None) -> dict[str, str]:
+    """Which file an encoder came from: the beginning of its SHA-256; nothing where there is none."""
+    from replaylib.lab import encoders
+
+    return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:DIGITS]}
+
+
+def code_of(d: "Experiment") -> dict[str, str]:
+    """What a run depends on that its description only names: its encoder's file, and files of the user's own.
+
+    See `encoder_version` and `replaylib.lab.register.origins`; a record has them among its ``versions``.
+    """
+    from replaylib.lab import register
+
+    return encoder_version(d.encoder) | register.origins(
+        d.method, protocol=d.protocol, stream=d.stream, dataset=d.dataset, encoder=d.encoder, optimizer=d.optimizer
+    )
+
+
+def changed(d: "Experiment", versions: Mapping[str, str]) -> str:
+    """What of `code_of` is another now than in a stored run's versions, in words; empty where nothing is."""
+    now = code_of(d)
+    then = {what: version for what, version in versions.items() if what.partition(" ")[0] in PARTS}
+    return ", ".join(
+        f"{what} was {then.get(what, 'the library itself')} and is {now.get(what, 'the library itself')} now"
+        for what in {**then, **now}
+        if then.get(what) != now.get(what)
+    )

@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from importlib import metadata
@@ -80,11 +81,35 @@ def write(record: Record, folder: str | Path) -> Path:
     ------
     InputError : the folder cannot be written, or holds this experiment's record already.
     """
-    name = f"{record.experiment.id}{'' if record.measures is None else '-measured'}"
-    target, number = Path(folder) / f"{name}.json", 2
-    while target.exists() and not _readable(target):
-        target, number = Path(folder) / f"{name}-{number}.json", number + 1
+    name, measured, number = record.experiment.id, record.measures is not None, 1
+    while (target := _place(Path(folder), name, measured, number)).exists() and not _readable(target):
+        number += 1
     return write_new(target, {**asdict(record), "experiment": record.experiment.as_stored()})
+
+
+def _place(folder: Path, name: str, measured: bool, number: int) -> Path:
+    return folder / f"{name}{'-measured' if measured else ''}{f'-{number}' if number > 1 else ''}.json"
+
+
+def has(folder: Path, name: str, measured: bool = False) -> bool:
+    """Whether a folder holds the record of the experiment with that id, under a name that `write` gives."""
+    number = 1
+    while (path := _place(folder, name, measured, number)).exists():
+        if _readable(path):
+            return True
+        number += 1
+    return False
+
+
+def set_aside(folder: Path, names: Iterable[str]) -> None:
+    """Have the records of these ids count no more: their files are called ``ID.json.replaced-1`` and so on."""
+    for name in names:
+        for path in (folder / f"{name}.json", *folder.glob(f"{name}-*.json")):
+            number = 1
+            while (aside := path.with_name(f"{path.name}.replaced-{number}")).exists():
+                number += 1
+            with suppress(FileNotFoundError):
+                path.rename(aside)
 
 
 def _readable(path: Path) -> bool:

@@ -19,7 +19,7 @@ from replaylib.data.dataset import Split, for_validation
 from replaylib.data.files import shipped
 from replaylib.data.glyphs import dataset_name
 from replaylib.errors import InputError, unknown
-from replaylib.lab import contents, encoders, records, register, resume
+from replaylib.lab import contents, encoders, records, resume
 from replaylib.lab.experiments import NAMES, Experiment
 from replaylib.lab.fast import execution, learner
 from replaylib.lab.methods import method
@@ -168,7 +168,7 @@ def trained_together(
     streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
     where = streams[0].device
     how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
-    versions = records.versions() | encoder_version(first) | _own_code(first)
+    versions = records.versions() | contents.code_of(first)
     keeper = None if unfinished is None else resume.keeper(unfinished, descriptions, data, how, versions, say)
     settings: dict[str, Any] = {
         "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
@@ -211,19 +211,6 @@ def execute(
 ) -> Record:
     """The record of a run, as `trained` makes it, where the network itself is of no interest; raises what that does."""
     return trained(description, data, device, watch)[1]
-
-
-def encoder_version(description: Experiment) -> dict[str, str]:
-    """Which file an experiment's encoder came from: the beginning of its SHA-256; nothing where it has none."""
-    name = description.encoder
-    return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:12]}
-
-
-def _own_code(d: Experiment) -> dict[str, str]:
-    """The files of the user's own that an experiment's parts come from, see `replaylib.lab.register.origins`."""
-    return register.origins(
-        d.method, protocol=d.protocol, stream=d.stream, dataset=d.dataset, encoder=d.encoder, optimizer=d.optimizer
-    )
 
 
 def load(folder: str | Path) -> pd.DataFrame:

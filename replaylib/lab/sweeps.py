@@ -1,34 +1,68 @@
-"""A sweep: experiments whose records are not there yet, run in this process or in several at once."""
+"""A sweep: experiments whose records are not there yet, run in this process or by the workers of a cluster.
 
-import multiprocessing
-import signal
+Several sweeps, on one machine or many, can share a folder: each run is computed by one of them, see
+`replaylib.lab.claims`.
+"""
+
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
 from replaylib.data.dataset import Split
 from replaylib.errors import InputError
-from replaylib.lab import records, replay_quality, resume, runs
+from replaylib.lab import failures, records, register, replay_quality, resume, runs
 from replaylib.lab.capture import WARM_UP
+from replaylib.lab.claims import Claims, to_do
 from replaylib.lab.experiments import Experiment
+from replaylib.lab.failures import Failure
 from replaylib.lab.records import Record
 from replaylib.loop import Training
+from replaylib.nets import Network
 from replaylib.steps import Diverged
 
 #: Steps that are timed to say how long runs will take.
 TIMED = 3
 #: More data than this are not kept in memory when others are loaded.
 KEPT_BYTES = 500e6
-
+#: Seconds after which workers are asked again for runs that other processes had.
+AGAIN = 2.0
 
 #: Experiments that are computed as one: they differ in their seed alone.
 Group = Sequence[Experiment]
+
+
+class How(NamedTuple):
+    """How the runs of a sweep are computed, the same in every worker.
+
+    ``device`` as PyTorch calls it, or ``"auto"``, a worker's GPU if it has one; ``measured``: each run ends as
+    `replaylib.lab.replay_quality.measured` does, and a worker trains a judge of its own, the same; ``captured``: steps
+    are replayed as a CUDA graph, where the network allows it; ``resumed``: unfinished runs are kept, and gone on with;
+    ``threads`` of the processor for each run, None: as they are; ``files`` of the user's own that a worker runs first.
+    """
+
+    device: str = "cpu"
+    measured: bool = False
+    captured: bool = False
+    resumed: bool = True
+    threads: int | None = None
+    files: tuple[str, ...] = ()
+
+
+HOW = How()
+
+
+class Ended(NamedTuple):
+    """What became of one experiment: its record, or its failure, or neither where another process had it."""
+
+    experiment: Experiment
+    record: Record | None = None
+    failure: Failure | None = None
 
 
 def by_seed(due: Sequence[Experiment]) -> list[Group]:
@@ -42,74 +76,74 @@ def by_seed(due: Sequence[Experiment]) -> list[Group]:
 def sweep(
     due: Sequence[Group],
     folder: Path,
-    device: str = "cpu",
-    workers: int = 1,
-    measured: bool = False,
-    captured: bool = False,
-) -> Iterator[Record]:
-    """Run experiments, save each record as soon as its run ends, and yield it; with several workers in any order.
+    how: How = HOW,
+    cluster: Any = None,
+    say: Callable[[str], None] = resume.on_stderr,
+) -> Iterator[Ended]:
+    """Run experiments, save each record as soon as its run ends, and yield what became of each.
 
-    What was yielded is kept, whatever stops the rest: the sweep of those still due goes on from there. A run that
-    diverges stops no other.
+    What was yielded is kept, whatever stops the rest: the sweep of those still due goes on from there, with unfinished
+    runs from their last state. A run that fails stops no other: it is kept as a `replaylib.lab.failures.Failure`.
 
     Parameters
     ----------
     due : experiments without a record in ``folder``, which exists. Those of a group are computed as one where their
         network allows it, see `replaylib.lab.fast`, and otherwise one after another.
-    workers : processes at once, each with a copy of its data. One is this process, with all its threads; several
-        compute in one thread each, which suits small networks on a CPU.
-    measured : whether each run ends as `replaylib.lab.replay_quality.measured` does; a worker trains a judge of its
-        own, the same.
-    captured : whether steps are replayed as a CUDA graph, where the network allows it.
+    cluster : a client of Dask, see `replaylib.lab.cluster`, whose workers see the folder: a worker has a group at once,
+        and what a lost worker had is done by another. None: this process computes, a group after another.
 
     Raises
     ------
-    InputError : fewer than one worker, an experiment that cannot be run, or a worker that the system ended; when all
-        others have run, those that diverged.
+    InputError : the folder cannot be written, or the cluster is gone.
     """
-    check_workers(workers)
-    workers = min(workers, len(due))
-    diverged: list[str] = []
-    if workers <= 1:
-        load = loader(device)
-        for group in due:
-            yield from _run(group, load(group[0]), device, folder, measured, captured, diverged)
-    else:
-        yield from _in_workers(due, folder, device, workers, measured, captured, diverged)
-    if diverged:
-        advice = "leave those methods or seeds out, or take a smaller learning rate or penalty"
-        raise InputError(f"these runs diverged, and only the others are kept: {'; '.join(diverged)}; {advice}")
+    described = {description.id: description for group in due for description in group}
+    if cluster is not None:
+        yield from _by_workers(due, folder, how, cluster, say)
+        return
+    load = loader(how.device)
+    yielded = set()
+    with Claims(folder) as claims:
+        names = [[description.id for description in group] for group in due]
+        for mine in to_do(names, claims, lambda name: is_done(folder, name, how.measured), say):
+            for ended in _run([described[name] for name in mine], load, folder, how):
+                yielded.add(ended.experiment.id)
+                yield ended
+            for name in mine:
+                claims.give_back(name)
+    yield from (Ended(description) for name, description in described.items() if name not in yielded)
 
 
-def _in_workers(
-    due: Sequence[Group],
-    folder: Path,
-    device: str,
-    workers: int,
-    measured: bool,
-    captured: bool,
-    diverged: list[str],
-) -> Iterator[Record]:
-    spawned = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawned, _begin, (device,)) as pool:
-        futures = [pool.submit(_run_in_worker, group, device, folder, measured, captured) for group in due]
-        try:
-            for ended in as_completed(futures):
-                made, spoilt, refused = ended.result()
-                yield from made
-                diverged.extend(spoilt)
-                if refused:
-                    raise InputError(refused)
-        except BrokenProcessPool as error:
-            raise InputError("a worker was ended by the system, perhaps for want of memory: use fewer") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def is_done(folder: Path, name: str, measured: bool = False) -> bool:
+    """Whether the experiment with that id is not to be run: it is stored, or failed and is not tried again."""
+    if records.has(folder, name, measured):
+        return True
+    failure = failures.read(folder, name)
+    return failure is not None and failure.settled
 
 
-def check_workers(workers: int) -> None:
-    """Raise `InputError` unless there is a worker."""
-    if workers < 1:
-        raise InputError(f"workers is {workers}: ask for 1 or more")
+def _by_workers(
+    due: Sequence[Group], folder: Path, how: How, cluster: Any, say: Callable[[str], None]
+) -> Iterator[Ended]:
+    from replaylib.lab.cluster import Lost, results
+
+    folder = folder.resolve()
+    pending, asked = list(due), False
+    while pending:
+        # What other processes have is asked for again, until it is done by somebody, or left.
+        held: list[Group] = []
+        for group, outcome in results(cluster, _in_worker, pending, folder, how):
+            if isinstance(outcome, Lost):
+                yield from (Ended(one, failure=failures.of(one, outcome, folder)) for one in group)
+                continue
+            ended, taken = outcome
+            yield from ended
+            held += [taken] if taken else []
+        if held and not asked:
+            asked = True
+            say(f"waiting for {sum(map(len, held))} runs that other processes have")
+        pending = held
+        if pending:
+            time.sleep(AGAIN)
 
 
 def loader(device: str) -> Callable[[Experiment], Split]:
@@ -130,7 +164,7 @@ def loader(device: str) -> Callable[[Experiment], Split]:
 def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -> float:
     """About how long a group's runs take: their steps, at the pace of a few of their second task; testing comes on top.
 
-    ``captured`` as in `sweep`.
+    ``captured`` as in `How`.
     """
     pure = _pure(group, data, captured)
     if not pure and len(group) > 1:
@@ -162,54 +196,104 @@ def _pure(group: Group, data: Split, captured: bool) -> bool:
     return (len(group) > 1 or captured) and runs.network(group[0], data).pure
 
 
-def _run(
-    group: Group,
-    data: Split,
-    device: str,
-    folder: Path,
-    measured: bool,
-    captured: bool,
-    diverged: list[str],
-) -> Iterator[Record]:
-    """``diverged``: gets a line for each run that did, and the others of its group are run without it."""
-    pure = _pure(group, data, captured)
-    due = [list(group)] if pure else [[description] for description in group]
+def surviving(
+    group: Group, data: Split, device: str, failed: Callable[[Experiment, Exception], None], **how: Any
+) -> Iterator[tuple[Group, list[tuple[Network, Record]]]]:
+    """What `replaylib.lab.runs.trained_together` makes, which takes ``how``; a run that fails takes no other along.
+
+    One that diverges is left out, and the others begin anew without it; after an error of the program, each runs
+    alone. Yields those that were computed as one, and what was made of them. ``failed`` is called with each that does
+    not end.
+    """
+    due = [list(group)]
     while due:
         some = due.pop(0)
         try:
-            made = runs.trained_together(some, data, device, captured=captured and pure, unfinished=folder)
+            made = runs.trained_together(some, data, device, **how)
         except Diverged as stopped:
-            spoilt = some.pop(stopped.place)
-            name = f"{spoilt.method}, {spoilt.scenario}-incremental, seed {spoilt.seed}, id {spoilt.id}"
-            diverged.append(f"{name}, in task {stopped.task}, step {stopped.step}")
-            if some:
-                due.insert(0, some)
-            continue
-        for net, record in made:
-            kept = replay_quality.with_measures(net.to(device), record, data) if measured else record
-            records.write(kept, folder)
-            yield kept
-        resume.discard(folder, some)
+            failed(some.pop(stopped.place), stopped)
+            due = [some, *due] if some else due
+        except Exception as error:
+            if len(some) == 1 or isinstance(error, InputError):
+                for one in some:
+                    failed(one, error)
+                continue
+            due = [*([one] for one in some), *due]
+            if how.get("unfinished") is not None:
+                resume.discard(how["unfinished"], some)
+        else:
+            yield some, made
 
 
-_load: Callable[[Experiment], Split]  # of a worker
+def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: How) -> Iterator[Ended]:
+    """What becomes of each experiment of a group; each record is saved before it is yielded."""
+    failed: list[Ended] = []
 
+    def fail(description: Experiment, error: Exception) -> None:
+        failed.append(Ended(description, failure=failures.of(description, error, folder)))
 
-def _begin(device: str) -> None:
-    global _load
-    # Ctrl-C ends a worker at once and without a word: the process that started it says what there is to say.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    torch.set_num_threads(1)
-    _load = loader(device)
-
-
-def _run_in_worker(
-    group: Group, device: str, folder: Path, measured: bool, captured: bool
-) -> tuple[list[Record], list[str], str]:
-    made: list[Record] = []
-    diverged: list[str] = []
     try:
-        made.extend(_run(group, _load(group[0]), device, folder, measured, captured, diverged))
-    except InputError as error:  # as text: the error may hold a network
-        return made, diverged, str(error)
-    return made, diverged, ""
+        data = load(group[0])
+        pure = _pure(group, data, how.captured)
+    except Exception as error:
+        yield from (Ended(one, failure=failures.of(one, error, folder)) for one in group)
+        return
+    asked = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
+    for part in [list(group)] if pure else [[description] for description in group]:
+        for some, made in surviving(part, data, how.device, fail, **asked):
+            for net, record in made:
+                if how.measured:
+                    record = replay_quality.with_measures(net.to(how.device), record, data)
+                _save(record, folder)
+                yield Ended(record.experiment, record)
+            resume.discard(folder, some)
+        yield from failed
+        failed.clear()
+
+
+def _save(record: Record, folder: Path) -> None:
+    """Write a record, unless another process did so meanwhile; where it cannot be written, its result is said."""
+    try:
+        records.write(record, folder)
+    except InputError as error:
+        if records.has(folder, record.experiment.id, record.measures is not None):
+            return
+        e = record.experiment
+        found = f"{e.method}, {e.scenario}-incremental, seed {e.seed}, has ended with {record.summary()['acc']:.2f} %"
+        raise InputError(f"{error}; {found}, and is not stored") from error
+    failures.discard(folder, [record.experiment.id])
+
+
+_loaders: dict[str, Callable[[Experiment], Split]] = {}  # of a worker: data are loaded once for all its runs
+_one_at_a_time = threading.Lock()
+
+
+def _in_worker(group: Group, folder: Path, how: How) -> tuple[list[Ended], list[Experiment]]:
+    """What became of those of a group that were due, and those that other processes have."""
+    with _one_at_a_time:
+        for file in how.files:
+            register.file(file)
+        if how.threads is not None:
+            torch.set_num_threads(how.threads)
+        how = how._replace(device=_device_here(how.device))
+        load = _loaders.setdefault(how.device, loader(how.device))
+        described = {description.id: description for description in group}
+        with Claims(folder) as claims:
+            mine = claims.take_due(list(described), lambda name: is_done(folder, name, how.measured))
+            ended = list(_run([described[name] for name in mine], load, folder, how)) if mine else []
+            others = [name for name in described if name not in mine]
+            done = [name for name in others if is_done(folder, name, how.measured)]
+    ended += [Ended(described[name]) for name in done]
+    return ended, [described[name] for name in others if name not in done]
+
+
+def _device_here(name: str) -> str:
+    """What a worker computes on: of several GPUs of one machine, the workers there take one each, by their number."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and (several := torch.cuda.device_count()) > 1:
+        from distributed import get_worker
+
+        own = str(get_worker().name)
+        return f"cuda:{int(own) % several}" if own.isdigit() else name
+    return name

@@ -1,0 +1,24 @@
+"""The command ``reproduce``: the runs behind a figure of the paper, and the figure."""
+
+import argparse
+from pathlib import Path
+
+from replaylib.cli.sweeping import performed
+from replaylib.course.reproduce import check_writable, draw, figure
+from replaylib.data.files import shipped
+from replaylib.lab import runs
+
+
+def reproduce(options: argparse.Namespace) -> None:
+    """``reproduce``: the runs behind a figure, and the figure."""
+    chosen = figure(options.figure)
+    out = options.out or Path(f"{chosen.name}.svg")
+    check_writable(out)
+    asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
+    kept = performed(chosen.name, asked, options, [*map(shipped, runs.FOLDERS)], chosen.measured)
+    if options.plan:
+        return
+    if missing := [e for e in asked if e.id not in kept]:
+        print(f"{out} is not drawn, for {len(missing)} runs of other shares are not there yet")
+        return
+    print(draw(chosen, [kept[e.id] for e in asked], out))

@@ -1,0 +1,196 @@
+"""The command ``sweep``, and what it shares with others of many runs: those that are stored already are left alone."""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from replaylib.cli.commands import device_named
+from replaylib.data.files import writable
+from replaylib.errors import InputError
+from replaylib.lab import cluster, contents, failures, grids, register, resume
+from replaylib.lab.capture import check_captured_on
+from replaylib.lab.claims import shard
+from replaylib.lab.experiments import Experiment
+from replaylib.lab.records import Record, device_name, set_aside, stored
+from replaylib.lab.sweeps import Group, How, by_seed, loader, seconds_of, sweep
+
+
+def sweep_all(options: argparse.Namespace) -> None:
+    """``sweep``: protocols x methods x scenarios x seeds, from the command line or a file."""
+    table: dict[str, Any] = {}
+    if options.what.endswith(".toml"):
+        table = grids.read(Path(options.what))
+    else:
+        table["protocols"] = options.what.split(",")
+    for name in ("scenarios", "methods"):
+        if given := getattr(options, name):
+            table[name] = list(given)
+    if options.seeds:
+        table["seeds"] = list(options.seeds)
+    table |= options_of(options.set)
+    options.save = options.save or Path(table.get("save", "runs"))
+    asked, left = grids.experiments(table)
+    for name in left:
+        print(f"left out: {name}")
+    performed(options.what, asked, options)
+    if not options.plan:
+        print(f"what there is: python -m replaylib results {options.save}")
+
+
+def options_of(given: Sequence[str]) -> dict[str, list[Any]]:
+    """Values of options, each ``"name=value"``, by name: one that is given again has several."""
+    found: dict[str, list[Any]] = {}
+    for one in given:
+        name, sign, text = one.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign:
+            raise InputError(f"--set {one}: write name=value, e.g. lr=0.001")
+        found.setdefault(name, []).append(_parsed(name, text))
+    return found
+
+
+def _parsed(name: str, text: str) -> Any:
+    option = grids.option_of(name)
+    if option.kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    value = option.parse(text)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def performed(
+    name: str,
+    asked: Sequence[Experiment],
+    options: argparse.Namespace,
+    folders: Sequence[Path] = (),
+    measured: bool = False,
+) -> dict[str, Record]:
+    """The records of what is asked for, by id, after those that are due have run; with ``--plan`` none does.
+
+    Parameters
+    ----------
+    folders : where records are read, beside ``options.save``, into which they are written.
+    measured : whether they are to have measures, see `replaylib.lab.replay_quality`.
+
+    Raises
+    ------
+    InputError : when all others have run, those that failed, and those whose record is of other code.
+    """
+    elsewhere = bool(options.scheduler or options.cluster)
+    device = options.device if elsewhere else device_named(options.device)
+    if options.capture and not elsewhere:
+        check_captured_on(torch.device(device))
+    if not options.plan:
+        writable(options.save)
+    if options.shard:
+        mine = set(shard([e.id for e in asked], *options.shard))
+        asked = [e for e in asked if e.id in mine]
+    if options.force and not options.plan:
+        begin_anew(asked, options.save)
+    there = stored([*(() if options.force else folders), options.save], measured)
+    kept = {e.id: there[e.id] for e in asked if e.id in there}
+    problems = of_other_code(kept)
+    kept = {name: record for name, record in kept.items() if name not in problems}
+    failed = {} if options.force else failures.below(options.save)
+    settled = [failed[e.id] for e in asked if e.id not in kept and e.id in failed and failed[e.id].settled]
+    names = {one.experiment.id for one in settled} | problems.keys()
+    due = [e for e in asked if e.id not in kept and e.id not in names]
+    groups = by_seed(due) if _together(options, device) else [[e] for e in due]
+    share = f", share {options.shard[0]} of {options.shard[1]}" if options.shard else ""
+    before = f", {len(settled)} failed before" if settled else ""
+    print(f"{name}{share}: {len(asked)} runs, {len(kept)} of them stored{before}, {len(due)} to do", flush=True)
+    if due and (options.plan or not elsewhere):
+        _say_how_long(groups, "cpu" if device == "auto" else device, options, measured)
+    if options.plan:
+        return kept
+    with ExitStack() as stack:
+        workers = None
+        if due and (elsewhere or options.workers > 1):
+            count = options.workers if not elsewhere else None if options.workers == 1 else options.workers
+            workers = stack.enter_context(cluster.opened(count, options.scheduler, options.cluster, tqdm.write))
+        files = tuple(filter(None, os.environ.get(register.FILES, "").split(os.pathsep)))
+        how = How(device, measured, options.capture, options.resume, options.threads, files)
+        pace = 0.1 if sys.stderr.isatty() else 10
+        quiet = not due or options.quiet
+        running = stack.enter_context(tqdm(total=len(due), unit="run", mininterval=pace, disable=quiet))
+        for ended in sweep(groups, options.save, how, workers, tqdm.write):
+            running.update()
+            if ended.record:
+                kept[ended.experiment.id] = ended.record
+            elif ended.failure:
+                settled.append(ended.failure)
+                running.set_postfix_str(f"{len(settled)} failed", refresh=False)
+                tqdm.write(f"failed: {ended.failure}")
+    if len(kept) < len(asked):  # another process stored them, or they failed there
+        there = stored([options.save], measured)
+        kept |= {e.id: there[e.id] for e in asked if e.id in there and e.id not in problems}
+    _complain([*problems.values()], [one for one in settled if one.experiment.id not in kept])
+    return kept
+
+
+def begin_anew(asked: Sequence[Experiment], folder: Path) -> None:
+    """Set aside what is stored of these runs, unfinished or failed."""
+    names = [e.id for e in asked]
+    set_aside(folder, names)
+    failures.discard(folder, names)
+    for group in [*([e] for e in asked), *by_seed(asked)]:
+        resume.discard(folder, group)
+
+
+def of_other_code(kept: Mapping[str, Record]) -> dict[str, str]:
+    """Those of stored runs, by id, whose encoder or whose own code is another now, and what: these are not theirs."""
+    found = {name: contents.changed(record.experiment, record.versions) for name, record in kept.items()}
+    advice = "--force runs it anew, another folder with --save keeps both"
+    return {name: f"the stored run {name} is of other code ({what}): {advice}" for name, what in found.items() if what}
+
+
+def _together(options: argparse.Namespace, device: str) -> bool:
+    return device.startswith("cuda") if options.together is None else bool(options.together)
+
+
+def _say_how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, measured: bool) -> None:
+    """About how long it takes: one group of each kind is timed, whichever seeds and however much clutter it has."""
+    data_for = loader(device)
+    kinds = [
+        tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
+        for group in groups
+    ]
+    try:
+        pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
+    except InputError as error:
+        # A run that cannot be computed is named when it is tried; and which are due can be said without data.
+        print(f"how long they take is not known here: {error}")
+        return
+    where = device_name(torch.device(device))
+    several = f", shared by {options.workers} processes" if options.workers > 1 else ""
+    measuring = " and measuring" if measured else ""
+    computing = in_time(sum(pace[kind] for kind in kinds))
+    print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
+
+
+def in_time(seconds: float) -> str:
+    """A time as one reads it: ``"40 s"``, ``"12 min"``, ``"3.5 h"``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _complain(problems: Sequence[str], failed: Sequence[failures.Failure]) -> None:
+    said = []
+    if problems:
+        said.append(problems[0] + (f", and so for {len(problems) - 1} more" if len(problems) > 1 else ""))
+    if failed:
+        shown = "; ".join(map(str, failed[:3])) + (f"; and {len(failed) - 3} more" if len(failed) > 3 else "")
+        advice = "mend that and give the same command"
+        if any(one.settled for one in failed):
+            advice = "leave them out, choose other options, or try them again with --force"
+        said.append(f"these runs failed, and only the others are kept: {shown}; {advice}")
+    if said:
+        raise InputError("; ".join(said))

@@ -1,0 +1,168 @@
+"""Workers that share the runs of a sweep: processes of this machine, or of many, by Dask (the extra ``cluster``).
+
+Dask is the only engine. It starts workers, hands out what is due, and gives what a lost worker had to another. Which
+runs are stored, claimed or unfinished is in the folder of records, as for processes that know nothing of Dask.
+"""
+
+import importlib.util
+import logging
+import tomllib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from replaylib.errors import InputError, unknown
+
+#: Schedulers of jobs, as a file for ``--cluster`` names them, and their classes in dask-jobqueue.
+KINDS = {
+    "slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster", "moab": "MoabCluster",
+    "oar": "OARCluster", "htcondor": "HTCondorCluster", "local": "LocalCluster",
+}  # fmt: skip
+#: How often another worker tries what its worker was lost with, before that is a failure.
+LOST = 3
+#: Seconds within which a scheduler has to answer.
+PATIENCE = "20s"
+
+What = TypeVar("What")
+
+
+class Lost(RuntimeError):
+    """The worker of a run was lost, and so was each other that tried it."""
+
+
+def _dask(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"several workers need Dask ({error}): pip install 'replaylib[cluster]', or start the same command several "
+            "times, for processes share a folder"
+        ) from error
+
+
+@contextmanager
+def opened(
+    workers: int | None = None,
+    scheduler: str | None = None,
+    file: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Iterator[Any]:
+    """A client of Dask: of workers of this machine, of a scheduler that runs, or of jobs that a file describes.
+
+    Parameters
+    ----------
+    workers : how many; with ``file``, how many jobs, each the file's ``processes`` workers.
+    scheduler : its address, e.g. ``"tcp://10.0.0.1:8786"``. Its workers have a thread each (``--nthreads 1``).
+    file : in TOML, the table ``cluster``: ``kind``, one of `KINDS`, ``jobs``, how many, and what dask-jobqueue's class
+        of that kind takes, e.g. ``queue``, ``cores``, ``memory``, ``walltime``.
+    say : called with the address of Dask's dashboard, where there is one.
+
+    Raises
+    ------
+    InputError : Dask is not installed, the scheduler does not answer or its workers have several threads, or the file
+        cannot be used.
+    """
+    if workers is not None and workers < 1:
+        raise InputError(f"workers is {workers}: ask for 1 or more")
+    distributed, dask = _dask("distributed"), _dask("dask")
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": LOST}))
+        if scheduler is not None:
+            client = _client(distributed, scheduler)
+        elif file is not None:
+            made = stack.enter_context(_jobs(file, workers))
+            client = distributed.Client(made)
+        else:
+            # What a run needs of memory is not Dask's to manage.
+            local = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=_dashboard(),
+                silence_logs=logging.CRITICAL,
+            )  # fmt: skip
+            client = distributed.Client(stack.enter_context(local))
+        stack.enter_context(client)
+        several = [name for name, one in client.scheduler_info(n_workers=-1)["workers"].items() if one["nthreads"] > 1]
+        if several:
+            raise InputError(
+                f"worker {several[0]} has several threads, and a run takes one: start workers with --nthreads 1"
+            )
+        if _dashboard() is not None and client.dashboard_link:
+            say(f"Dask's dashboard: {client.dashboard_link}")
+        yield client
+
+
+def _dashboard() -> str | None:
+    """Any free port, where the package is there that the dashboard needs."""
+    return ":0" if importlib.util.find_spec("bokeh") else None
+
+
+def _client(distributed: Any, address: str) -> Any:
+    try:
+        return distributed.Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"no scheduler of Dask at {address} ({reason}): start one with 'dask scheduler', which prints its address"
+        ) from error
+
+
+def _jobs(file: Path, jobs: int | None) -> Any:
+    try:
+        described = dict(tomllib.loads(file.read_text())["cluster"])
+    except OSError as error:
+        raise InputError(f"cannot read {file} ({error.strerror}): give a TOML file with a table [cluster]") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{file} is no TOML file with a table [cluster] ({error}): see the page On a cluster"
+        ) from error
+    kind = described.pop("kind", "")
+    if kind not in KINDS:
+        raise unknown("kind of cluster", str(kind), KINDS, f"Give kind = one of {', '.join(KINDS)} in {file}.")
+    count = jobs or described.pop("jobs", 1)
+    described.pop("jobs", None)
+    made = getattr(_dask("distributed" if kind == "local" else "dask_jobqueue"), KINDS[kind])
+    try:
+        cluster = made(**described)
+        cluster.scale(jobs=count) if kind != "local" else cluster.scale(count)
+    except (TypeError, ValueError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{file}: {kind} does not take this ({reason}): see dask-jobqueue's {KINDS[kind]}") from error
+    return cluster
+
+
+def results(
+    client: Any, function: Callable[..., Any], asked: Sequence[What], *arguments: Any
+) -> Iterator[tuple[What, Any]]:
+    """``function(one, *arguments)`` of each that is asked for, by some worker, as they come; `Lost` where none could.
+
+    Raises
+    ------
+    InputError : the scheduler is gone, or what the function raises.
+    """
+    distributed = _dask("distributed")
+    futures = {
+        client.submit(function, one, *arguments, key=f"replaylib-{uuid.uuid4().hex}", pure=False): one
+        for one in asked
+    }  # fmt: skip
+    try:
+        for future in distributed.as_completed(futures):
+            if future.status == "finished":
+                yield futures[future], future.result()
+                continue
+            error = future.exception() if future.status == "error" else None
+            if isinstance(error, distributed.KilledWorker):
+                many = f"{LOST + 1} workers were lost with it, one after another, perhaps for want of memory"
+                yield futures[future], Lost(many)
+            elif isinstance(error, InputError):
+                raise error
+            elif error is not None:
+                found = f"a worker cannot do this ({type(error).__name__}: {error})"
+                raise InputError(f"{found}: it needs the same Python and the same library") from error
+            else:
+                kept = "what had ended is kept, and the same command goes on from there"
+                raise InputError(f"the scheduler of Dask is gone: {kept}")
+    finally:
+        with suppress(Exception):  # the scheduler may be gone
+            client.cancel(list(futures))
