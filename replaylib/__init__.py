@@ -1,8 +1,7 @@
 """Replay methods for continual learning: the library behind the course.
 
-Thirteen modules beside this file are the science, from `scenarios` to `loop` and `quality`. The parts around it:
-`data`, where tensors come from; `lab`, what makes an experiment; `course`, what the book's pages need; `cli`, the
-command line.
+Twelve modules beside this file are the science, from `scenarios` to `loop` and `metrics`. The parts around it: `data`,
+where tensors come from; `lab`, what makes an experiment; `course`, what the book's pages need; `cli`, the command line.
 
 What `__init__.pyi` lists can be imported from here, each name loaded when it is first asked for: ``import replaylib``
 is quick and takes no part in drawing anything.

@@ -2,15 +2,17 @@
 
 from ._version import __version__ as __version__
 from .brain import Brain as Brain
-from .brain import BrainNet as BrainNet
 from .data.catalogue import load as load
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Split as Split
 from .errors import InputError as InputError
+from .generative import BrainNet as BrainNet
+from .lab import quality as quality
 from .lab import register as register
+from .lab.compare import mean_sem as mean_sem
 from .lab.experiments import Experiment as Experiment
 from .lab.experiments import experiment as experiment
-from .lab.extra.generative import GenerativeClassifier as GenerativeClassifier
+from .lab.extra.generative_classifier import GenerativeClassifier as GenerativeClassifier
 from .lab.extra.nearest_mean import Exemplars as Exemplars
 from .lab.extra.nearest_mean import NearestMean as NearestMean
 from .lab.hyperparameters import SETTINGS as SETTINGS
@@ -34,8 +36,6 @@ from .metrics import backward_transfer as backward_transfer
 from .metrics import final_accuracy as final_accuracy
 from .metrics import forgetting as forgetting
 from .metrics import forward_transfer as forward_transfer
-from .metrics import learning_accuracy as learning_accuracy
-from .metrics import mean_sem as mean_sem
 from .metrics import sem as sem
 from .nets import Classifier as Classifier
 from .nets import Network as Network

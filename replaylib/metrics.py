@@ -8,8 +8,6 @@ not exist by then and the entries are nan. Every function takes a square tensor 
 """
 
 import math
-import statistics
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -20,11 +18,6 @@ from replaylib.errors import InputError
 def final_accuracy(matrix: Tensor) -> Tensor:
     """ACC: mean final accuracy over all tasks (Lopez-Paz & Ranzato 2017, eq. 2)."""
     return _square(matrix)[..., -1, :].mean(-1)
-
-
-def learning_accuracy(matrix: Tensor) -> Tensor:
-    """Mean accuracy on each task right after it was learned: the diagonal's mean (Riemer et al. 2019)."""
-    return _square(matrix).diagonal(dim1=-2, dim2=-1).mean(-1)
 
 
 def backward_transfer(matrix: Tensor) -> Tensor:
@@ -66,18 +59,6 @@ def forgetting(matrix: Tensor) -> Tensor:
 def sem(values: Tensor) -> float:
     """Standard error of the mean over seeds, (seeds,) -> number; nan for a single seed, whose spread is unknown."""
     return (values.std() / math.sqrt(len(values))).item() if len(values) > 1 else math.nan
-
-
-def mean_sem(values: Iterable[float], digits: int = 2) -> str:
-    """The mean over seeds and its standard error, ``"94.93 ± 1.14"``; of one value the value alone, of none nothing."""
-    numbers = [float(value) for value in values]
-    if not numbers:
-        return ""
-    mean = f"{statistics.fmean(numbers):.{digits}f}"
-    if len(numbers) == 1:
-        return mean
-    # A table's cell or a line never ends between the two.
-    return f"{mean}\u00a0±\u00a0{statistics.stdev(numbers) / math.sqrt(len(numbers)):.{digits}f}"
 
 
 def _square(matrix: Tensor) -> Tensor:

@@ -80,8 +80,8 @@ class Quadratic:
 class EWC:
     """Elastic weight consolidation: strength / 2 * sum of F (theta - theta*)^2 (Kirkpatrick et al. 2017, Eq. 3).
 
-    ``online`` keeps one running Fisher diagonal, F <- decay F + F_task, around the latest parameters only (Schwarz et
-    al. 2018, Eq. 9); otherwise each task keeps its own.
+    ``online`` keeps one running Fisher diagonal, F <- F + F_task, around the latest parameters only (Schwarz et al.
+    2018, Eq. 9; the decay is 1, as in van de Ven et al. 2020); otherwise each task keeps its own.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class EWC:
 
     Raises
     ------
-    InputError : ``strength`` not positive, or ``decay`` outside (0, 1].
+    InputError : ``strength`` not positive.
     """
 
     state = ("quadratic", "generator")
@@ -106,16 +106,11 @@ class EWC:
         *,
         strength: float,
         online: bool = False,
-        decay: float = 1.0,
         samples: int = 1000,
     ) -> None:
         check_strength(strength)
-        if not 0 < decay <= 1:
-            raise InputError(
-                f"decay is {decay:g}: the share of the running Fisher diagonal that is kept lies in (0, 1]"
-            )
         self.stream, self.net, self.generator = stream, net, generator
-        self.strength, self.online, self.decay, self.samples = strength, online, decay, samples
+        self.strength, self.online, self.samples = strength, online, samples
         self.quadratic = Quadratic([p for layer in net.path for p in layer.parameters()])
 
     def begin(self, task: int) -> None:
@@ -135,7 +130,7 @@ class EWC:
         fisher = fisher_diagonal(self.net, batch.x, batch.task, active)
         if self.online:
             running = self.quadratic.importance
-            self.quadratic.replace([self.decay * old + new for old, new in zip(running, fisher, strict=True)])
+            self.quadratic.replace([old + new for old, new in zip(running, fisher, strict=True)])
         else:
             self.quadratic.add(fisher)
 

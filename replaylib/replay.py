@@ -5,14 +5,13 @@ ones, or anything else a new source can think of.
 """
 
 import copy
-from dataclasses import replace
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 
-from replaylib.brain import BrainNet
-from replaylib.errors import POLICIES, InputError, unknown
+from replaylib.errors import POLICIES, InputError
+from replaylib.generative import BrainNet
 from replaylib.nets import TEMPERATURE, Network, soft_targets
 from replaylib.scenarios import Batch, Stream
 
@@ -232,39 +231,24 @@ class Taught:
         self.teacher.end(task)
 
 
-#: How `CurrentTask` weighs the previous network's answers: its loss of task t, but for the scale 1/t, which Adam does
-#: not see. CE is of the labels, KD the cross-entropy with those answers at temperature T, averaged over the tasks
-#: that samples stand for.
-WEIGHINGS = {
-    "replay": "CE + (t - 1) T^2 KD, as all replay with soft targets: van de Ven, Siegelmann & Tolias 2020",
-    "equal": "CE + T^2 KD",
-    "sum": "CE + KD, or CE + (t - 1) KD where there are no new classes: van de Ven, Tuytelaars & Tolias 2022",
-}
-
-
 class CurrentTask(Taught):
     """The current task's inputs, labelled by the previous network: learning without forgetting (Li & Hoiem 2017).
 
     Class-incremental, the targets of the new classes are zero, as with all replay with soft targets; Li & Hoiem's own
     loss leaves the new classes' units out. Task-incremental, each input stands for one earlier task, drawn uniformly.
     (The reference code lets it stand for all of them, which has the same expectation and costs a pass for each.) The
-    inputs are drawn anew; the reference code takes those of the current batch.
+    inputs are drawn anew; the reference code takes those of the current batch. The previous network's answers weigh
+    as in all replay with soft targets; see `replaylib.lab.extra.lwf` for others.
 
     Parameters
     ----------
     stream : where the inputs come from.
     net : the network that learns.
     generator : draws the samples, on the stream's device.
-    weighing : how much the previous network's answers count beside the labels, see `WEIGHINGS`.
     """
 
-    state = Taught.state
-
-    def __init__(self, stream: Stream, net: Network, generator: torch.Generator, weighing: str = "replay") -> None:
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
         super().__init__(stream, net, generator, soft=True)
-        if weighing not in WEIGHINGS:
-            raise unknown("weighing", weighing, WEIGHINGS)
-        self.weighing = weighing
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
         """``n`` inputs of the current task, and the task that each stands for; `InputError` after the last task."""
@@ -275,14 +259,7 @@ class CurrentTask(Taught):
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
-        batch = self.teacher.label(x, task, copy)
-        return batch if batch.soft is None else replace(batch, soft=batch.soft / self.share)
-
-    @property
-    def share(self) -> float:
-        """What the soft targets are divided by: the objective gives replayed samples a weight of (1 - 1/t) T^2."""
-        tasks = self.teacher.seen if self.stream.scenario == "class" or self.weighing == "equal" else 1
-        return {"replay": 1.0, "equal": tasks, "sum": tasks * TEMPERATURE**2}[self.weighing]
+        return self.teacher.label(x, task, copy)
 
 
 class Generated(Taught):
@@ -301,8 +278,6 @@ class Generated(Taught):
 
     Raises `InputError` for a network that does not imagine.
     """
-
-    state = Taught.state
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, soft: bool | None = None) -> None:
         if not callable(getattr(net, "generate", None)) or net.noise_dim < 1:

@@ -10,6 +10,8 @@ from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.lab import bench, records
 from replaylib.lab.experiments import experiment
+from replaylib.lab.per_sample import PerSample
+from replaylib.lab.products import operations
 from replaylib.lab.protocols import protocol
 from replaylib.scenarios import split_stream
 from tests.test_scenarios import tiny
@@ -20,20 +22,20 @@ def digits():
     return load("digits")
 
 
-def operations(description, data, seeds=1):
-    return sum(bench._operations(a, b) for a, b in bench._products_of_a_step(description, data, seeds))
+def operations_of(description, data, seeds=1):
+    return operations(bench._products_of_a_step(description, data, seeds))
 
 
 def test_matrix_products_of_a_step_are_those_that_backpropagation_needs(digits):
     e = experiment("split-digits", "class", "none", hidden=(30, 20), batch=16)
     layers = (64 * 30, 30 * 20, 20 * 10)
     # Forward, gradients of all weights, and of all layers' inputs but the first's.
-    assert operations(e, digits) == 2 * 16 * (2 * sum(layers) + sum(layers[1:]))
+    assert operations_of(e, digits) == 2 * 16 * (2 * sum(layers) + sum(layers[1:]))
 
 
 def test_seeds_together_multiply_as_much_as_one_by_one(digits):
     e = experiment("split-digits", "class", "rtf", hidden=(30, 20), batch=16)
-    assert operations(e, digits, seeds=3) == 3 * operations(e, digits)
+    assert operations_of(e, digits, seeds=3) == 3 * operations_of(e, digits)
 
 
 def test_task_incremental_replay_does_not_grow_with_the_number_of_earlier_tasks(digits):
@@ -50,7 +52,7 @@ def test_a_measurement_is_of_what_was_asked_for(digits):
     assert (speed.method, speed.dtype, speed.seeds, speed.hidden) == ("gr", "bfloat16", 2, (30, 20))
     assert speed.loader_iterations_per_s is None
     assert speed.iterations_per_s > 0
-    assert speed.gflops == pytest.approx(operations(e, digits, 2) * speed.iterations_per_s / 1e9)
+    assert speed.gflops == pytest.approx(operations_of(e, digits, 2) * speed.iterations_per_s / 1e9)
     assert 0 < speed.matmul_ratio < 2
     assert all(a.dtype == torch.bfloat16 for a, b in bench._products_of_a_step(e, digits, 1) if min(a.shape) > 10)
     with pytest.raises(InputError, match="steps is 0"):
@@ -59,7 +61,7 @@ def test_a_measurement_is_of_what_was_asked_for(digits):
 
 def test_the_data_loader_way_gives_samples_of_the_same_kind(digits):
     stream = protocol("split-digits").stream(digits, "class", 5, 0)
-    batch = bench._PerSample(stream, 7).draw(3, 7, torch.Generator())
+    batch = PerSample(stream, 7).draw(3, 7, torch.Generator())
     assert batch.x.shape == (7, 1, 8, 8)
     assert set(batch.y.tolist()) <= {6, 7}
     assert batch.task.tolist() == [3] * 7
@@ -69,7 +71,7 @@ def test_the_data_loader_way_gives_samples_of_the_same_kind(digits):
 
 def test_the_data_loader_fills_a_batch_that_is_larger_than_a_task():
     stream = split_stream(tiny(), "class", 3)
-    samples = bench._PerSample(stream, 23)
+    samples = PerSample(stream, 23)
     for _ in range(2):
         batch = samples.draw(1, 23, torch.Generator())
         assert len(batch.y) == 23

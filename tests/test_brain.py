@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from replaylib.brain import Brain, BrainNet, ClassModes, internal
+from replaylib.brain import Brain, ClassModes, internal
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
+from replaylib.generative import BrainNet
 from replaylib.loop import train
 from replaylib.nets import Classifier, target_loss
 from replaylib.replay import Generated

@@ -67,6 +67,12 @@ def test_what_cannot_be_compared_is_refused():
         compare.of_switch(pd.concat([both, both]), "gating")
 
 
+def test_a_mean_is_written_with_its_spread_where_there_is_one():
+    assert compare.mean_sem(torch.tensor([1.0, 2.0, 3.0]), 1) == "2.0\u00a0±\u00a00.6"
+    assert compare.mean_sem([5.0]) == "5.00"
+    assert compare.mean_sem([]) == ""
+
+
 def test_the_share_of_the_gap_is_that_of_each_seed():
     some = frame(none=[20.0, 10.0, 0.0], joint=[70.0, 90.0, 90.0], gr=[45.0, 90.0], exact=[99.0])
     assert compare.share_of_gap(some, "gr").to_dict() == {0: 50.0, 1: 100.0}

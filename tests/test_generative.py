@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Bernoulli, Normal
 
 from replaylib.errors import InputError
-from replaylib.lab.extra.generative import GenerativeClassifier
+from replaylib.lab.extra.generative_classifier import GenerativeClassifier
 from replaylib.loop import Training, train
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream

@@ -1,5 +1,6 @@
 """The library's parts: what may import what, what is offered at the top, and what `import replaylib` does not load."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,9 +87,22 @@ def test_every_module_that_a_user_may_import_is_described_on_one_page():
     assert sorted(described) == sorted(name for name in modules() - inside if not name.startswith("cli."))
 
 
+def test_no_file_of_the_library_is_longer_than_300_lines():
+    long = {path.name: n for path in LIBRARY.rglob("*.py") if (n := len(path.read_text().splitlines())) > 300}
+    assert long == {}
+
+
+def test_a_module_that_is_offered_is_found_in_a_process_that_has_loaded_nothing():
+    """`from replaylib import register` is the first line of a file of one's own."""
+    for name in ("register", "quality"):
+        assert fresh(f"from replaylib import {name}; print({name}.__name__)").strip() == f"replaylib.lab.{name}"
+
+
 def test_the_science_is_a_dozen_modules_that_one_can_read():
     beside = {"__init__", "__main__", "_version"}
     science = [path for path in LIBRARY.glob("*.py") if path.stem not in beside]
     assert len(science) <= 13
     lines = sum(len(path.read_text().splitlines()) for path in science)
-    assert lines <= 2720
+    said = (ROOT / "README.md").read_text().partition("To read it, open the twelve files")[2].partition("If you")[0]
+    assert sorted(path.stem for path in science) == sorted(re.findall(r"`(\w+)`", said.partition(":")[2]))
+    assert lines <= 2500

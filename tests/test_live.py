@@ -21,8 +21,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
 from replaylib.data.dataset import Dataset, Split
+from replaylib.generative import BrainNet
 from replaylib.loop import evaluate, objective
 from replaylib.nets import Classifier
 from replaylib.penalties import EWC, fisher_diagonal

@@ -11,6 +11,7 @@ from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.lab.extra.der import AnswerBuffer
 from replaylib.lab.extra.diffusion import DiffusionReplay
+from replaylib.lab.extra.lwf import Weighed
 from replaylib.lab.extra.nearest_mean import Exemplars
 from replaylib.lab.extra.slda import GaussianReplay
 from replaylib.lab.hyperparameters import SETTINGS
@@ -33,7 +34,7 @@ def test_a_method_makes_its_source_of_replay():
     made = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in METHODS}
     sources = {
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
-        "lwf-equal": CurrentTask, "lwf-sum": CurrentTask, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
+        "lwf-equal": Weighed, "lwf-sum": Weighed, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
         "xdg": Nothing, "generative-classifier": Nothing, "der++": AnswerBuffer, "slda-replay": GaussianReplay,
         "diffusion-replay": DiffusionReplay,
     }  # fmt: skip
@@ -43,7 +44,7 @@ def test_a_method_makes_its_source_of_replay():
         name: penalties.get(name, type(None)) for name in METHODS
     }
     assert (made["exact"].replay.per_class, made["exact"].replay.policy) == (100, "balanced")
-    weighings = {"lwf": "replay", "lwf-equal": "equal", "lwf-sum": "sum"}
+    weighings = {"lwf-equal": "equal", "lwf-sum": "sum"}
     assert {name: made[name].replay.weighing for name in weighings} == weighings
     assert (made["ewc"].penalty.online, made["online-ewc"].penalty.online) == (False, True)
 

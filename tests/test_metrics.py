@@ -15,7 +15,6 @@ MATRIX = torch.tensor([[90.0, 20.0, 10.0], [60.0, 80.0, 30.0], [40.0, 85.0, 70.0
 
 def test_metrics_of_a_matrix_worked_out_by_hand():
     assert metrics.final_accuracy(MATRIX).item() == pytest.approx((40 + 85 + 70) / 3)
-    assert metrics.learning_accuracy(MATRIX).item() == pytest.approx((90 + 80 + 70) / 3)
     assert metrics.backward_transfer(MATRIX).item() == pytest.approx(((40 - 90) + (85 - 80)) / 2)
     assert metrics.forward_transfer(MATRIX, torch.tensor([50.0, 15.0, 12.0])).item() == pytest.approx((5 + 18) / 2)
     # the second task got better after it was learned, so that its forgetting is negative: 80 - 85
@@ -55,12 +54,6 @@ def test_what_does_not_exist_yet_does_not_spoil_what_does():
 def test_sem_is_the_sample_standard_deviation_over_root_n_and_unknown_for_one_seed():
     assert metrics.sem(torch.tensor([1.0, 2.0, 3.0])) == pytest.approx(1 / math.sqrt(3))
     assert math.isnan(metrics.sem(torch.tensor([5.0])))
-
-
-def test_a_mean_is_written_with_its_spread_where_there_is_one():
-    assert metrics.mean_sem(torch.tensor([1.0, 2.0, 3.0]), 1) == "2.0\u00a0±\u00a00.6"
-    assert metrics.mean_sem([5.0]) == "5.00"
-    assert metrics.mean_sem([]) == ""
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (1, 1)])

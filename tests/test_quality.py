@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal
 
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.quality import (
+from replaylib.lab.quality import (
     assess,
     f_score,
     frechet_distance,

@@ -7,12 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
 from replaylib.errors import InputError
+from replaylib.generative import BrainNet
+from replaylib.lab.extra.lwf import WEIGHINGS, Weighed
 from replaylib.lab.extra.nearest_mean import Exemplars, NearestMean
 from replaylib.loop import objective
 from replaylib.nets import Classifier
-from replaylib.replay import WEIGHINGS, Buffer, CurrentTask, Everything, Generated, Nothing, Teacher
+from replaylib.replay import Buffer, CurrentTask, Everything, Generated, Nothing, Teacher
 from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
 from tests.test_scenarios import tiny
 
@@ -253,7 +255,7 @@ def test_the_current_tasks_inputs_stand_for_what_the_previous_network_sees_in_th
 def test_each_weighing_of_learning_without_forgetting_is_its_formula(scenario):
     stream = split_stream(tiny(), scenario, 3)
     net = Classifier(4, (8,), stream.outputs, generator())
-    sources = {weighing: CurrentTask(stream, net, generator(1), weighing) for weighing in WEIGHINGS}
+    sources = {weighing: Weighed(stream, net, generator(1), weighing) for weighing in WEIGHINGS}
     for task in (0, 1):
         for replay in sources.values():
             replay.end(task)
@@ -273,7 +275,7 @@ def test_each_weighing_of_learning_without_forgetting_is_its_formula(scenario):
                 weight = seen - 1.0
             torch.testing.assert_close(whole, labels + weight * kd)
     with pytest.raises(InputError, match="Did you mean equal"):
-        CurrentTask(stream, net, generator(), "equel")
+        Weighed(stream, net, generator(), "equel")
 
 
 # Generative replay ----------------------------------------------------------------------------------------------------

@@ -5,13 +5,12 @@ import json
 import pytest
 import torch
 
-from replaylib import quality
 from replaylib.cli.main import main
 from replaylib.course.reproduce import figure
 from replaylib.data.catalogue import load
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
-from replaylib.lab import encoders, records, replay_quality, runs
+from replaylib.lab import encoders, quality, records, replay_quality, runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
 from replaylib.lab.replay_quality import as_judged, measured

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.data.files import shipped
 from replaylib.errors import InputError
-from replaylib.lab import compare, records, runs
+from replaylib.lab import compare, records, runs, sweeps
 from replaylib.lab.experiments import experiment
 from replaylib.lab.protocols import protocol
 from replaylib.loop import evaluate
@@ -181,3 +182,24 @@ def test_a_folder_in_which_no_run_is_stored_yet_has_columns_and_no_row(monkeypat
     empty = runs.published("fig4")
     assert len(empty) == 0
     assert list(empty.columns) == list(runs.frame([runs.execute(quick())]).columns)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_no_network_is_made_to_be_thrown_away(tmp_path, monkeypatch, together):
+    """One for each seed that is trained, by the command line, by a sweep, and to find out how long that takes."""
+    made, assemble = [], runs.assemble
+
+    def counted(*given):
+        made.append(given[0].seed)
+        return assemble(*given)
+
+    monkeypatch.setattr(runs, "assemble", counted)
+    few = ["--iterations", "2", "--hidden", "8", "--seeds", "2", "--device", "cpu", "-q"]
+    assert main(["run", "split-digits", *few, "--save", str(tmp_path), *(["--together"] if together else [])]) == 0
+    assert made == [0, 1]
+    described = [experiment("split-digits", "class", "exact", seed, iterations=2, hidden=(8,)) for seed in (0, 1)]
+    groups = [described] if together else [[one] for one in described]
+    list(sweeps.sweep(groups, tmp_path))
+    assert made == [0, 1, 0, 1]
+    sweeps.seconds_of(groups[0], load("digits"), "cpu")
+    assert made == [0, 1, 0, 1, *([0, 1] if together else [0])]

@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
 from replaylib.conv import ConvEncoder, DeconvDecoder, as_two_batches, batch_statistics
 from replaylib.errors import InputError
+from replaylib.generative import BrainNet
 from replaylib.lab import encoders, runs
 from replaylib.lab.experiments import experiment
 from replaylib.nets import Classifier

@@ -174,18 +174,23 @@ def run(
         if time.perf_counter() + BEGINNING > deadline:
             say(f"{item.name}: {due[0].method}: no time left")
             continue
-        together = runs.network(due[0], load(due[0])).pure
-        for group in [due] if together else [[one] for one in due]:
-            say(_run_group(item, group, folder, deadline, device, load(group[0])))
+        data = load(due[0])
+        first = runs.assemble(due[0], data)
+        net, start = first.parts.net, [first]
+        captured = device == "cuda" and net.capturable
+        for group in [due] if net.pure else [[one] for one in due]:
+            say(_run_group(item, group, folder, deadline, device, data, captured, start.pop() if start else None))
 
 
-def _run_group(item: Item, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split) -> str:
+def _run_group(
+    item: Item, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split, captured: bool,
+    start: runs.Start | None,
+) -> str:  # fmt: skip
     clock = Clock(deadline, group)
     who = f"{item.name}: {group[0].method} x {len(group)}"
     began = time.perf_counter()
     try:
-        captured = device == "cuda" and runs.network(group[0], data).capturable
-        made = runs.trained_together(group, data, device, clock, captured=captured)
+        made = runs.trained_together(group, data, device, clock, captured=captured, start=start)
     except OutOfTime as stopped:
         return f"{who}: given up, {stopped}"
     except Diverged as stopped:

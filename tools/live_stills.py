@@ -13,7 +13,8 @@ import torch
 from live_common import BATCH, KEPT, LR, NAMES, STEPS, classifier, digits
 from live_digits import OUT
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
+from replaylib.generative import BrainNet
 from replaylib.loop import evaluate, objective, train
 from replaylib.nets import Network
 from replaylib.replay import Buffer, Everything, Generated, Nothing, Replay

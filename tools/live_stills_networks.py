@@ -9,7 +9,8 @@ import torch
 from live_common import BATCH, LR, NAMES, STEPS, classifier, digits
 from PIL import Image
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
+from replaylib.generative import BrainNet
 from replaylib.loop import Training, evaluate, objective, train
 from replaylib.penalties import EWC
 from replaylib.replay import Buffer, Generated, Nothing

@@ -16,7 +16,8 @@ from live_common import BATCH, HIDDEN, LR, classifier, digits
 from live_digits import OUT
 from torch import Tensor
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
+from replaylib.generative import BrainNet
 from replaylib.loop import train
 from replaylib.nets import Classifier
 from replaylib.replay import Generated

@@ -53,19 +53,21 @@ def run(options: argparse.Namespace) -> None:
     # A terminal wants a bar that moves; a log wants few lines.
     pace = 0.1 if sys.stderr.isatty() else 10
     shown = io.StringIO() if options.quiet else sys.stderr
+    looked_at: dict[str, runs.Start] = {}
     if due:
         split = runs.data_of(first, device)
-        start = runs.network(first, split)  # refuses what does not fit
+        start = runs.assemble(due[0], split)  # refuses what does not fit
+        looked_at[due[0].id], net = start, start.parts.net
         # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
-        if options.together or (options.together is None and device.startswith("cuda") and start.pure):
+        if options.together or (options.together is None and device.startswith("cuda") and net.pure):
             groups = [due]
         if options.capture:
-            check_capturable([start], torch.device(device))
+            check_capturable([net], torch.device(device))
         compiled = options.compile
         if compiled is None and max(map(len, groups)) == 1:
             # Of all seeds, also those that are done: a run that goes on is computed as it was begun.
             steps = sum(e.tasks * e.iterations for e in experiments)
-            if compiled := pays_to_compile(start, steps, torch.device(device)):
+            if compiled := pays_to_compile(net, steps, torch.device(device)):
                 print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
 
     def failed(description: Experiment, error: Exception) -> None:
@@ -102,6 +104,7 @@ def run(options: argparse.Namespace) -> None:
                 for together, made in surviving(
                     some, split, device, failed, watch=watch, compiled=bool(compiled), captured=options.capture,
                     unfinished=options.save if options.resume else None, say=_say,
+                    start=looked_at.pop(some[0].id, None),
                 ):  # fmt: skip
                     for net, record in made:
                         kept[record.experiment.id] = record

@@ -2,7 +2,8 @@
 
 import torch
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
+from replaylib.generative import BrainNet
 from replaylib.lab.protocols import in_profile
 from replaylib.nets import Classifier
 from replaylib.scenarios import Stream

@@ -9,7 +9,6 @@ import pandas as pd
 
 from replaylib.errors import InputError
 from replaylib.lab import compare, runs
-from replaylib.metrics import mean_sem
 
 #: Where values come from, by year.
 SOURCES = {
@@ -105,7 +104,7 @@ def beside(frame: pd.DataFrame, years: tuple[int, ...]) -> pd.DataFrame:
     for name in frame["method"].unique():
         some = frame[frame["method"] == name]
         cells = {
-            "here (%)": f"{mean_sem(some['acc'], 1)} ({len(some)})",
+            "here (%)": f"{compare.mean_sem(some['acc'], 1)} ({len(some)})",
             "here: share of the gap (%)": _share(frame, name),
         }
         for year, values in sources.items():
@@ -119,7 +118,7 @@ def beside(frame: pd.DataFrame, years: tuple[int, ...]) -> pd.DataFrame:
 def _share(frame: pd.DataFrame, name: str) -> str:
     if name in ("none", "joint"):
         return ""
-    return mean_sem(compare.share_of_gap(frame, name), 0)
+    return compare.mean_sem(compare.share_of_gap(frame, name), 0)
 
 
 def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.DataFrame:

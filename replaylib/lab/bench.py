@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -10,20 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import DataLoader, Dataset
 
-from replaylib.data.dataset import Dataset as Images
-from replaylib.data.dataset import Split, pad
+from replaylib.data.dataset import Dataset, Split, pad
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.fast import train_seeds
+from replaylib.lab.per_sample import PerSample
+from replaylib.lab.products import Operands, Products, operations, seconds_of
 from replaylib.lab.protocols import protocol
 from replaylib.lab.records import commit, device_name, no_nan, versions, write_new
 from replaylib.loop import Training, Watch
-from replaylib.scenarios import Batch, Stream
 
 #: Steps that are taken and not timed, so that memory is there and caches are warm.
 WARM_UP = 5
@@ -106,7 +103,7 @@ def measure(
     few = -(-steps // REPEATS)
     timed = [
         partial(_seconds_a_step, description, data, seeds, few, compiled=compiled, captured=captured),
-        partial(_seconds_of, products, few, device),
+        partial(seconds_of, products, few, device, WARM_UP),
         *([partial(_seconds_a_step, description, data, 1, few, per_sample=True)] if loader else []),
     ]
     seconds, alone, *loading = _fastest(timed, REPEATS)
@@ -116,7 +113,7 @@ def measure(
         device=device_name(device), dtype=dtype, tasks=description.tasks, batch=description.batch,
         hidden=description.hidden, seeds=seeds, iterations_per_s=1 / seconds,
         loader_iterations_per_s=1 / loading[0] if loading else None,
-        gflops=sum(_operations(a, b) for a, b in products) / seconds / 1e9,
+        gflops=operations(products) / seconds / 1e9,
         matmul_ratio=alone / seconds, peak_mb=_peak_mb(device), compiled=compiled,
         captured=captured,
     )  # fmt: skip
@@ -147,7 +144,7 @@ def stand_in(description: Experiment) -> Split:
     if p.dataset != "mnist" or description.dataset != p.dataset:
         return runs.data_of(description)
     images = torch.randint(256, (1000, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    part = Images("noise", images, torch.arange(1000) % 10, tuple("0123456789"))
+    part = Dataset("noise", images, torch.arange(1000) % 10, tuple("0123456789"))
     return pad(Split(part, part), p.padding) if p.padding else Split(part, part)
 
 
@@ -222,9 +219,9 @@ def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int
     return (stamps[1] - stamps[0]) / steps
 
 
-def _products_of_a_step(description: Experiment, data: Split, seeds: int) -> list[tuple[Tensor, Tensor]]:
+def _products_of_a_step(description: Experiment, data: Split, seeds: int) -> list[Operands]:
     """The operands of every matrix product of one step of the last task."""
-    recorder = _Products()
+    recorder = Products()
 
     def watch(now: Training) -> None:
         recorder.on = now.task == description.tasks - 1 and now.step == 1
@@ -232,46 +229,6 @@ def _products_of_a_step(description: Experiment, data: Split, seeds: int) -> lis
     with recorder:
         _run(description, data, seeds, 2, watch)
     return recorder.seen
-
-
-class _Products(TorchDispatchMode):
-    """Notes the operands' shapes, strides and types of matrix products while ``on``; keeps no values."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.on = False
-        self.seen: list[tuple[Tensor, Tensor]] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = function.overloadpacket.__name__
-        if self.on and name in ("mm", "bmm", "addmm", "baddbmm"):
-            a, b = args[-2:]
-            self.seen.append((_like(a), _like(b)))
-        return function(*args, **(kwargs or {}))
-
-
-def _like(x: Tensor) -> Tensor:
-    # Random numbers, not zeros: neither a processor nor a power limit may find them easy.
-    made = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
-    return made.copy_(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))
-
-
-def _operations(a: Tensor, b: Tensor) -> int:
-    return 2 * a.numel() * b.shape[-1]
-
-
-@torch.no_grad()
-def _seconds_of(products: Sequence[tuple[Tensor, Tensor]], steps: int, device: torch.device) -> float:
-    for repeat in range(WARM_UP + steps):
-        if repeat == WARM_UP:
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            began = time.perf_counter()
-        for a, b in products:
-            torch.matmul(a, b)
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - began) / steps
 
 
 def _peak_mb(device: torch.device) -> float:
@@ -302,43 +259,5 @@ def _run(
         "precision": description.precision, "watch": watch,
     }  # fmt: skip
     if per_sample:
-        streams = [_PerSample(stream, description.batch) for stream in streams]
+        streams = [PerSample(stream, description.batch) for stream in streams]
     train_seeds(streams, parts, generators, compiled=compiled, captured=captured, **settings)
-
-
-class _PerSample:
-    """A stream whose current samples are fetched one by one and collated, as by an ordinary ``DataLoader``."""
-
-    def __init__(self, stream: Stream, batch: int) -> None:
-        self._stream, self._batch = stream, batch
-        self._loaders: dict[int, Iterator[tuple[Tensor, Tensor]]] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def draw(self, task: int, n: int, generator: torch.Generator) -> Batch:
-        if task not in self._loaders:
-            self._loaders = {task: self._forever(task)}
-        x, y = (part.to(self._stream.device) for part in next(self._loaders[task]))
-        return Batch(x, y, torch.full_like(y, task))
-
-    def _forever(self, task: int) -> Iterator[tuple[Tensor, Tensor]]:
-        shuffled = torch.Generator().manual_seed(0)
-        rows = self._stream.rows(task)
-        # Of a task with fewer samples than a batch, each comes several times: an epoch has at least one whole batch.
-        samples = _Samples(self._stream, task, rows.repeat(-(-self._batch // len(rows))))
-        while True:
-            yield from DataLoader(samples, self._batch, shuffle=True, drop_last=True, generator=shuffled)
-
-
-class _Samples(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, stream: Stream, task: int, rows: Tensor) -> None:
-        self.stream, self.task, self.rows = stream, task, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
-        row = self.rows[place : place + 1]
-        batch = self.stream.batch(row, torch.full_like(row, self.task))
-        return batch.x[0], batch.y[0]

@@ -1,21 +1,35 @@
 """What one modification does: to what is imagined, to accuracy, seed by seed, and to what a method costs."""
 
-from collections.abc import Sequence
+import math
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from replaylib.brain import Brain, BrainNet
+from replaylib.brain import Brain
 from replaylib.data.dataset import Split
 from replaylib.errors import InputError, unknown
+from replaylib.generative import BrainNet
 from replaylib.lab import bench, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import method
-from replaylib.metrics import mean_sem
 from replaylib.nets import Classifier
 from replaylib.scenarios import SCENARIOS, Batch, Stream
+
+
+def mean_sem(values: Iterable[float], digits: int = 2) -> str:
+    """The mean over seeds and its standard error, ``"94.93 ± 1.14"``; of one value the value alone, of none nothing."""
+    numbers = [float(value) for value in values]
+    if not numbers:
+        return ""
+    mean = f"{statistics.fmean(numbers):.{digits}f}"
+    if len(numbers) == 1:
+        return mean
+    # A table's cell or a line never ends between the two.
+    return f"{mean}\u00a0±\u00a0{statistics.stdev(numbers) / math.sqrt(len(numbers)):.{digits}f}"
 
 
 def dreams(net: BrainNet, stream: Stream, each: int, generator: torch.Generator) -> Batch:
@@ -41,7 +55,7 @@ def judged(judge: Classifier, judged_on: Stream, imagined: Batch, stream: Stream
 
     Parameters
     ----------
-    judge, judged_on : a network as `replaylib.quality.judge` makes it, and the stream that it was trained on.
+    judge, judged_on : a network as `replaylib.lab.quality.judge` makes it, and the stream that it was trained on.
     imagined, stream : as `dreams` gives, at least one sample of each class, and the stream of the network that dreamed.
     """
     asked = stream.classes.flatten()[imagined.y]

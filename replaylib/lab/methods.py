@@ -79,16 +79,16 @@ def _lwf(plan: Plan, net: Network) -> Replay:
     why="where lwf does not grow harder with every task",
 )
 def _lwf_equal(plan: Plan, net: Network) -> Replay:
-    from replaylib.replay import CurrentTask
+    from replaylib.lab.extra.lwf import Weighed
 
-    return CurrentTask(plan.stream, net, plan.drawing, "equal")
+    return Weighed(plan.stream, net, plan.drawing, "equal")
 
 
 @register.replay("lwf-sum", "learning without forgetting, the plain sum of both losses", THREE)
 def _lwf_sum(plan: Plan, net: Network) -> Replay:
-    from replaylib.replay import CurrentTask
+    from replaylib.lab.extra.lwf import Weighed
 
-    return CurrentTask(plan.stream, net, plan.drawing, "sum")
+    return Weighed(plan.stream, net, plan.drawing, "sum")
 
 
 @register.penalty("ewc", "elastic weight consolidation", "Kirkpatrick et al. 2017")
@@ -142,7 +142,8 @@ def _generative(name: str, summary: str, switches: str, source: str = BI_R, abla
 
 
 def _generative_replay(plan: Plan, switches: str, noise_dim: int, gate_prop: float = 0.0) -> Parts:
-    from replaylib.brain import Brain, BrainNet
+    from replaylib.brain import Brain
+    from replaylib.generative import BrainNet
     from replaylib.replay import Generated
 
     brain = Brain.from_names(switches) if switches else Brain()
@@ -229,7 +230,7 @@ for _row in (
     rehearses=False,
 )
 def _generative_classifier(plan: Plan, noise_dim: int, samples: int | None = None) -> Parts:
-    from replaylib.lab.extra.generative import GenerativeClassifier
+    from replaylib.lab.extra.generative_classifier import GenerativeClassifier
     from replaylib.replay import Nothing
 
     # A fifth of the units each: ten of them have about as many parameters as one network with replay through feedback.

@@ -12,11 +12,10 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from replaylib import quality
-from replaylib.brain import BrainNet
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
-from replaylib.lab import encoders, runs
+from replaylib.generative import BrainNet
+from replaylib.lab import encoders, quality, runs
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.methods import method
 from replaylib.lab.protocols import default_device, protocol
@@ -53,7 +52,7 @@ def measured(
     """As `replaylib.lab.runs.execute`, and with ``measures`` in the record, all of them after the last task.
 
     ``log_likelihood`` (mean, nats) and ``reconstruction_error`` (mean a unit) of test samples, as the network takes
-    them: of features they cannot be compared with those of pixels. The scores of `replaylib.quality.Quality`; the
+    them: of features they cannot be compared with those of pixels. The scores of `replaylib.lab.quality.Quality`; the
     judge's own accuracy (%) on test images, ``judge_accuracy``; and how many samples all this rests on: ``images``,
     ``likely`` and ``samples`` as in `IMAGES`, `LIKELY` and `SAMPLES`.
 

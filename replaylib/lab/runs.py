@@ -1,27 +1,29 @@
-"""Running an experiment gives a record, and the records of many are one table.
-
-The runs that the book shows come with the library: `published` reads them.
-"""
+"""Running an experiment gives a network and a record. The records of many are one table, see `replaylib.lab.frames`."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import fields
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 
 from replaylib.data.dataset import Split, for_validation
-from replaylib.data.files import shipped
 from replaylib.data.glyphs import dataset_name
-from replaylib.errors import InputError, unknown
+from replaylib.errors import InputError
 from replaylib.lab import contents, encoders, records, resume
-from replaylib.lab.experiments import NAMES, Experiment
+from replaylib.lab.experiments import Experiment
 from replaylib.lab.fast import execution, learner
+
+# Where records of runs are asked for: the same functions.
+from replaylib.lab.frames import FOLDERS as FOLDERS
+from replaylib.lab.frames import book as book
+from replaylib.lab.frames import frame as frame
+from replaylib.lab.frames import load as load
+from replaylib.lab.frames import of_book as of_book
+from replaylib.lab.frames import published as published
 from replaylib.lab.methods import method
 from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import default_device, protocol
@@ -31,23 +33,6 @@ from replaylib.loop import Watch, follow
 from replaylib.nets import Network
 from replaylib.scenarios import Stream
 from replaylib.steps import Diverged
-
-#: What a frame has beside the fields of `Experiment` and of `Record`.
-MEASURES = ("id", "acc", "bwt", "fwt", "forgetting")
-
-#: The folders of runs that come with the library, those at the published scale first. One file in them is one run.
-FOLDERS = {
-    "runs": "published protocols, or shorter than published where their page says so",
-    "cifar100": "Split CIFAR-100, published and smaller networks, with an encoder pre-trained for 100 epochs",
-    "quality": "Split MNIST again, with measures of what the networks imagine (Fig. 9)",
-    "fig4": "how much replay, and how good, on Split MNIST in fewer steps",
-    "bfloat16": "some of the first, with products of layers in bfloat16",
-    "dial": "glyphs over more and more clutter",
-    "dial-tasks": "glyphs in more and more tasks",
-    "glyphs": "glyphs at full clutter, all methods",
-    "mnist-5k": "quick protocols of 5,000 real MNIST images: what chapters compare their own runs with",
-    "digits": "quick protocols of digits: what chapters compare their own runs with",
-}
 
 
 def data_of(description: Experiment, device: str = "cpu") -> Split:
@@ -80,8 +65,16 @@ def as_seen(description: Experiment, data: Split) -> Split:
     return encoders.normalised(data, description.encoder)
 
 
-def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch.Generator]:
-    """What `replaylib.train` takes: the stream, the parts before any training, and the sampling generator.
+class Start(NamedTuple):
+    """What an experiment starts from: the stream, the parts before any training, and the sampling generator."""
+
+    stream: Stream
+    parts: Parts
+    sampling: torch.Generator
+
+
+def assemble(description: Experiment, data: Split) -> Start:
+    """What `replaylib.train` takes for an experiment.
 
     The seed decides three independent streams of random numbers (parameters, replay, samples of the current task with
     the network's noise): a method that draws more replay neither starts from another network nor, unless its network
@@ -100,12 +93,12 @@ def assemble(description: Experiment, data: Split) -> tuple[Stream, Parts, torch
     frozen = description.backbone == "frozen"
     plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, backbone, frozen)
     told = {name: value for name, value in description.options.items() if value is not None}
-    return stream, m.make(plan, **told), sampling
+    return Start(stream, m.make(plan, **told), sampling)
 
 
 def network(description: Experiment, data: Split) -> Network:
     """The network that an experiment starts from, untrained: what a checkpoint is loaded into."""
-    return assemble(description, data)[1].net
+    return assemble(description, data).parts.net
 
 
 def trained(
@@ -139,6 +132,7 @@ def trained_together(
     captured: bool = False,
     unfinished: Path | None = None,
     say: Callable[[str], None] = resume.on_stderr,
+    start: Start | None = None,
 ) -> list[tuple[Network, Record]]:
     """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `lab.fast`.
 
@@ -148,7 +142,8 @@ def trained_together(
 
     ``unfinished`` is the folder of records in which the run is kept until it has ended, and from where it goes on if it
     is there already, see `replaylib.lab.resume`: when its records are written, `replaylib.lab.resume.discard` it.
-    ``say`` is called with a line about what was found.
+    ``say`` is called with a line about what was found. ``start`` is what `assemble` gave for the first of them, where
+    somebody has looked at it already; it is used up.
 
     Raises
     ------
@@ -166,7 +161,8 @@ def trained_together(
     check_data(first, data)
     data = Split(*(part.to(device) for part in data))
     began = time.perf_counter()
-    streams, parts, generators = zip(*(assemble(description, data) for description in descriptions), strict=True)
+    starts = [start or assemble(first, data), *(assemble(description, data) for description in descriptions[1:])]
+    streams, parts, generators = zip(*starts, strict=True)
     where = streams[0].device
     how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
     versions = records.versions() | contents.code_of(first)
@@ -212,68 +208,6 @@ def execute(
 ) -> Record:
     """The record of a run, as `trained` makes it, where the network itself is of no interest; raises what that does."""
     return trained(description, data, device, watch)[1]
-
-
-def load(folder: str | Path) -> pd.DataFrame:
-    """All records below a folder as one frame, a row each.
-
-    Columns: the fields of `Experiment`, ``id``, ``acc``, ``bwt``, ``fwt``, ``forgetting``, and the fields of `Record`
-    (``matrix`` as nested tuples). What a file is called does not matter; an experiment that stands twice appears twice.
-
-    Raises
-    ------
-    InputError : no such folder, or a damaged record.
-    """
-    if not Path(folder).is_dir():
-        raise InputError(f"{folder} is not a folder: give one that holds records of runs")
-    return frame(records.below(Path(folder)))
-
-
-def frame(several: Iterable[Record]) -> pd.DataFrame:
-    """Records as a frame, a row each; see `load` for its columns, which an empty one has as well."""
-    own = [field.name for field in fields(Record) if field.name != "experiment"]
-    rows = [
-        {
-            **record.experiment.facts(),
-            "id": record.experiment.id,
-            **record.summary(),
-            **{name: getattr(record, name) for name in own},
-        }
-        for record in several
-    ]
-    declared = {name: None for row in rows for name in row}  # by methods of one's own as well
-    described = [*NAMES, *(name for name in declared if name not in {*NAMES, *MEASURES, *own})]
-    return pd.DataFrame(rows, columns=[*described, *MEASURES, *own])
-
-
-def published(folder: str = "runs") -> pd.DataFrame:
-    """The runs in one of `FOLDERS`; columns as in `load`, and no row where none is stored yet.
-
-    Raises
-    ------
-    InputError : another folder, or a damaged record.
-    """
-    if folder not in FOLDERS:
-        raise unknown("folder of runs", folder, FOLDERS)
-    path = shipped(folder)
-    return load(path) if path.is_dir() else frame([])
-
-
-@cache
-def book() -> pd.DataFrame:
-    """All `FOLDERS` as one frame, indexed by ``id``, each experiment once; columns as in `load`.
-
-    Read once, for a chapter asks again and again: take parts of it, and never change it.
-    """
-    every = (record for folder in FOLDERS for record in records.below(shipped(folder)))
-    return frame(every).drop_duplicates("id").set_index("id", drop=False)
-
-
-def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
-    """The book's runs of these experiments, in their order; None unless every one is stored. Columns as in `load`."""
-    stored = book()
-    ids = [description.id for description in descriptions]
-    return stored.loc[ids].reset_index(drop=True) if set(ids) <= set(stored.index) else None
 
 
 def stored_or_trained(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:

@@ -166,9 +166,8 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 
     ``captured`` as in `How`.
     """
-    pure = _pure(group, data, captured)
-    if not pure and len(group) > 1:
-        return sum(seconds_of([description], data, device) for description in group)
+    start, pure = _start(group, data, captured)
+    timed = group if pure else group[:1]  # the others take as long, one after another
     first = WARM_UP + 1 if captured and pure else 1
     marks: list[float] = []
 
@@ -183,17 +182,21 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
             if len(marks) > TIMED:
                 raise Enough
 
-    short = [replace(description, iterations=first + TIMED) for description in group]
+    short = [replace(description, iterations=first + TIMED) for description in timed]
     with suppress(Enough, Diverged):
-        runs.trained_together(short, data, device, watch, captured=captured and pure)
+        runs.trained_together(short, data, device, watch, captured=captured and pure, start=start)
     if len(marks) < 2:  # it diverges at once
         return 0.0
-    return (marks[-1] - marks[0]) / (len(marks) - 1) * group[0].iterations * group[0].tasks
+    steps = group[0].iterations * group[0].tasks * len(group) // len(timed)
+    return (marks[-1] - marks[0]) / (len(marks) - 1) * steps
 
 
-def _pure(group: Group, data: Split, captured: bool) -> bool:
-    """Whether the network allows what is asked; False where nothing is, for making a network can take a while."""
-    return (len(group) > 1 or captured) and runs.network(group[0], data).pure
+def _start(group: Group, data: Split, captured: bool) -> tuple[runs.Start | None, bool]:
+    """What the first of a group starts from, and whether its network allows what is asked; neither if nothing is."""
+    if len(group) == 1 and not captured:
+        return None, False
+    start = runs.assemble(group[0], data)
+    return start, start.parts.net.pure
 
 
 def surviving(
@@ -207,9 +210,9 @@ def surviving(
     """
     due = [list(group)]
     while due:
-        some = due.pop(0)
+        some, start = due.pop(0), how.pop("start", None)
         try:
-            made = runs.trained_together(some, data, device, **how)
+            made = runs.trained_together(some, data, device, start=start, **how)
         except Diverged as stopped:
             failed(some.pop(stopped.place), stopped)
             due = [some, *due] if some else due
@@ -234,19 +237,20 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
 
     try:
         data = load(group[0])
-        pure = _pure(group, data, how.captured)
+        start, pure = _start(group, data, how.captured)
     except Exception as error:
         yield from (Ended(one, failure=failures.of(one, error, folder)) for one in group)
         return
     asked = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
     for part in [list(group)] if pure else [[description] for description in group]:
-        for some, made in surviving(part, data, how.device, fail, **asked):
+        for some, made in surviving(part, data, how.device, fail, start=start, **asked):
             for net, record in made:
                 if how.measured:
                     record = replay_quality.with_measures(net.to(how.device), record, data)
                 _save(record, folder)
                 yield Ended(record.experiment, record)
             resume.discard(folder, some)
+        start = None  # it was the first one's
         yield from failed
         failed.clear()
 
