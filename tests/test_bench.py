@@ -14,7 +14,7 @@ from replaylib.lab.per_sample import PerSample
 from replaylib.lab.products import operations
 from replaylib.lab.protocols import protocol
 from replaylib.scenarios import split_stream
-from tests.test_scenarios import tiny
+from tests.helpers import tiny
 
 
 @pytest.fixture(scope="module")

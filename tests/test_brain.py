@@ -17,9 +17,7 @@ from replaylib.loop import train
 from replaylib.nets import Classifier, target_loss
 from replaylib.replay import Generated
 from replaylib.scenarios import SCENARIOS, Batch, split_stream
-from tests.test_nets import close, normal, seeded
-from tests.test_scenarios import tiny
-from tests.test_vae import intensities, slow_decode, slow_layers, slow_reconstruction
+from tests.helpers import close, intensities, normal, seeded, slow_decode, slow_layers, slow_reconstruction, tiny
 
 INPUTS, HIDDEN, CLASSES, LATENT = 8, (6, 5), 4, 3
 SWITCHES = list(itertools.product([False, True], repeat=5))

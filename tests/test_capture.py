@@ -21,8 +21,7 @@ from replaylib.lab.experiments import experiment
 from replaylib.lab.fast import train_seeds
 from replaylib.lab.methods import METHODS
 from replaylib.steps import Diverged
-from tests.test_fast import assembled
-from tests.test_loop import Waits
+from tests.helpers import Waits, assembled
 
 SETTINGS = {"iterations": WARM_UP + 4, "batch": 16, "lr": 1e-3}
 PURE = sorted(METHODS.keys() - {"generative-classifier"})

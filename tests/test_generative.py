@@ -11,9 +11,7 @@ from replaylib.lab.extra.generative_classifier import GenerativeClassifier
 from replaylib.loop import Training, train
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
-from tests.test_nets import close, normal, seeded
-from tests.test_scenarios import tiny
-from tests.test_vae import intensities, slow_decode, slow_posterior
+from tests.helpers import close, intensities, normal, seeded, slow_decode, slow_posterior, tiny
 
 CLASSES = 3
 

@@ -11,7 +11,7 @@ from replaylib.data.catalogue import load
 from replaylib.lab import log, resume, runs
 from replaylib.lab.experiments import experiment
 from replaylib.loop import evaluate
-from tests.test_resume import StopsAt, bits, same
+from tests.helpers import StopsAt, bits, same
 
 STEPS = 20
 

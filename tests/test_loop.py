@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from replaylib import steps
 from replaylib.conv import ConvEncoder
@@ -22,7 +21,7 @@ from replaylib.nets import TEMPERATURE, Classifier, classification_loss, target_
 from replaylib.replay import Buffer, Everything, Nothing
 from replaylib.scenarios import Batch, permuted_stream, split_stream
 from replaylib.steps import Diverged, Execution, Guard
-from tests.test_scenarios import tiny
+from tests.helpers import Waits, tiny
 
 
 def run(stream, replay=None, seed=0, iterations=60, watch=None, lr=1e-2):
@@ -318,26 +317,6 @@ def test_a_bad_step_leaves_no_trace_in_the_running_statistics_of_a_tuned_front(e
     assert len(left) > len(list(net.parameters()))
     assert all(left[name].equal(value) and value.isfinite().all() for name, value in good.items())
     assert left["backbone.layers.1.num_batches_tracked"] == stopped.value.step - 1
-
-
-class Waits(TorchDispatchMode):
-    """Counts what would make the host wait for a GPU: a number that is read, or a shape that depends on values."""
-
-    OPERATIONS = ("_local_scalar_dense", "nonzero", "masked_select", "_unique2", "equal", "is_nonzero", "unique_dim")
-
-    def __init__(self):
-        super().__init__()
-        self.on, self.seen = False, []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function.overloadpacket.__name__
-        if self.on and (name in self.OPERATIONS or (name == "index" and any(_is_mask(i) for i in args[1]))):
-            self.seen.append(name)
-        return function(*args, **(kwargs or {}))
-
-
-def _is_mask(index):
-    return index is not None and index.dtype == torch.bool
 
 
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - {"generative-classifier"}))  # the one that is not pure

@@ -20,7 +20,7 @@ from replaylib.lab.protocols import PROTOCOLS
 from replaylib.penalties import EWC, SI
 from replaylib.replay import Buffer, CurrentTask, Everything, Generated, Nothing
 from replaylib.scenarios import SCENARIOS, Stream, split_stream
-from tests.test_scenarios import tiny
+from tests.helpers import tiny
 
 
 def parts(name: str, stream: Stream) -> Parts:

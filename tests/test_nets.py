@@ -22,23 +22,11 @@ from replaylib.nets import (
     target_loss,
 )
 from replaylib.scenarios import Batch
+from tests.helpers import close, normal, seeded
 
 
 def net(seed: int = 0, hidden: tuple[int, ...] = (7, 5)) -> Classifier:
     return Classifier(12, hidden, 4, torch.Generator().manual_seed(seed))
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
-
-
-def close(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-10) -> bool:
-    """Equal in shape, and to ten digits."""
-    return a.shape == b.shape and torch.allclose(a, b, rtol=tolerance, atol=tolerance * 1e-2)
 
 
 def slow_hidden(layers, a: list[float], gates: list[float], spare_bias: bool = False) -> list[float]:

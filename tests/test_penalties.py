@@ -15,8 +15,7 @@ from replaylib.nets import Classifier, Network
 from replaylib.penalties import EWC, SI, STIFFEST, Quadratic, fisher_diagonal
 from replaylib.replay import Nothing
 from replaylib.scenarios import Batch, split_stream
-from tests.test_nets import close, normal, seeded
-from tests.test_scenarios import tiny
+from tests.helpers import close, normal, seeded, tiny
 
 
 def classifier(**options: float) -> Classifier:

@@ -16,7 +16,7 @@ from replaylib.loop import objective
 from replaylib.nets import Classifier
 from replaylib.replay import Buffer, CurrentTask, Everything, Generated, Nothing, Teacher
 from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
-from tests.test_scenarios import tiny
+from tests.helpers import tiny
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -23,6 +23,7 @@ from replaylib.lab import contents, records, resume, runs, state
 from replaylib.lab.experiments import experiment
 from replaylib.loop import Keeper, follow
 from replaylib.replay import Buffer, Everything, Nothing
+from tests.helpers import StopsAt, bits, same
 
 METHODS = ("gr", "bi-r", "bi-r-si", "exact", "ewc", "lwf")
 STEPS = 12
@@ -35,18 +36,6 @@ def described(method, seeds, scenario="class"):
 @pytest.fixture(scope="module")
 def digits():
     return load("digits")
-
-
-def bits(made):
-    """All that a run leaves behind, but for how long it took and when."""
-    return [(net.state_dict(), record.matrix, record.untrained, record.memory_bytes) for net, record in made]
-
-
-def same(some, others):
-    for (weights, *one), (other, *two) in zip(some, others, strict=True):
-        assert repr(one) == repr(two)
-        assert all(value.equal(other[name]) for name, value in weights.items())
-    return True
 
 
 def in_a_process(group, data, folder, out):
@@ -106,17 +95,6 @@ def check(method, seeds, data, folder, kills, draw):
 )
 def test_a_run_that_is_killed_ends_with_the_same_bits(digits, tmp_path, method, seeds):
     assert check(method, seeds, digits, tmp_path / "runs", 2, random.Random(0)) > 0
-
-
-class StopsAt:
-    """Stops a training after a step, as a signal does, and says nothing."""
-
-    def __init__(self, task, step):
-        self.at = task, step
-
-    def __call__(self, now):
-        if (now.task, now.step) == self.at:
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize(

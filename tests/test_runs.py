@@ -7,7 +7,7 @@ from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.data.files import shipped
 from replaylib.errors import InputError
-from replaylib.lab import compare, records, runs, sweeps
+from replaylib.lab import compare, frames, records, runs, sweeps
 from replaylib.lab.experiments import experiment
 from replaylib.lab.protocols import protocol
 from replaylib.loop import evaluate
@@ -178,7 +178,7 @@ def test_the_folders_of_runs_are_those_that_come_with_the_library_and_are_explai
 
 
 def test_a_folder_in_which_no_run_is_stored_yet_has_columns_and_no_row(monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "shipped", lambda folder: tmp_path / folder)
+    monkeypatch.setattr(frames, "shipped", lambda folder: tmp_path / folder)
     empty = runs.published("fig4")
     assert len(empty) == 0
     assert list(empty.columns) == list(runs.frame([runs.execute(quick())]).columns)

@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.scenarios import SCENARIOS, Stream, class_order, permuted_stream, split_stream
-
-
-def tiny(classes: int = 6, each: int = 5) -> Split:
-    """Images whose every pixel tells which row it is, so that a mix-up shows."""
-    labels = torch.arange(classes).repeat_interleave(each)
-    images = (torch.arange(classes * each)[:, None] * 4 + torch.arange(4)).to(torch.uint8).view(-1, 1, 2, 2)
-    part = Dataset("tiny", images, labels, tuple(f"class {c}" for c in range(classes)))
-    return Split(part, part)
+from tests.helpers import tiny
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,9 @@ from scipy import stats
 from replaylib.errors import InputError
 from replaylib.lab import records, store
 from replaylib.lab.experiments import experiment
-from replaylib.lab.records import Record
+from tests.helpers import record
 
 NAN = float("nan")
-
-
-def record(method="gr", seed=0, last=(40.0, 80.0), **options):
-    described = experiment("split-digits", "class", method, seed, tasks=2, iterations=3, **options)
-    return Record(described, ((90.0, NAN), last), (50.0, NAN), 0, 1.5, "cpu", {}, None, "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from replaylib.cli.main import main
 from replaylib.lab import records, store
 from replaylib.lab.claims import Claims
-from tests.test_store import record
+from tests.helpers import record
 
 
 @pytest.fixture(autouse=True)

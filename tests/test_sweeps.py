@@ -78,7 +78,7 @@ def test_a_run_that_diverges_stops_no_other_and_is_kept_as_such_and_not_tried_ag
     before = (tmp_path / f"{SPOILT.id}.failed").read_text()
     assert [one.failure for one in sweep([[SPOILT]], tmp_path, cluster=workers)] == [None]
     assert (tmp_path / f"{SPOILT.id}.failed").read_text() == before
-    assert seconds_of([SPOILT], loader("cpu")(SPOILT), "cpu") >= 0
+    assert seconds_of([SPOILT], loader("cpu")(SPOILT), "cpu") == 0  # not known: it diverges before a step is timed
 
 
 def test_a_failure_of_other_code_does_not_count(tmp_path):

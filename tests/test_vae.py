@@ -18,7 +18,7 @@ from replaylib.vae import (
     reconstruction_loss,
     reparameterise,
 )
-from tests.test_nets import close, normal, seeded
+from tests.helpers import close, intensities, normal, seeded, slow_decode, slow_posterior, slow_reconstruction
 
 MU, LOGVAR, NOISE = (normal(5, 3, seed=s) for s in (1, 2, 3))
 Q = Normal(MU, (LOGVAR / 2).exp())
@@ -27,41 +27,6 @@ LIKELIHOODS = pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 
 def vae(likelihood: str = "bernoulli", inputs: int = 8) -> VAE:
     return VAE(inputs, (6, 4), 3, seeded(), likelihood).double()
-
-
-def intensities(*shape: int, seed: int = 9) -> torch.Tensor:
-    """In [0, 1], both ends included."""
-    return (torch.rand(shape, generator=seeded(seed), dtype=torch.float64) * 1.4 - 0.2).clamp(0, 1)
-
-
-def slow_layers(layers, a: torch.Tensor, gates: torch.Tensor | None = None) -> torch.Tensor:
-    """One sample through gated layers: a (inputs,) -> (units,)."""
-    at = 0
-    for layer in layers:
-        a = layer.weight @ a + layer.bias
-        if gates is not None:
-            a = gates[at : at + len(a)] * a
-        at += len(a)
-        a = torch.where(a > 0, a, 0.0)
-    return a
-
-
-def slow_reconstruction(output: torch.Tensor, x: torch.Tensor, likelihood: str) -> torch.Tensor:
-    """Summed over the units of one sample: what is averaged is divided by len(x) where it is used."""
-    if likelihood == "gaussian":
-        return sum((x[i] - output[i]) ** 2 / 2 for i in range(len(x)))
-    p = 1 / (1 + torch.exp(-output))
-    return -sum(x[i] * torch.log(p[i]) + (1 - x[i]) * torch.log(1 - p[i]) for i in range(len(x)))
-
-
-def slow_posterior(net, x: torch.Tensor) -> Normal:
-    """q(z|x) of one sample, for anything with an encoder and a posterior."""
-    h, parts = slow_layers(net.encoder, x), net.posterior
-    return Normal(parts.mu.weight @ h + parts.mu.bias, (parts.logvar.weight @ h + parts.logvar.bias).exp().sqrt())
-
-
-def slow_decode(decoder, z: torch.Tensor, gates: torch.Tensor | None = None) -> torch.Tensor:
-    return decoder.output.weight @ slow_layers(decoder.hidden, z, gates) + decoder.output.bias
 
 
 def test_a_code_is_its_mean_plus_its_deviation_times_the_noise():

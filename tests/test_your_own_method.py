@@ -14,7 +14,7 @@ from replaylib.lab.parts import Plan
 from replaylib.lab.rows import PENALTIES
 from replaylib.lab.tables import ENCODERS
 from replaylib.scenarios import split_stream
-from tests.test_scenarios import tiny
+from tests.helpers import tiny
 
 FILES = Path(__file__).resolve().parents[1] / "book" / "your_own_method"
 SHORT = {"iterations": 12, "hidden": (16, 16)}

@@ -23,7 +23,7 @@ from grading.sandbox import Limits, Sandbox
 from instructors.alternatives import more_1_to_3, more_4_and_5
 from replaylib.course.assignments import read
 from replaylib.errors import InputError
-from tests.test_notebooks import colab, runtime, wheel
+from tests.colab import colab, runtime, wheel
 
 __all__ = ["colab", "runtime", "wheel"]  # fixtures
 

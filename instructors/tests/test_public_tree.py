@@ -11,7 +11,7 @@ import course
 import public_tree
 import pytest
 
-from tests.test_notebooks import wheel
+from tests.colab import wheel
 
 __all__ = ["wheel"]  # a fixture
 

@@ -185,18 +185,14 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
     short = [replace(description, iterations=first + TIMED) for description in timed]
     with suppress(Enough, Diverged):
         runs.trained_together(short, data, device, watch, captured=captured and pure, start=start)
-    if len(marks) < 2:  # it diverges at once
-        return 0.0
     steps = group[0].iterations * group[0].tasks * len(group) // len(timed)
-    return (marks[-1] - marks[0]) / (len(marks) - 1) * steps
+    return (marks[-1] - marks[0]) / (len(marks) - 1) * steps if len(marks) > 1 else 0.0  # it diverges at once
 
 
 def _start(group: Group, data: Split, captured: bool) -> tuple[runs.Start | None, bool]:
     """What the first of a group starts from, and whether its network allows what is asked; neither if nothing is."""
-    if len(group) == 1 and not captured:
-        return None, False
-    start = runs.assemble(group[0], data)
-    return start, start.parts.net.pure
+    start = runs.assemble(group[0], data) if len(group) > 1 or captured else None
+    return start, start is not None and start.parts.net.pure
 
 
 def surviving(
