@@ -1,5 +1,10 @@
-"""Data of one's own as tensors: from arrays, from an .npz file, or from datasets of torchvision."""
+"""Data of one's own as tensors: from arrays, from an .npz or a .csv file, or from datasets of torchvision.
 
+Files are read without running code: an .npz with objects in it is refused.
+"""
+
+import logging
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,22 +14,30 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from replaylib.data.dataset import Dataset, Split
+from replaylib.data.dataset import Dataset, Split, for_validation
 from replaylib.errors import InputError
 
 #: What an .npz file holds.
 PARTS = ("x_train", "y_train", "x_test", "y_test")
+#: The columns of a .csv file that are no numbers of a sample: its label, and whether it is to train or to test on.
+LABEL, PART = "label", "part"
+#: Of each class, what is tested on where there is no test part, and the seed that it is drawn with.
+HELD_OUT, SEED = 0.2, 0
+
+log = logging.getLogger(__name__)
 
 
 def from_arrays(
     name: str,
     x_train: ArrayLike,
     y_train: ArrayLike,
-    x_test: ArrayLike,
-    y_test: ArrayLike,
+    x_test: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
     classes: Sequence[str] | None = None,
 ) -> Split:
     """Two arrays of samples and two of labels as a dataset.
+
+    Where there is no test part, a fifth of each class is held out and tested on, drawn with seed 0; the logger says so.
 
     Parameters
     ----------
@@ -35,11 +48,17 @@ def from_arrays(
 
     Raises
     ------
-    InputError : shapes or types that are none of these, a label to test on that is not trained on, or as many names as
-        there are not labels.
+    InputError : shapes or types that are none of these, or other ones in the other part; nan; fewer than two labels; a
+        label to test on that is not trained on; another number of names than of labels.
     """
-    labels, codes = np.unique(np.asarray(y_train), return_inverse=True)
-    tested = np.asarray(y_test)
+    if (x_test is None) != (y_test is None):
+        raise InputError(f"{name} has only one of samples and labels to test on: give both or neither")
+    labels, codes = np.unique(_whole(name, y_train), return_inverse=True)
+    if len(labels) < 2:
+        raise InputError(f"{name} has {len(labels)} labels to train on: expected two or more to tell apart")
+    if x_test is None or y_test is None:
+        return _with_test_part(name, x_train, codes, classes or labels)
+    tested = _whole(name, y_test)
     if strange := sorted(set(tested.ravel().tolist()) - set(labels.tolist())):
         raise InputError(
             f"{name} has label {strange[0]!r} to test on and none such to train on: give both parts the same"
@@ -48,12 +67,38 @@ def from_arrays(
         raise InputError(f"{name} has {len(labels)} labels and {len(classes)} names of classes: give one for each")
     named = tuple(map(str, labels if classes is None else classes))
     parts = ((x_train, codes), (x_test, np.searchsorted(labels, tested)))
-    return Split(*(Dataset(name, _samples(name, x), _labels(name, y), named) for x, y in parts))
+    train, test = (Dataset(name, _samples(name, x), _codes(y), named) for x, y in parts)
+    if train.shape != test.shape:
+        shapes = f"{train.shape} to train on and {test.shape} to test on"
+        raise InputError(f"{name} has samples of shape {shapes}: give both parts the same")
+    return Split(train, test)
 
 
-def _labels(name: str, y: Any) -> Tensor:
-    if np.ndim(y) != 1:
-        raise InputError(f"{name} has labels of shape {np.shape(y)}: expected one for each sample, (n,)")
+def _with_test_part(name: str, x: ArrayLike, codes: Any, classes: Sequence[str]) -> Split:
+    whole = Dataset(name, _samples(name, x), _codes(codes), tuple(map(str, classes)))
+    held = for_validation(Split(whole, whole), HELD_OUT, SEED)
+    log.warning(
+        "%s has no test part: %d of its %d samples, a fifth of each class drawn with seed %d, are tested on",
+        name, len(held.test), len(whole), SEED,
+    )  # fmt: skip
+    return held
+
+
+def _whole(name: str, y: ArrayLike) -> np.ndarray:
+    """Labels as whole numbers or names, (n,)."""
+    array = np.asarray(y)
+    if array.ndim != 1:
+        raise InputError(f"{name} has labels of shape {array.shape}: expected one for each sample, (n,)")
+    if array.dtype.kind == "f":
+        if not (np.isfinite(array) & (array == np.rint(array))).all():
+            raise InputError(f"{name} has labels with nan or fractions: expected whole numbers or names")
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iuUb":
+        raise InputError(f"{name} has labels of type {array.dtype}: expected whole numbers or names")
+    return array
+
+
+def _codes(y: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(y).astype(np.int64))
 
 
@@ -68,30 +113,83 @@ def _samples(name: str, x: ArrayLike) -> Tensor:
     if array.ndim == 2 and array.dtype.kind in "fiu":
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     found = f"samples of shape {array.shape} and type {array.dtype}"
+    if array.ndim in (3, 4) and array.dtype.kind in "fiub":
+        advice = "make them uint8, 0 to 255, or flatten each to a row of numbers"
+        raise InputError(f"{name} has {found}: images are uint8; {advice}")
     raise InputError(f"{name} has {found}: expected uint8 images, (n, height, width[, channels]), or numbers, (n, d)")
 
 
 def from_npz(path: str | Path) -> Split:
-    """The arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` of an .npz file, see `from_arrays`; no code is run.
+    """The arrays ``x_train``, ``y_train``, ``x_test``, ``y_test`` of an .npz file, see `from_arrays`.
+
+    Those to test on may both be missing.
 
     Raises
     ------
-    InputError : no such file, a damaged one, or one that lacks an array.
+    InputError : no such file, a damaged one, one that lacks an array or holds objects, or what `from_arrays` raises.
     """
     file = Path(path).expanduser()
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if missing := [part for part in PARTS if part not in arrays]:
-                raise InputError(f"{path} has no array {missing[0]}: expected {', '.join(PARTS)}")
-            return from_arrays(file.stem, *(arrays[part] for part in PARTS))
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            there = PARTS if set(PARTS[2:]) & set(arrays) else PARTS[:2]
+            if missing := [part for part in there if part not in arrays]:
+                found = ", ".join(sorted(arrays)[:6]) or "nothing"
+                raise InputError(f"{path} has no array {missing[0]} ({found} found): expected {', '.join(PARTS)}")
+            return from_arrays(file.stem, *(arrays[part] for part in there))
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror or error})") from error
     except InputError:
         raise
     except ValueError as error:
-        raise InputError(f"{path} is damaged or no .npz of numbers ({error}): write it with numpy.savez") from error
+        if "allow_pickle" in str(error) and zipfile.is_zipfile(file):
+            raise InputError(f"{path} holds Python objects, which are not read: store arrays of numbers") from error
+        reason = str(error) if zipfile.is_zipfile(file) else "it is no zip"
+        raise InputError(f"{path} is damaged or no .npz of numbers ({reason}): write it with numpy.savez") from error
     except Exception as error:  # zipfile and zlib raise their own
         raise InputError(f"{path} is damaged ({error}): write it anew with numpy.savez") from error
+
+
+def from_csv(path: str | Path) -> Split:
+    """A table, a row a sample: numbers, a column ``label``, maybe a column ``part``, which says ``train`` or ``test``.
+
+    The first row names the columns. The numbers are taken as they are: none is scaled.
+
+    Raises
+    ------
+    InputError : no such file, no such column, something else than numbers, or what `from_arrays` raises.
+    """
+    import pandas as pd  # it takes a while to import
+
+    file = Path(path).expanduser()
+    try:
+        table = pd.read_csv(file, skipinitialspace=True)
+    except OSError as error:
+        raise InputError(f"cannot read {path} ({error.strerror or error})") from error
+    except ValueError as error:  # pandas' own are of this kind, and so is text that is no UTF-8
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is no table with commas ({reason}): write it anew, in UTF-8") from error
+    if LABEL not in table:
+        found = ", ".join(map(str, table.columns[:6]))
+        raise InputError(f"{path} has no column {LABEL} (its first row: {found}): name the columns there")
+    if table[LABEL].isna().any():
+        line = int(table[LABEL].isna().to_numpy().argmax()) + 2
+        raise InputError(f"{path} has no {LABEL} in line {line}: give one or leave the line out")
+    numbers = table.drop(columns=[name for name in (LABEL, PART) if name in table])
+    for column in numbers:
+        if (wrong := pd.to_numeric(numbers[column], errors="coerce").isna()).any():
+            row = int(wrong.to_numpy().argmax())
+            value = repr(str(numbers[column].iloc[row])) if pd.notna(numbers[column].iloc[row]) else "nothing"
+            raise InputError(f"{path} has {value} in line {row + 2}, column {column}: expected a number")
+    if numbers.empty:
+        raise InputError(f"{path} has {len(table)} rows of {numbers.shape[1]} numbers: expected one or more of each")
+    x, y = numbers.to_numpy(np.float32), table[LABEL].to_numpy()
+    y = y if y.dtype.kind in "iufb" else y.astype(str)
+    if PART not in table:
+        return from_arrays(file.stem, x, y)
+    if strange := sorted(set(table[PART].astype(str)) - {"train", "test"}):
+        raise InputError(f"{path} has {strange[0]!r} in column {PART}: expected train or test")
+    train = (table[PART] == "train").to_numpy()
+    return from_arrays(file.stem, x[train], y[train], x[~train], y[~train])
 
 
 def from_torchvision(train: Any, test: Any, name: str = "") -> Split:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from replaylib.data import downloads, folders
+from replaylib.data import arrays, downloads, folders
 from replaylib.data.dataset import Dataset, Split
 from replaylib.data.glyphs import glyphs, glyphs_pretraining
 from replaylib.data.known import MADE
@@ -83,14 +83,19 @@ SOURCES: dict[str, Callable[..., Split]] = {
 }  # fmt: skip
 
 
+#: What reads a file of one's own, by the end of its name.
+FILES: dict[str, Callable[[str], Split]] = {".npz": arrays.from_npz, ".csv": arrays.from_csv}
+
+
 def load(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: Any) -> Split:
     """A dataset by name, both parts as tensors on `device`.
 
     Parameters
     ----------
     name : ``"digits"`` or ``"glyphs"`` (embedded), ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"`` or ``"cifar100"``
-        (downloaded to `data_directory` unless already there), the path of an image folder or of a zip of one, or
-        the name of a folder or zip (without ``.zip``) that lies in `data_directory`.
+        (downloaded to `data_directory` unless already there), the path of an image folder or of a zip of one, of an
+        .npz or a .csv, see `replaylib.data.arrays`, or the name of a folder or zip (without ``.zip``) that lies in
+        `data_directory`.
     device : where the tensors shall be, e.g. ``"cuda"``.
     options : of `replaylib.data.glyphs.glyphs`, or ``size`` for an image folder; the others take none.
 
@@ -116,6 +121,8 @@ def _source(name: str) -> Callable[..., Split]:
         return SOURCES[name]
     if name in downloads.SOURCES:
         return lambda: downloads.load(name, data_directory())
+    if read := FILES.get(Path(name).suffix.lower()):
+        return lambda: read(name)
     path = _image_folder(name)
     return lambda size=folders.SIZE: folders.load(path, size)
 
@@ -134,7 +141,7 @@ def _image_folder(name: str) -> Path:
     if name in MADE:
         raise InputError(f"dataset {name!r} is not in {data_directory()}: {MADE[name]}")
     known = names()
-    hint = f"Known: {', '.join(sorted(known))}, or the path of an image folder or of a zip of one."
+    hint = f"Known: {', '.join(sorted(known))}, or the path of an image folder, a zip of one, an .npz or a .csv."
     raise unknown("dataset", name, known, hint)
 
 

@@ -18,9 +18,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from replaylib.data.dataset import Dataset, Split, channel_statistics
+from replaylib.data.known import IMAGE_SIZE as SIZE
 from replaylib.errors import InputError
 
-SIZE = 32
 LARGEST = 1024
 SUFFIXES = frozenset(
     {

@@ -8,6 +8,8 @@ import platformdirs
 
 from replaylib.errors import InputError
 
+#: Height and width that images of a folder are resized to, where nobody says another.
+IMAGE_SIZE = 32
 #: Datasets that come with the installation.
 EMBEDDED = {
     "digits": "1,797 handwritten digits, 8x8 grey, embedded",

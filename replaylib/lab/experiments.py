@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
+from replaylib.data.known import IMAGE_SIZE
 from replaylib.errors import POLICIES, PRECISIONS, SCENARIOS, InputError, unknown
 from replaylib.lab import contents
 from replaylib.lab.methods import method
@@ -79,7 +80,7 @@ class Experiment:
     protocol: str = needed("what is held fixed, see list", choices=lambda: PROTOCOLS)
     scenario: str = needed("one of: " + ", ".join(SCENARIOS), choices=tuple(SCENARIOS))
     method: str = needed("a method, or one and a penalty, e.g. exact+ewc; see list")
-    dataset: str = needed("other data: a name from 'list', an image folder, or a zip of one")
+    dataset: str = needed("other data: a name from 'list', an image folder, a zip of one, an .npz or a .csv")
     seed: int = needed(SEED.help, SEED.kind, SEED.within)
     tasks: int = needed("number of tasks", int, "[2, 1000]")
     hidden: tuple[int, ...] = needed("units of the hidden layers", tuple, "[1, 10000]", example="400,400")
@@ -118,6 +119,9 @@ class Experiment:
         "hold out this share of each class's training part, and test on it in the place of the test part", float,
         "(0, 1)", example="0.1",
     )  # fmt: skip
+    image_size: int | None = told(
+        "height and width that the images of a folder are resized to (default: 32)", int, "[4, 1024]"
+    )
     data_digest: str | None = found("the beginning of the SHA-256 of data that are not the library's")
     encoder_digest: str | None = found("the beginning of the SHA-256 of an encoder that is not the library's")
     own: tuple[tuple[str, Value], ...] | None = None
@@ -154,6 +158,8 @@ class Experiment:
     def _check_data(self) -> None:
         if self.clutter is not None and self.dataset != "glyphs":
             raise InputError(f"{self.dataset} has no clutter: leave it out, or use split-glyphs")
+        if self.image_size == IMAGE_SIZE:
+            object.__setattr__(self, "image_size", None)
         if (self.encoder is None) != (self.backbone is None):
             raise InputError("encoder and backbone go together: say which encoder, and whether it is frozen or tuned")
         if self.backbone == "tuned" and method(self.method).level == "features":

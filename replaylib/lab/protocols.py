@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replaylib.data.known import DOWNLOADS, EMBEDDED
 from replaylib.errors import InputError
 from replaylib.lab import streams as streams  # registers the library's
 from replaylib.lab.tables import DATASETS, STREAMS, Table
@@ -82,17 +84,25 @@ class Protocol:
         return made
 
     def load(
-        self, dataset: str | None = None, device: str = "cpu", *, tasks: int | None = None, clutter: float | None = None
+        self,
+        dataset: str | None = None,
+        device: str = "cpu",
+        *,
+        tasks: int | None = None,
+        clutter: float | None = None,
+        image_size: int | None = None,
     ) -> Split:
         """The protocol's data, or another dataset put in its place, on a device.
 
         Parameters
         ----------
         tasks, clutter : of glyphs, where not the protocol's own: for how many tasks symbols are drawn, over how much.
+        image_size : height and width that images of a folder are resized to.
 
         Raises
         ------
-        InputError : more symbols than are kept apart for experiments, or what `replaylib.data.load` raises.
+        InputError : more symbols than are kept apart for experiments, a size for data that have theirs, or what
+            `replaylib.data.load` raises.
         """
         from replaylib.data.catalogue import load
         from replaylib.data.dataset import Split, pad
@@ -102,6 +112,12 @@ class Protocol:
             options["classes"] = self.symbols_of(self.tasks if tasks is None else tasks)
             options["clutter"] = 0.0 if clutter is None else clutter
         name = dataset or self.dataset
+        if image_size is not None:
+            if name in {*EMBEDDED, *DOWNLOADS, *DATASETS} or Path(name).suffix.lower() in (".npz", ".csv"):
+                raise InputError(
+                    f"{name} has samples of a size of its own: leave image_size out, it is for image folders"
+                )
+            options["size"] = image_size
         if name in DATASETS:
             data = Split(*(part.to(device) for part in DATASETS[name]()))
         else:

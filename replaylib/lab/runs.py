@@ -39,7 +39,7 @@ def data_of(description: Experiment, device: str = "cpu") -> Split:
     """The images that an experiment is about, on a device, whatever is made of them."""
     p, d = protocol(description.protocol), description
     contents.check(d.dataset, d.data_digest, d.encoder, d.encoder_digest)
-    return p.load(description.dataset, device, tasks=description.tasks, clutter=description.clutter)
+    return p.load(d.dataset, device, tasks=d.tasks, clutter=d.clutter, image_size=d.image_size)
 
 
 def check_data(description: Experiment, data: Split) -> None:

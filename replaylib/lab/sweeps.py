@@ -151,7 +151,8 @@ def loader(device: str) -> Callable[[Experiment], Split]:
     loaded: dict[tuple[object, ...], Split] = {}
 
     def load(description: Experiment) -> Split:
-        key = (description.protocol, description.dataset, description.clutter, description.tasks)
+        d = description
+        key = (d.protocol, d.dataset, d.clutter, d.tasks, d.image_size)
         if key not in loaded:
             if sum(part.images.nbytes for split in loaded.values() for part in split) > KEPT_BYTES:
                 loaded.clear()
