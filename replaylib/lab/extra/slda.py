@@ -79,7 +79,8 @@ class GaussianReplay(Taught):
     def draw(self, n: int) -> tuple[Tensor, ...]:
         """Samples (n, d), and the task (n,) that each stands for."""
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        noise = torch.randn((n, self.model.mean.shape[1]), generator=self.generator, device=y.device)
+        size = n, self.model.mean.shape[1]
+        noise = torch.randn(size, generator=self.generator, device=y.device)
         spread = noise @ self.root.T if self.model.shared else noise * self.root[y]
         return self.model.mean[y] + spread, task
 
