@@ -2,7 +2,9 @@
 
 python tools/count_features.py cifar100 cifar10-jpeg-e100 book/results/counting/cifar100.json
 
-Neither has a seed or depends on the order of classes. The dataset is looked for as everywhere, see `replaylib.load`.
+Neither has a seed or depends on the order of classes. Beside the encoder's features stand, as bounds of what it has
+learned, pixels (averaged over 2 x 2) and features of the same layers before any training, from three seeds. The dataset
+is looked for as everywhere, see `replaylib.load`.
 """
 
 import json
@@ -14,11 +16,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import AvgPool2d, Module
 
 from replaylib import Split, load
+from replaylib.brain import internal
+from replaylib.conv import ConvEncoder
 from replaylib.data.files import create
 from replaylib.lab import encoders, records
 from replaylib.lab.extra.slda import Gaussians
+
+#: Of the encoders that were never trained.
+SEEDS = range(3)
 
 
 def count(features: Split) -> dict[str, float]:
@@ -38,13 +46,25 @@ def count(features: Split) -> dict[str, float]:
     }
 
 
-def write(features: Split, dataset: str, encoder: str, target: Path) -> None:
+def untaught(images: Split, encoder: str) -> dict[str, list[dict[str, float]]]:
+    """The same of pixels, and of the encoder's layers before any training, one of each of `SEEDS`."""
+    prepared = encoders.normalised(images, encoder)
+    layers: dict[str, list[Module]] = {
+        "pixels": [AvgPool2d(2)],
+        "untrained encoder": [ConvEncoder(torch.Generator().manual_seed(seed), prepared.train.shape) for seed in SEEDS],
+    }
+    with torch.no_grad():
+        return {name: [count(internal(prepared, one)) for one in several] for name, several in layers.items()}
+
+
+def write(images: Split, dataset: str, encoder: str, target: Path) -> None:
     """One JSON file: the accuracies, and where they come from."""
-    known = encoders.load(encoder)
+    known, features = encoders.load(encoder), encoders.features(images, encoder)
     about = {
         "dataset": dataset, "classes": len(features.train.classes), "training samples": len(features.train),
         "encoder": encoder, "digest": known.digest, "trained on": asdict(known.origin)["dataset"],
-        "accuracy": count(features), "versions": records.versions(), "commit": records.commit(),
+        "accuracy": count(features), "untaught": untaught(images, encoder),
+        "versions": records.versions(), "commit": records.commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -53,4 +73,4 @@ def write(features: Split, dataset: str, encoder: str, target: Path) -> None:
 
 if __name__ == "__main__":
     name, encoder, target = sys.argv[1:]
-    write(encoders.features(load(name), encoder), name, encoder, Path(target))
+    write(load(name), name, encoder, Path(target))
