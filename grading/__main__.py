@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from grading import gradebook
-from grading.assignment import Assignment, Result
+from grading.assignment import Assignment, Result, clean
 from grading.gradebook import Roster, Row
 from grading.pool import graded
-from grading.sandbox import ROOT, Limits, check_nothing_secret_is_mounted, found
+from grading.sandbox import PROGRAMS, ROOT, Limits, check_nothing_secret_is_mounted, found
 from grading.submissions import Submission, collected
 from replaylib.data.files import writable
 from replaylib.errors import InputError, unknown
@@ -44,6 +44,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--cell-seconds", type=float, default=Limits.statement, help="for a statement (%(default)g)")
     parser.add_argument("--project-seconds", type=float, default=Limits.project, help="for the rest (%(default)g)")
     parser.add_argument("--memory", type=int, default=Limits.memory, help="MB for a submission (default: %(default)d)")
+    parser.add_argument(
+        "--sandbox", choices=list(PROGRAMS), default="", help="which one (default: the first that starts)"
+    )
     parser.add_argument("--without-sandbox", action="store_true", help="run submissions as you, with all your rights")
     return parser
 
@@ -71,7 +74,7 @@ def grade(asked: argparse.Namespace) -> None:
             raise unknown("question", question, assignment.points)
     folder = asked.folder.resolve()
     roster = Roster.read(asked.roster) if asked.roster else None
-    sandbox = found(asked.without_sandbox)
+    sandbox = found("none" if asked.without_sandbox else asked.sandbox)
     if sandbox.kind != "none":
         check_nothing_secret_is_mounted(folder, asked.assignments, MASTERS)
     limits = Limits(
@@ -79,7 +82,7 @@ def grade(asked: argparse.Namespace) -> None:
     )
     submissions, lines = collected(folder)
     for line in lines:
-        print(line)
+        print(clean(line))
     if not submissions:
         raise InputError(f"no file in {folder}: name the folder that holds the submissions")
     table = Table(target, assignment, asked)
@@ -93,7 +96,7 @@ def grade(asked: argparse.Namespace) -> None:
         results = graded(waiting, assignment, sandbox, limits, asked.workers, asked.question)
         for done, (one, result) in enumerate(results, 1):
             row = table.add(one, result, sandbox.kind)
-            print(f"{done}/{len(waiting)} {one.path}: {row['score'] or row['status']}", flush=True)
+            print(f"{done}/{len(waiting)} {clean(one.path)}: {row['score'] or row['status']}", flush=True)
     except KeyboardInterrupt:
         sys.exit(f"stopped; {target} has what was graded. The same command goes on from there.")
     table.keep_only(submissions)
@@ -153,14 +156,14 @@ class Table:
 
     def has(self, one: Submission) -> bool:
         """Whether a submission needs no grading: its row is there, of the same notebook and the same checks."""
-        row = self.rows.get(gradebook.safe(one.path), {})
+        row = self.rows.get(gradebook.place(one.path), {})
         if self.asked.again or self.asked.question or row.get("status", "").startswith("not graded"):
             return False
         return row.get("digest") == self.digest(one)
 
     def add(self, one: Submission, result: Result, sandbox: str) -> Row:
         """Put a result into the table, and the table onto the disk."""
-        key = gradebook.safe(one.path)
+        key = gradebook.place(one.path)
         before = self.rows.get(key, {})
         if self.asked.question and not (one.failed or result.failed):
             graded = {q: float(before[q]) for q in self.assignment.points if before.get(q) and q not in result.scores}
@@ -174,7 +177,7 @@ class Table:
 
     def keep_only(self, submissions: list[Submission]) -> None:
         """Rows of files that are gone stay, and say so; the totals are added up anew."""
-        there = {gradebook.safe(one.path) for one in submissions}
+        there = {gradebook.place(one.path) for one in submissions}
         for key, row in self.rows.items():
             if key not in there:
                 row["flags"] = "its file is no longer in the folder"

@@ -1,7 +1,9 @@
 """What comes out: the table of results, one CSV for Canvas or Moodle, and a file of feedback for each student."""
 
 import csv
+import hashlib
 import math
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +25,12 @@ ADVICE = "close it where it is open, or name another with --out"
 def safe(text: str, longest: int = 10_000) -> str:
     """A text as a cell that no spreadsheet takes for a formula, whatever separates its cells."""
     return FORMULA.sub(r"\1'", clean(text, longest))
+
+
+def place(path: str) -> str:
+    """A submission's path as a cell. One that had to be changed gets a mark of its own, so that no two become one."""
+    cell = safe(path)
+    return cell if cell == path else f"{cell} [{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}]"
 
 
 def columns(assignment: Assignment) -> list[str]:
@@ -50,7 +58,7 @@ def row(one: Submission, assignment: Assignment, result: Result, due: datetime |
     said = [f"{question}: {result.hints.get(question) or told(result, question)}" for question in result.scores]
     late = days_late(one, due)
     return {
-        "submission": safe(one.path),
+        "submission": place(one.path),
         "student": safe(one.student),
         "id": safe(one.id or result.identifier),
         "score": "" if failed else f"{assignment.total(result.scores):g}",
@@ -122,7 +130,8 @@ def write_feedback(folder: Path, one: Row, assignment: Assignment) -> Path:
 
     It lies where the submission lay, so that a zip of the folder goes back to Moodle as it is.
     """
-    where = folder / Path(one["submission"]).with_suffix("")
+    parts = [part for part in one["submission"].split("/") if part.strip(". ")]  # nothing that leads out of the folder
+    where = folder.joinpath(*parts).with_suffix("")
     target = where.with_name(f"{where.name}_feedback.md")
     lines = [f"# {assignment.name}: {one['student']}", ""]
     if one["score"]:

@@ -8,7 +8,7 @@ import contextlib
 import re
 import resource
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 
 from grading import cells
@@ -21,6 +21,7 @@ from grading.wire import BrokenBorder
 from replaylib.course.assignments import test_case
 
 DEATHS = 6
+READING = 60
 MEMORY = 3 * 2**30
 
 
@@ -54,21 +55,27 @@ def grade(
     NotGraded : it cannot be read, or no sandbox could be started for it.
     """
     try:
-        read = cells.parsed(notebook)
-        read_through = list(cells.statements(cells.sources(read)))
-    except ValueError as error:
+        with at_most(READING):
+            read = cells.parsed(notebook)
+            read_through = list(cells.statements(cells.sources(read)))
+    except (ValueError, TimeoutError) as error:
         raise NotGraded(str(error)) from error
     everything = [statement for statement in read_through if compiles(statement.source)]
     checks = {question: assignment.checks(question) for question in questions or assignment.points}
     asked = {q: {name for case in cases for name in case.asks} for q, cases in checks.items()}
     result = Result(flags=flags(everything, asked, assignment.library), identifier=cells.identifier(read))
     result.notes += [f"{s.title} cannot be compiled, and was left out" for s in read_through if s not in everything]
+    passed = dict.fromkeys(checks, True)
     first = cells.needed(everything, {name for names in asked.values() for name in names})
     with Attempt(
         [everything[place] for place in sorted(first)], result.notes, sandbox, limits, limits.total
     ) as attempt:
-        for question, cases in checks.items():
-            result.scores[question] = assignment.points[question] * judge(question, cases, attempt, result)
+        # All visible checks come before any hidden one: what students are told comes from code that has not met those.
+        for hidden in (False, True):
+            for question, cases in checks.items():
+                some = [case for case in cases if case.hidden == hidden]
+                passed[question] &= judge(question, some, attempt, result)
+    result.scores = {question: assignment.points[question] * passed[question] for question in checks}
     rest = [s for place, s in enumerate(everything) if place not in first and not s.experiment and not idle(s)]
     lost = [question for question, score in result.scores.items() if not score]
     if not rest:
@@ -85,6 +92,22 @@ def grade(
                 result.hints.pop(question, None)
                 result.hidden.pop(question, None)
     return result
+
+
+@contextlib.contextmanager
+def at_most(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError if what is inside takes longer."""
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"reading its cells took longer than {seconds} seconds, please look")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def idle(statement: Statement) -> bool:

@@ -3,7 +3,6 @@
 import builtins
 import contextlib
 import socket
-import subprocess
 import tempfile
 import time
 import uuid
@@ -63,9 +62,9 @@ class Session:
         open_air = sandbox.kind == "none"
         self.work = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) if open_air else None
         with there:
-            self.process = subprocess.Popen(
-                sandbox.command(limits, name=self.name), stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
-                env=sandbox.environment(), cwd=self.work.name if self.work else None, start_new_session=True,
+            self.process = sandbox.start(
+                limits, name=self.name, stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
+                cwd=self.work.name if self.work else None,
             )  # fmt: skip
         self.watch = Watch(self.process, limits)
         try:

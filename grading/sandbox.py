@@ -3,7 +3,8 @@
 None of it is made here. What is made here is the command that starts it: no network, no capability, an empty
 environment, and nothing of the computer but the interpreter with its libraries, the course's library and the visible
 checks, all read-only. No hidden test, no solution and no submission is mounted: a submission's cells come in through
-the one pipe that its process has. What the sandbox does not limit by itself is limited from outside (`Watch`).
+the one pipe that its process has. System calls that namespaces do not confine are refused (`seccomp`). What the sandbox
+does not limit by itself is limited from outside (`Watch`).
 """
 
 import contextlib
@@ -16,9 +17,11 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
+from grading import seccomp
 from replaylib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +29,9 @@ COURSE = "/course"
 # The system's libraries, where Linux systems have them; what is not there is left out.
 SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/alternatives")
 PARTS = ("replaylib", "grading/__init__.py", "grading/student.py", "grading/wire.py", "chapters/assignments/checks")
+PROGRAMS = {"bubblewrap": "bwrap", "podman": "podman", "docker": "docker"}
+NOBODY = "65534"
+TO_BECOME = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # somebody else
 ENGINES = ("podman", "docker")
 IMAGE = "localhost/replay-grading-empty"
 MISSING = (
@@ -55,17 +61,26 @@ class Sandbox:
 
     kind: str
 
-    def command(self, limits: Limits, *arguments: str, name: str = "") -> list[str]:
+    def command(self, limits: Limits, *arguments: str, name: str = "", refused: int = 0) -> list[str]:
         """The command line of a process in the sandbox: by default the one that serves a submission.
 
         Parameters
         ----------
         name : of the container, by which `end` finds it.
+        refused : the open file that says which system calls are refused, for bubblewrap.
         """
         python = [interpreter(), *(arguments or ("-m", "grading.student", str(limits.memory), str(limits.disk)))]
         if self.kind == "bubblewrap":
-            return _bubblewrap(limits) + python
+            return _bubblewrap(limits, refused) + python
         return _container(self.kind, limits, name) + python if self.kind in ENGINES else python
+
+    def start(self, limits: Limits, *arguments: str, name: str = "", **options: Any) -> subprocess.Popen[bytes]:
+        """Start `command`, in a session of its own; ``options`` are those of `subprocess.Popen`."""
+        with seccomp.opened() as refused:
+            return subprocess.Popen(
+                self.command(limits, *arguments, name=name, refused=refused.fileno()),
+                env=self.environment(), pass_fds=[refused.fileno()], start_new_session=True, **options,
+            )  # fmt: skip
 
     def end(self, process: subprocess.Popen[bytes], name: str) -> None:
         """Kill a process that was started by `command`, and with it the sandbox and all that runs in it."""
@@ -115,23 +130,40 @@ def check_nothing_secret_is_mounted(*secrets: Path) -> None:
                 )
 
 
-def _bubblewrap(limits: Limits) -> list[str]:
+def _bubblewrap(limits: Limits, refused: int) -> list[str]:
     disk = str(limits.disk * 2**20)
-    options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
-    options += ["--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv"]
+    # An ordinary user needs a user namespace for all the others. Whom root starts must not be root there by another
+    # name, to whom the kernel's settings and the devices would belong: so there is none, and it becomes nobody.
+    root, become = os.geteuid() == 0, []
+    if root:
+        options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        options += ["--cap-drop", "ALL", *(word for cap in TO_BECOME for word in ("--cap-add", cap))]
+        become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        become += ["--inh-caps=-all", "--bounding-set=-all"]
+    else:
+        options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", NOBODY, "--gid", NOBODY]
+        options += ["--cap-drop", "ALL"]
+    options += ["--die-with-parent", "--new-session", "--clearenv"]
+    if refused and seccomp.program():
+        options += ["--seccomp", str(refused)]
     for name, value in inside().items():
         options += ["--setenv", name, value]
-    options += ["--proc", "/proc", "--dev", "/dev", "--size", disk, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    options += ["--size", disk, "--tmpfs", "/tmp"]
+    own = ["--perms", "1777", "--size", disk, "--tmpfs"]
+    options += ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", *own, "/dev/shm", "--remount-ro", "/dev"]
+    options += [*own, "/tmp"]
+    for parent in sorted({str(one) for there in mounts().values() for one in Path(there).parents}):
+        options += ["--dir", parent]  # which anybody may pass through
     for here, there in mounts().items():
         options += ["--ro-bind", here, there]
-    return ["bwrap", *options, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+    return ["bwrap", *options, "--remount-ro", "/", "--chdir", "/tmp", "--", *become]
 
 
 def _container(engine: str, limits: Limits, name: str) -> list[str]:
-    options = ["--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL", "--user=1000:1000"]
+    options = ["--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL", f"--user={NOBODY}:{NOBODY}"]
     options += ["--security-opt=no-new-privileges", "--security-opt=label=disable", "--ipc=private"]
     options += [f"--memory={limits.memory + 2048}m", f"--pids-limit={limits.processes}", "--workdir=/tmp"]
+    # Named, for the engine's own defaults may be more than it is allowed itself.
+    options += ["--ulimit=nofile=256:256", "--ulimit=nproc=4096:4096"]
     options += [f"--shm-size={limits.disk}m", f"--tmpfs=/tmp:rw,size={limits.disk}m,mode=1777"]
     options += [f"--env={name}={value}" for name, value in inside().items()]
     options += [f"--volume={here}:{there}:ro" for here, there in mounts().items()]
@@ -140,27 +172,29 @@ def _container(engine: str, limits: Limits, name: str) -> list[str]:
     return [engine, "run", *options, *([f"--name={name}"] if name else []), IMAGE, "timeout", "--signal=KILL", longest]
 
 
-def found(without: bool = False) -> Sandbox:
+def found(kind: str = "") -> Sandbox:
     """The sandbox that this computer offers.
 
     Parameters
     ----------
-    without : asked for explicitly; then there is none.
+    kind : the one to take, one of `PROGRAMS`, or ``none``, which has to be asked for (default: the first that starts).
 
     Raises
     ------
     InputError : there is none, and it was not said that none is needed.
     """
-    if without:
-        return Sandbox("none")
+    if kind == "none":
+        return Sandbox(kind)
     reasons = []
-    for kind, program in (("bubblewrap", "bwrap"), ("podman", "podman"), ("docker", "docker")):
+    for one, program in PROGRAMS.items():
+        if kind and one != kind:
+            continue
         if not shutil.which(program):
             reasons.append(f"{program} is not installed")
             continue
-        why = _refusal(Sandbox(kind))
+        why = _refusal(Sandbox(one))
         if not why:
-            return Sandbox(kind)
+            return Sandbox(one)
         reasons.append(f"{program}: {why}")
     raise InputError(MISSING.format(why="; ".join(reasons)))
 
@@ -171,13 +205,11 @@ def _refusal(sandbox: Sandbox) -> str:
         if sandbox.kind != "bubblewrap":  # an image that holds nothing: all that is in a container is mounted
             made = [sandbox.kind, "import", "-", IMAGE]
             subprocess.run(made, input=bytes(10240), capture_output=True, check=True, timeout=60)
-        tried = subprocess.run(
-            sandbox.command(Limits(), "-c", "pass"), capture_output=True, timeout=60, env=sandbox.environment()
-        )
+        tried = sandbox.start(Limits(), "-c", "pass", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        said = tried.communicate(timeout=60)[1].decode(errors="replace")
     except (OSError, subprocess.SubprocessError) as error:
-        said = getattr(error, "stderr", None)
-        return " ".join(said.decode(errors="replace").split())[-200:] if said else type(error).__name__
-    said = tried.stderr.decode(errors="replace")
+        told = getattr(error, "stderr", None)
+        return " ".join(told.decode(errors="replace").split())[-200:] if told else type(error).__name__
     return " ".join(said.split())[-200:] or "it does not start" if tried.returncode else ""
 
 
@@ -193,7 +225,7 @@ class Watch:
         while self.process.poll() is None:
             try:
                 family = psutil.Process(self.process.pid).children(recursive=True)
-                held = sum(_held(one) for one in family)
+                held = sum(_held(one) for one in family) + _dropped(family)
             except psutil.Error:
                 family, held = [], 0
             if held > self.allowed:
@@ -215,3 +247,16 @@ def _held(process: psutil.Process) -> int:
             file = os.stat(f"/proc/{process.pid}/fd/{number}")
             held += 0 if file.st_nlink else file.st_blocks * 512
     return held
+
+
+def _dropped(family: list[psutil.Process]) -> int:
+    """Bytes of the memory that processes share without a file, which stays also where none of them touches it."""
+    shared: dict[str, int] = {}
+    for process in family:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
+                if line.endswith("/dev/zero (deleted)"):
+                    place, _, _, _, inode, *_ = line.split()
+                    begin, end = (int(part, 16) for part in place.split("-"))
+                    shared[inode] = max(shared.get(inode, 0), end - begin)
+    return sum(shared.values())

@@ -4,7 +4,7 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -62,16 +62,18 @@ def collected(folder: Path) -> tuple[list[Submission], list[str]]:
     """
     lines: list[str] = []
     by_student: dict[tuple[str, str], list[Submission]] = {}
+    files = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 lines.append(f"{relative}/: an empty folder")
-            continue
-        if JUNK.search(relative):
+        elif JUNK.search(relative):
             lines.append(f"{relative}: left out, written by a program and not by a student")
-            continue
-        for one in opened(path, relative):
+        else:
+            files.append((path, relative))
+    for path, relative in files:
+        for one in opened(path, relative, export=len(files) == 1):
             by_student.setdefault((one.id, one.student) if one.id else ("", one.student), []).append(one)
     found = []
     for mine in by_student.values():
@@ -85,15 +87,21 @@ def collected(folder: Path) -> tuple[list[Submission], list[str]]:
     return sorted(found, key=lambda one: one.path), lines
 
 
-def opened(path: Path, relative: str) -> Iterator[Submission]:
-    """The submissions in a file: one, or in a zip as many as it has notebooks."""
+def opened(path: Path, relative: str, export: bool = False) -> Iterator[Submission]:
+    """The submissions in a file: one, or in a zip as many as it has notebooks.
+
+    Parameters
+    ----------
+    export : whether a zip is what Moodle or Canvas exported, not unpacked: then names in it are theirs. Names in any
+        other zip are a student's own, who could write there what others are called.
+    """
     time = datetime.fromtimestamp(path.lstat().st_mtime)
     name = path.name.lower()
     if path.is_symlink() or not path.is_file():
         yield whose(relative, time, failed="not a plain file")
     elif name.endswith(".zip"):
         try:
-            yield from unzipped(path, relative, time)
+            yield from unzipped(path, relative, time, export)
         except (OSError, zipfile.BadZipFile, ValueError, RuntimeError, NotImplementedError) as error:
             yield whose(relative, time, failed=f"a zip that cannot be read ({error})")
     elif name.endswith(ENDINGS):
@@ -105,7 +113,7 @@ def opened(path: Path, relative: str) -> Iterator[Submission]:
         yield whose(relative, time, failed="not a notebook: hand in the file that export() wrote, .ipynb")
 
 
-def unzipped(path: Path, relative: str, time: datetime) -> Iterator[Submission]:
+def unzipped(path: Path, relative: str, time: datetime, export: bool) -> Iterator[Submission]:
     with zipfile.ZipFile(path) as archive:
         inside = [i for i in archive.infolist() if not i.is_dir() and not JUNK.search(i.filename.replace("\\", "/"))]
         notebooks = [i for i in inside if i.filename.lower().endswith(ENDINGS)]
@@ -114,10 +122,10 @@ def unzipped(path: Path, relative: str, time: datetime) -> Iterator[Submission]:
         if sum(i.file_size for i in notebooks) > LARGEST_ZIP or len(notebooks) > 1000:
             raise ValueError(f"more than {LARGEST_ZIP // 2**20} MB of notebooks, or more than 1000 of them, in it")
         for one in notebooks:
-            where = f"{relative}/{one.filename}".replace("\\", "/")
-            if len(notebooks) == 1:
-                where = f"{relative}/{Path(relative).stem}.ipynb"  # a zip of one notebook is named by who made it
-            yield looked_at(whose(where, time), (path, one.filename))
+            parts = [part for part in one.filename.replace("\\", "/").split("/") if part.strip(". ")]
+            where = "/".join([relative, *parts])
+            mine = replace(whose(where if export else relative, time), path=where, attempt=number(parts[-1]))
+            yield looked_at(mine, (path, one.filename))
 
 
 def looked_at(one: Submission, origin: tuple[Path, str]) -> Submission:
@@ -131,18 +139,18 @@ def looked_at(one: Submission, origin: tuple[Path, str]) -> Submission:
 
 
 def whose(relative: str, time: datetime, failed: str = "") -> Submission:
-    """Who handed a file in, by its name or its folder's."""
-    parts = relative.split("/")
-    for part in reversed(parts):
+    """Who handed a file in, by its name or a folder's."""
+    *folders, name = parts = relative.split("/")
+    for part in parts:  # from outside: what is deeper inside was named by a student
         if match := MOODLE.match(part):
-            return Submission(relative, match["name"], match["id"], time, attempt=number(parts[-1]), failed=failed)
-        if match := CANVAS.match(part):
-            late, attempt = bool(match["late"]), number(match["rest"])
-            return Submission(relative, match["name"], match["id"], time, late, attempt, failed=failed)
-    stem = AGAIN.sub("", ENDING.sub("", parts[-1])).removesuffix("_submission")
+            return Submission(relative, match["name"], match["id"], time, attempt=number(name), failed=failed)
+    if match := CANVAS.match(name):
+        late, attempt = bool(match["late"]), number(match["rest"])
+        return Submission(relative, match["name"], match["id"], time, late, attempt, failed=failed)
+    stem = AGAIN.sub("", ENDING.sub("", name)).removesuffix("_submission")
     # A notebook that has the assignment's own name, 1_forgetting.ipynb, is named by its folder.
-    name = parts[-2] if len(parts) > 1 and re.match(r"\d_", stem) else stem
-    return Submission(relative, name, "", time, attempt=number(parts[-1]), failed=failed)
+    student = folders[-1] if folders and re.match(r"\d_", stem) else stem
+    return Submission(relative, student, "", time, attempt=number(name), failed=failed)
 
 
 def number(name: str) -> int:

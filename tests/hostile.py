@@ -1,7 +1,19 @@
 """What submissions that mean harm do, and what must come of it. ``{outside}`` is a folder that none should see.
 
-Each is the body of a function that a submission calls before its answers are judged.
+Those of `REFUSED` and `DEADLY` are bodies of a function that a submission calls before its answers are judged.
 """
+
+# A system call by its number on x86_64 and on aarch64; the rest is its arguments.
+CALL = (
+    "import ctypes, platform\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+    "n = {numbers}[platform.machine() == 'aarch64']\n"
+    "if libc.syscall(n, {rest}) < 0:\n    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))"
+)
+
+
+def call(numbers: tuple[int, int], rest: str) -> str:
+    return CALL.replace("{numbers}", str(numbers)).replace("{rest}", rest)
+
 
 # Each ends in an exception that its note names, and the submission lives on.
 REFUSED = {
@@ -41,7 +53,7 @@ REFUSED = {
     ),
     "patches the course's library": (
         "import replaylib\nopen(replaylib.__file__, 'a').write('x = 1')",
-        "Read-only file",
+        "Error",
     ),
     "plants a module": (
         "import pathlib\npathlib.Path(torch.__file__).with_name('planted.py').write_text('')",
@@ -64,7 +76,54 @@ REFUSED = {
     "tells the environment": ("raise OSError(sorted(os.environ))", "USER"),
     "asks the network": ("import socket\nsocket.create_connection(('1.1.1.1', 53), timeout=3)", "unreachable"),
     "kills everyone": ("os.kill(-1, 9)", "No such process"),
-    "kills what has started it": ("os.kill(os.getppid(), 9)\nraise OSError('still here')", "still here"),
+    "kills what has started it": (
+        "try:\n    os.kill(os.getppid(), 9)\nfinally:\n    raise OSError('still here')",
+        "still here",
+    ),
+    "leaves a key in the kernel": (
+        call((248, 217), "b'user', b'message', b'q1', 2, ctypes.c_int(-3)"),
+        "not permitted",
+    ),
+    "makes a namespace by a clone": (call((56, 220), "0x10000011, 0, 0, 0, 0"), "not permitted"),
+    "shares memory that is no process's": (call((29, 194), "0, 10**8, 0o1600"), "not permitted"),
+    "makes files without a name": ("os.memfd_create('m')", "not permitted"),
+    "queues work in the kernel": (call((425, 425), "8, ctypes.create_string_buffer(200)"), "not permitted"),
+    "handles page faults": (call((323, 282), "0"), "not permitted"),
+    "traces what has started it": (call((101, 117), "16, os.getppid(), 0, 0"), "not permitted"),
+    "reads another process's memory": ("open('/proc/1/mem', 'rb').read(1)", "Error"),
+    "makes a device of all its own": ("os.chmod('/dev/null', 0o666)", "Error"),
+    "makes a device": ("os.mknod('/tmp/sda', 0o60600, os.makedev(8, 0))", "not permitted"),
+    "becomes root": ("os.setuid(0)", "Error"),
+    "links to a file outside": (
+        "os.symlink('{outside}', '/tmp/out')\nopen('/tmp/out/anna.ipynb', 'w').write('')",
+        "No such file",
+    ),
+    "links hard to the course": (
+        "import replaylib\nos.link(replaylib.__file__, '/tmp/hard')",
+        "cross-device",
+    ),
+    "dumps its core": (
+        "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (-1, -1))",
+        "not allowed to raise",
+    ),
+    "calls a program outside, by a name that is no file": (
+        "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0replay-grading-outside')",
+        "refused",
+    ),
+    "says where cores are dumped": ("open('/proc/sys/kernel/core_pattern', 'r+')", "Error"),
+    "asks for a restart": ("open('/proc/sysrq-trigger', 'w')", "Error"),
+    "reads the kernel's memory": ("open('/proc/kcore', 'rb').read(1)", "Error"),
+    "sets the clock": ("import time\ntime.clock_settime(time.CLOCK_REALTIME, 0)", "not permitted"),
+    "comes first": ("os.nice(-10)", "not permitted"),
+    "types at the terminal": ("os.open('/dev/tty', os.O_RDWR)", "No such device"),
+    "writes on the instructor's screen": (
+        "raise OSError('\\x1b[2J\\r\\nanna.ipynb,anna,,12')",
+        "[2J",
+    ),
+    "has an exception that acts": (
+        "class Told(Exception):\n    def __str__(self):\n        os._exit(0)\nraise OSError('x') from Told()",
+        "OSError: x",
+    ),
     "leaves a message": (
         "for p in ('/dev/shm', '/tmp'):\n    open(f'{p}/message', 'w').write('q1')\nraise OSError('written')",
         "written",
@@ -80,14 +139,65 @@ DEADLY = {
     ),
     "leaves": ("os._exit(0)", "the process ended"),
     "forks": ("while True:\n    os.fork()", "it "),
-    "holds memory in files without a name": (
-        "held = []\nfor n in range(100):\n    held.append(os.memfd_create('m'))\n    os.write(held[-1], bytes(10**8))\n"
-        "import time\ntime.sleep(60)",
+    "holds memory that it does not touch": (
+        "import mmap, time\nheld = []\nfor n in range(9):\n    if os.fork():\n        time.sleep(60)\n"
+        "    for m in range(4):\n        held.append(mmap.mmap(-1, 10**8))\n        held[-1].write(bytes(10**8))\n"
+        "        held[-1].madvise(mmap.MADV_DONTNEED)",
         "",  # what it took, or, on a busy machine, its time
     ),
     "writes into every pipe": (
         "for n in range(3, 50):\n    try:\n        os.write(n, b'{' * 100)\n    except OSError: pass",
         "an answer",
+    ),
+}
+
+# What changes nothing and is not worth a note, or costs more time than a test has; see `tests/crowd.py`.
+ALSO = {
+    "floods what it prints": ("for n in range(10**4):\n    print('x' * 10**4)", ""),
+    "patches PyTorch": ("torch.allclose = torch.equal = lambda *a, **k: True\ntorch.Tensor.sum = None", ""),
+    "stops itself": ("os.kill(os.getpid(), 19)", "time limit"),
+    "crashes": ("import ctypes\nctypes.string_at(1)", "the process ended"),
+    "rewrites its own memory": ("open('/proc/self/mem', 'r+b').write(b'')", ""),
+    "lowers its own limits": ("import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))", ""),
+    "leaves a child behind": ("if os.fork() == 0:\n    os.setsid()\n    import time\n    time.sleep(10**6)", ""),
+    "asks to be woken": ("import signal\nsignal.signal(14, signal.SIG_IGN)\nsignal.setitimer(0, 0.01, 0.01)", ""),
+    "turns the clock of the process": ("import time\ntime.monotonic = time.time = lambda: 10**12", ""),
+}
+
+# Answers that act while they are looked at: what is defined, and how many of the four points that costs.
+ANSWERS = {
+    "an array that ends the process": (
+        "class A:\n    def __array__(self, *a, **k):\n        import os\n        os._exit(0)\n"
+        "def double(x):\n    return A()",
+        2,
+    ),
+    "an array without an end": (
+        "import numpy as np\nclass A:\n    def __array__(self, *a, **k):\n        return np.zeros(10**12)\n"
+        "def double(x):\n    return A()",
+        2,
+    ),
+    "a pickle that acts": (
+        "class R:\n    def __reduce__(self):\n        import os\n        return (os.system, ('touch /tmp/x',))\n"
+        "def double(x):\n    return R()",
+        2,
+    ),
+    "always equal": (
+        "class E(float):\n    __eq__ = __le__ = __ge__ = lambda *a: True\n    __hash__ = None\n"
+        "def double(x):\n    return [E(1), E(1)]",
+        2,
+    ),
+    "a list in itself": ("loop = []\nloop.append(loop)\ndef double(x):\n    return loop", 2),
+    "a number of ten thousand digits": ("def double(x):\n    return 10**10000", 2),
+    "a backward pass without an end": (
+        "class F(torch.autograd.Function):\n    @staticmethod\n    def forward(ctx, x):\n        return 2 * x\n"
+        "    @staticmethod\n    def backward(ctx, g):\n        while True:\n            pass\n"
+        "def double(x):\n    return F.apply(x)",
+        2,
+    ),
+    "an exception of the grader's name": (
+        "class NotGraded(Exception):\n    pass\nclass BrokenBorder(BaseException):\n    pass\n"
+        "def double(x):\n    raise NotGraded('x')\ndef draw(n, generator):\n    raise BrokenBorder('x')",
+        3,
     ),
 }
 
@@ -128,6 +238,16 @@ CHEATS = [
     (
         "class Yes(float):\n    __eq__ = __lt__ = __ge__ = lambda *a: True\n    __hash__ = None\n"
         "double = draw = teacher = lambda *a: Yes(75)"
+    ),
+    (
+        "import gc, json, os, struct\nfor one in gc.get_objects():\n    if type(one).__name__ == 'Server':\n"
+        "        for n in range(1, 2000):\n            text = json.dumps({'id': n, 'value': [True, 7.0]}).encode()\n"
+        "            one.end.send(struct.pack('>Q', len(text)) + text)"
+    ),
+    (
+        "import sys\nserver = sys.modules['grading.student']\nserver.fingerprint = lambda *a: 0\n"
+        "server.encoded = lambda value, keep: {'list': [2.0, 4.0]}\nserver.state_of = lambda *a: ([], [])\n"
+        "double = draw = teacher = lambda *a: [2.0, 4.0]"
     ),
 ]
 

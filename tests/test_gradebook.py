@@ -125,7 +125,53 @@ def test_zip_of_many_submissions_is_opened(tmp_path: Path) -> None:
     assert set(people(tmp_path)) == {"Roe Jane", "Doe John"}
 
 
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        ("Mal Ory_66_assignsubmission_file/Jane Roe_101_assignsubmission_file_x-99.ipynb", "Mal Ory"),
+        ("Mal Ory_66_assignsubmission_file/Jane Roe_101_assignsubmission_file/x.ipynb", "Mal Ory"),
+        ("Mal Ory_66_assignsubmission_file/roejane_11_900_x-99.ipynb", "Mal Ory"),
+        ("ory_66_900_roejane_11_901_x-99.ipynb", "ory"),
+    ],
+)
+def test_nobody_hands_in_under_the_name_of_another(path: str, student: str, tmp_path: Path) -> None:
+    lay(tmp_path, {path: TEXT, "Jane Roe_101_assignsubmission_file/x.ipynb": TEXT, "roejane_11_900_x.ipynb": TEXT})
+    assert set(people(tmp_path)) == {student, "Jane Roe", "roejane"}
+
+
+def test_names_in_a_students_zip_are_that_students(tmp_path: Path) -> None:
+    lay(tmp_path, {"anna.ipynb": TEXT})
+    for name in ("mallory.zip", "Mal Ory_66_assignsubmission_file/work.zip"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for inside in ("Jane Roe_101_assignsubmission_file/x-99.ipynb", "anna.ipynb", "../../anna (9).ipynb"):
+                archive.writestr(inside, TEXT)
+    found, _ = collected(tmp_path)
+    assert {one.student for one in found} == {"anna", "mallory", "Mal Ory"}
+    assert {one.path for one in found} == {
+        "anna.ipynb", "mallory.zip/Jane Roe_101_assignsubmission_file/x-99.ipynb",
+        "Mal Ory_66_assignsubmission_file/work.zip/Jane Roe_101_assignsubmission_file/x-99.ipynb",
+    }  # fmt: skip
+
+
 # Rows
+
+
+def test_names_that_hold_anything_stay_apart_and_in_one_cell() -> None:
+    names = [
+        "a.ipynb",
+        "a\x1b[2J.ipynb",
+        "a\x07[2J.ipynb",
+        "=a.ipynb",
+        "'=a.ipynb",
+        "a\nb,c.ipynb",
+        "a b,c.ipynb",
+        "\udcff",
+    ]
+    cells = [gradebook.place(name) for name in names]
+    assert len(set(cells)) == len(names)
+    assert cells[0] == "a.ipynb"
+    assert all(cell.isprintable() and not cell.startswith("=") for cell in cells)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +258,12 @@ def test_roster_of_another_kind_is_refused(tmp_path: Path) -> None:
         Roster.read(tmp_path / "x.csv")
 
 
+def test_feedback_stays_in_its_folder(tmp_path: Path, assignment: Assignment) -> None:
+    one = gradebook.row(of("x"), assignment, Result({"q1": 2}), None)
+    one["submission"] = "a.zip/../../../etc/./x.ipynb"
+    assert gradebook.write_feedback(tmp_path, one, assignment) == tmp_path / "a.zip" / "etc" / "x_feedback.md"
+
+
 def test_feedback_files_lie_where_the_submissions_lay(tmp_path: Path, assignment: Assignment) -> None:
     result = Result({"q1": 2, "q2": 0, "q3": 0}, {"q2": "look again"}, {"q3": "what is hidden"}, ["it was slow"])
     one = gradebook.row(of("x"), assignment, result, None)
@@ -244,7 +296,7 @@ def table(path: Path) -> dict[str, Row]:
 @pytest.fixture
 def sandbox() -> Sandbox:
     try:
-        return sandboxes.found()
+        return sandboxes.found(os.environ.get("GRADING_SANDBOX", ""))
     except InputError as error:
         pytest.skip(f"no sandbox here, so nothing that runs a submission is tested: {error}")
 

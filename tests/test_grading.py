@@ -1,10 +1,13 @@
 """Grading: what the sandbox keeps out, what a judge makes of a submission, and what crosses the border."""
 
 import json
+import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -32,9 +35,12 @@ QUICK = Limits(statement=3, call=3, check=6, total=60, project=8, memory=513, di
 
 @pytest.fixture(scope="session")
 def sandbox() -> Sandbox:
-    """Bubblewrap or a container; a test that runs submissions is skipped where there is neither."""
+    """Bubblewrap or a container; a test that runs submissions is skipped where there is neither.
+
+    `GRADING_SANDBOX=podman pytest tests/test_grading.py` tries that one.
+    """
     try:
-        return sandboxes.found()
+        return sandboxes.found(os.environ.get("GRADING_SANDBOX", ""))
     except InputError as error:
         pytest.skip(f"no sandbox here, so nothing that runs a submission is tested: {error}")
 
@@ -59,7 +65,10 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     (folder / "hidden.py").write_text("the hidden tests")
     (folder / "anna.ipynb").write_text("the work of anna")
     before = standing()
-    yield folder
+    with socket.socket(socket.AF_UNIX) as listening:  # a name that is no file; each network namespace has its own
+        listening.bind("\0replay-grading-outside")
+        listening.listen()
+        yield folder
     assert {path.name: path.read_text() for path in folder.iterdir()} == {
         "hidden.py": "the hidden tests",
         "anna.ipynb": "the work of anna",
@@ -95,7 +104,8 @@ def test_what_would_do_harm_is_refused_and_costs_nothing(
 ) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hush")
     attacks = [hostile.called_first(body, n) for n, (body, _) in enumerate(hostile.REFUSED.values())]
-    result = graded(small.notebook(*(a.replace("{outside}", str(outside)) for a in attacks)), assignment, sandbox)
+    text = small.notebook(*(one.replace("{outside}", str(outside)) for one in attacks))
+    result = grade(text.encode(), assignment, sandbox, replace(QUICK, statement=30))  # none of them hangs
     assert sum(result.scores.values()) == 4, result
     assert len(result.notes) == len(attacks), result.notes
     for (what, (_, said)), note in zip(hostile.REFUSED.items(), result.notes, strict=True):
@@ -115,7 +125,7 @@ def test_what_ends_the_process_costs_the_statement_alone(
     daemon = "if os.fork() == 0:\n    os.setsid()\n    import time\n    while True:\n        time.sleep(1)"
     started = time.monotonic()
     result = graded(small.notebook(*attacks, hostile.called_first(daemon, 99)), assignment, sandbox)
-    assert time.monotonic() - started < 120
+    assert time.monotonic() - started < 300
     assert sum(result.scores.values()) == 4, result
     assert len(result.notes) == len(attacks), result.notes
     for (what, (_, said)), note in zip(hostile.DEADLY.items(), result.notes, strict=True):
@@ -139,6 +149,17 @@ def test_untouched_notebook_gets_nothing_whatever_it_does_for_points(
 ) -> None:
     result = graded(small.notebook(after=(cell,), right=False), assignment, sandbox)
     assert set(result.scores.values()) == {0}
+
+
+def test_what_one_check_is_asked_is_not_told_by_another(assignment: Assignment, sandbox: Sandbox) -> None:
+    """An answer that remembers what a hidden test gave it, and another that tells when its visible check comes."""
+    remembers = "asked = []\ndef double(x):\n    asked.append(x.tolist())\n    return 2 * x"
+    tells = "def draw(n, generator):\n    raise OSError(asked)\ndef teacher(net):\n    raise OSError(asked)"
+    result = graded(small.notebook(after=(remembers, tells)), assignment, sandbox)
+    assert result.scores == {"q1": 2, "q2": 0, "q3": 0}
+    assert "[[1.0, 2.0]]" in result.hints["q2"]
+    assert "3.5" not in str(result.hints) + str(result.notes)
+    assert "3.5" in result.hidden["q3"], "it does remember"
 
 
 def test_hidden_test_stays_hidden(assignment: Assignment, sandbox: Sandbox) -> None:
@@ -192,7 +213,7 @@ def test_without_a_sandbox_grading_says_how_to_get_one(monkeypatch: pytest.Monke
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InputError, match=r"apt install bubblewrap.*--without-sandbox"):
         sandboxes.found()
-    assert sandboxes.found(without=True).kind == "none"
+    assert sandboxes.found("none").kind == "none"
 
 
 def test_sandbox_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, assignment: Assignment) -> None:
@@ -455,8 +476,6 @@ def test_text_of_a_submission_is_one_printable_line() -> None:
 
 
 def test_calls_of_the_librarys_own_solution_are_flagged(assignment: Assignment) -> None:
-    from dataclasses import replace
-
     from grading.cells import statements
     from grading.judge import flags
 
