@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from grading import cells
 from grading.assignment import Assignment, Result, clean
 from grading.cells import Statement
+from grading.flags import flags
 from grading.remote import Clock, Names, NotGraded, Session
 from grading.sandbox import Limits, Sandbox
 from grading.submissions import Submission
@@ -208,20 +209,3 @@ def judge(question: str, checks: list[test_case], attempt: Attempt, result: Resu
         if found:
             kept[question] = clean("; ".join(found))
     return not hints[False] + hints[True]
-
-
-def flags(everything: list[Statement], asked: dict[str, set[str]], library: dict[str, list[str]]) -> list[str]:
-    """Questions whose answer calls the library's own solution, as far as reading it shows."""
-    found = []
-    imported = {name for statement in everything if "replaylib" in statement.source for name in statement.gives}
-    for question, solutions in library.items():
-        closure = [everything[place] for place in cells.needed(everything, asked.get(question, ()))]
-        needs = {name for statement in closure for name in statement.needs}
-        used: set[str] = set()
-        for node in (node for statement in closure for node in ast.walk(ast.parse(statement.source))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("replaylib"):
-                used |= {alias.name for alias in node.names if (alias.asname or alias.name) in needs}
-            elif isinstance(node, ast.Attribute) and cells.root(node) in imported:
-                used.add(node.attr)
-        found += [f"{question} calls the library's {name}" for name in solutions if name in used]
-    return found

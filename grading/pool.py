@@ -7,7 +7,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from grading.assignment import Assignment, Result
-from grading.sandbox import Limits, Sandbox
+from grading.sandbox import SLOWEST, Limits, Sandbox
 from grading.submissions import Submission
 
 # What a judge may take beyond its submission's own time: starting sandboxes, and its checks' own computing.
@@ -27,7 +27,7 @@ def graded(
     context.set_forkserver_preload(["grading.judge"])
     running: dict[Any, tuple[Submission, Any, float]] = {}
     left = list(waiting)
-    patience = 2 * limits.total + limits.project + MARGIN
+    patience = SLOWEST * (2 * limits.total + limits.project) + MARGIN
     try:
         while left or running:
             while left and len(running) < workers:

@@ -40,6 +40,10 @@ MISSING = (
     "that holds nothing worth protecting, give --without-sandbox"
 )
 
+# Seconds in which a submission's process is ready on a computer that has nothing else to do, and how far limits are
+# stretched where it takes longer: on a busy one everything takes longer, and nobody shall lose points by that.
+READY, SLOWEST = 5, 4
+
 
 @dataclass(frozen=True)
 class Limits:

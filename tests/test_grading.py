@@ -16,6 +16,8 @@ import torch
 
 from grading import sandbox as sandboxes
 from grading.assignment import Assignment, Result, clean
+from grading.cells import statements
+from grading.flags import flags
 from grading.judge import grade
 from grading.points import grouped
 from grading.remote import Clock, Names, NotGraded, Session
@@ -475,12 +477,37 @@ def test_text_of_a_submission_is_one_printable_line() -> None:
     assert clean("a\nb\x1b[31m\t" + "c" * 1000, 20) == "a b?[31m cccccccccc…"
 
 
-def test_calls_of_the_librarys_own_solution_are_flagged(assignment: Assignment) -> None:
-    from grading.cells import statements
-    from grading.judge import flags
+FLAGGED = {
+    "by another name": ["from replaylib.vae import reparameterise as r", "def double(x): return r(x, x, x)"],
+    "through a helper": ["from replaylib.vae import reparameterise as r", "h = r", "def double(x): return h(x, x, x)"],
+    "of a module": ["from replaylib import vae as v", "def double(x): return v.reparameterise(x, x, x)"],
+    "of the package": ["import replaylib.vae", "double = lambda x: replaylib.vae.reparameterise(x, x, x)"],
+    "inside": ["def double(x):\n    from replaylib.vae import reparameterise as r\n    return r(x, x, x)"],
+    "of all": ["from replaylib.vae import *", "def double(x): return reparameterise(x, x, x)"],
+    "getattr": ["import replaylib.vae as v", "def double(x): return getattr(v, 'reparameterise')(x, x, x)"],
+    "vars": ["import replaylib.vae as v", "f = vars(v)['reparameterise']", "double = lambda x: f(x, x, x)"],
+    "importlib": ["import importlib", "m = importlib.import_module('replaylib.vae')",
+                  "def double(x): return m.reparameterise(x, x, x)"],
+    "modules": ["import sys", "def double(x): return sys.modules['replaylib.vae'].reparameterise(x, x, x)"],
+    "exec": ["exec('from replaylib.vae import reparameterise as double')", "double"],
+    "a class of it": ["import replaylib", "class double(replaylib.reparameterise): pass"],
+}  # fmt: skip
 
-    cells = ["from replaylib.vae import reparameterise as r, kl_to_standard_normal", "def helper(x): return r(x, x, x)",
-             "def double(x): return helper(x)", "def draw(n, generator): return 1"]  # fmt: skip
-    about = replace(assignment, library={"q1": ["reparameterise", "evaluate"], "q2": ["kl_to_standard_normal"]})
-    found = flags(list(statements(cells)), {"q1": {"double"}, "q2": {"draw"}}, about.library)
+
+@pytest.mark.parametrize("cells", FLAGGED.values(), ids=FLAGGED)
+def test_calls_of_the_librarys_own_solution_are_flagged(cells: list[str]) -> None:
+    about = {"q1": ["reparameterise", "evaluate"], "q2": ["kl_to_standard_normal"]}
+    found = flags(list(statements(cells)), {"q1": {"double"}, "q2": {"draw"}}, about)
     assert found == ["q1 calls the library's reparameterise"]
+
+
+def test_solution_that_is_called_by_a_name_made_up_is_to_be_looked_at() -> None:
+    cells = ["import replaylib.vae as v", "def double(x): return getattr(v, 'repara' + 'meterise')(x, x, x)"]
+    found = flags(list(statements(cells)), {"q1": {"double"}}, {"q1": ["reparameterise"]})
+    assert found == ["q1 may call the library's solution by a name that is made up: look at it"]
+
+
+def test_what_is_not_used_or_is_somebody_elses_is_not_flagged() -> None:
+    cells = ["from replaylib.vae import reparameterise, kl_to_standard_normal", "from torch import nn",
+             "def double(x):\n    'as reparameterise does, in my own words'\n    return nn.Buffer(x)"]  # fmt: skip
+    assert flags(list(statements(cells)), {"q1": {"double"}}, {"q1": ["reparameterise", "Buffer"]}) == []
