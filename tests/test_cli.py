@@ -1,5 +1,6 @@
 """The command line, as it is typed, and as it is typed wrong."""
 
+import errno
 import functools
 import json
 import os
@@ -285,6 +286,73 @@ def test_a_long_run_is_compiled_and_says_so(capsys, monkeypatch):
     assert "compiled" not in json.loads(printed.out)["device"]
     assert main([*short, "--compile", "--seeds", "2", "--together"]) == 2
     assert "2 seeds as one program are not compiled" in capsys.readouterr().err
+
+
+def test_a_long_run_goes_on_where_nothing_can_be_compiled(capsys, monkeypatch):
+    short = ["run", "split-digits", "--iterations", "3", "--hidden", "20,16", "--method", "bi-r", "--json"]
+    monkeypatch.setattr("replaylib.lab.fast.LONG", 10)
+    monkeypatch.setattr("replaylib.cli.running.why_not_compiled", lambda: "fatal error: Python.h: No such file")
+    assert main([*short, "--no-compile"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    assert main(short) == 0
+    printed = capsys.readouterr()
+    assert "going on without compiling, a little slower (fatal error: Python.h: No such file); install" in printed.err
+    found = json.loads(printed.out)
+    assert found["device"] == plain["device"]
+    assert found["matrix"] == plain["matrix"]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "more than there is on this machine"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has"), "20.00 GiB on a GPU"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried "
+                      "to allocate 2621440000 bytes. Error code 12"), "2.4 GiB on this machine"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB). Tried to allocate 1.50 GB"), "1.50 GB on a GPU"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "on a GPU"),
+        (RuntimeError("std::bad_alloc"), "more than there is on this machine"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "more than there is on this machine"),
+    ],
+)  # fmt: skip
+def test_out_of_memory_is_one_line_that_says_what_to_reduce(error, says, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(runs, "trained_together", fails)
+    assert main(QUICK) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("replaylib: out of memory: ")
+    assert says in last
+    assert "take a smaller --batch" in last
+    assert "nothing is kept: give --save" in last
+
+
+def test_other_errors_are_not_taken_for_want_of_memory(monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(runs, "trained_together", fails)
+    with pytest.raises(RuntimeError, match="mat1"):
+        main(QUICK)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_results_that_cannot_be_printed_are_no_success():
+    run = subprocess.run(
+        f"{sys.executable} -m replaylib list > /dev/full", shell=True, capture_output=True, text=True,
+        cwd=Path(__file__).resolve().parents[1],
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stderr == "replaylib: what was printed could not be written (No space left on device); nothing is kept\n"
+
+
+def test_a_closed_output_is_no_error():
+    run = subprocess.run(
+        f"{sys.executable} -m replaylib list >&-", shell=True, capture_output=True, text=True,
+        cwd=Path(__file__).resolve().parents[1],
+    )  # fmt: skip
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_help_and_list_need_no_pytorch_and_half_a_second():

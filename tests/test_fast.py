@@ -9,7 +9,16 @@ from replaylib.data.catalogue import load
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
-from replaylib.lab.fast import LONG, Stack, Together, check_compilable, compiler, pays_to_compile, train_seeds
+from replaylib.lab.fast import (
+    LONG,
+    Stack,
+    Together,
+    check_compilable,
+    compiler,
+    pays_to_compile,
+    train_seeds,
+    why_not_compiled,
+)
 from replaylib.loop import follow, train
 from replaylib.steps import Diverged
 from tests.helpers import assembled
@@ -166,6 +175,7 @@ def test_a_compiled_loss_trains_the_same_network_up_to_rounding(digits, method, 
 def test_one_compilation_with_replay_and_one_without_serve_all_tasks_and_seeds(digits):
     from torch._dynamo.utils import counters
 
+    assert why_not_compiled() == ""  # its small function is a graph as well
     torch.compiler.reset()
     counters.clear()
     for seed in range(2):
@@ -185,9 +195,25 @@ def test_what_cannot_be_compiled_is_refused(digits, monkeypatch):
         check_compilable([unfit], cpu)
     assert not pays_to_compile(unfit, LONG, cpu)
     assert not pays_to_compile(net, LONG - 1, cpu)
-    assert pays_to_compile(net, LONG, cpu) == (compiler() is not None)
+    assert pays_to_compile(net, LONG, cpu)
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="no C\\+\\+ compiler"):
+    why_not_compiled.cache_clear()
+    with pytest.raises(InputError, match="no C\\+\\+ compiler.*: install g"):
         check_compilable([net], cpu)
-    assert not pays_to_compile(net, LONG, cpu)
+    why_not_compiled.cache_clear()
+
+
+def test_a_compiler_that_fails_is_found_out_beforehand(tmp_path, monkeypatch):
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\necho 'main.cpp:1: fatal error: Python.h: No such file or directory' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    torch.compiler.reset()
+    why_not_compiled.cache_clear()
+    reason = why_not_compiled()
+    why_not_compiled.cache_clear()
+    torch.compiler.reset()
+    assert reason
+    assert "\n" not in reason

@@ -1,6 +1,7 @@
 """The command line, ``python -m replaylib COMMAND``, over the same functions that the chapters call."""
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -13,12 +14,15 @@ from typing import Any, NoReturn
 from replaylib._version import __version__
 from replaylib.cli.declared import COMMANDS
 from replaylib.cli.telling import Command, path
-from replaylib.errors import InputError
+from replaylib.errors import InputError, out_of_memory
 from replaylib.lab import register
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0, 2 for unusable input (one line on stderr), 130 for Ctrl-C."""
+    """Run one command; returns the exit status: 0, 2 for unusable input (one line on stderr), 130 for Ctrl-C.
+
+    Also 2 where memory runs out, and where what is printed cannot be written; 0 where its reader has seen enough.
+    """
     options = argparse.Namespace()
     given = sys.argv[1:] if arguments is None else arguments
     try:
@@ -28,18 +32,47 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parser(given).parse_args(given)
         options.arguments = given
         _function(options)(options)
-        sys.stdout.flush()
+        if sys.stdout:  # None where the shell closed it, ">&-"
+            sys.stdout.flush()
     except InputError as error:
-        if getattr(options, "verbose", False):
-            traceback.print_exc()
-        print(f"replaylib: {error}", file=sys.stderr)
-        return 2
+        return _refused(options, str(error))
     except KeyboardInterrupt as stopped:
         print(f"replaylib: stopped; {_kept(options)}", file=sys.stderr)
         return 128 + getattr(stopped, "signal", signal.SIGINT)
     except BrokenPipeError:  # the reader of our output, e.g. head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
+    except (MemoryError, RuntimeError, OSError) as error:
+        if asked := out_of_memory(error):
+            return _refused(options, f"out of memory: {asked} asked for; {_smaller(options)}")
+        if isinstance(error, OSError) and error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            _print_no_more()
+            return _refused(options, f"what was printed could not be written ({error.strerror}); {_kept(options)}")
+        raise
     return 0
+
+
+def _refused(options: argparse.Namespace, message: str) -> int:
+    if getattr(options, "verbose", False):
+        traceback.print_exc()
+    print(f"replaylib: {message}", file=sys.stderr)
+    return 2
+
+
+def _print_no_more() -> None:
+    """What is still waiting to be printed goes nowhere, and ends in no second error when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _smaller(options: argparse.Namespace) -> str:
+    """What a command that ran out of memory can be told to do with less."""
+    where = {
+        "run": "--batch, --replayed, --hidden or --per-class",
+        "reproduce": "--seeds or --workers",
+        "pretrain": "--batch or --hidden",
+        "bench": "--seeds, or another protocol",
+    }.get(getattr(options, "name", ""), "what was asked for")
+    together = ", or train seeds one by one with --no-together" if hasattr(options, "together") else ""
+    return f"take a smaller {where}{together}; {_kept(options)}"
 
 
 def _function(options: argparse.Namespace) -> Any:

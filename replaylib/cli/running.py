@@ -20,7 +20,7 @@ from replaylib.lab import checkpoints, failures, resume, runs
 from replaylib.lab.capture import check_capturable
 from replaylib.lab.claims import Claims, shard, to_do
 from replaylib.lab.experiments import CHOSEN, Experiment, experiment
-from replaylib.lab.fast import pays_to_compile
+from replaylib.lab.fast import TO_COMPILE, pays_to_compile, why_not_compiled
 from replaylib.lab.log import Log
 from replaylib.lab.records import Record, done, no_nan, stored, write
 from replaylib.lab.sweeps import is_done, surviving
@@ -68,7 +68,11 @@ def run(options: argparse.Namespace) -> None:
             # Of all seeds, also those that are done: a run that goes on is computed as it was begun.
             steps = sum(e.tasks * e.iterations for e in experiments)
             if compiled := pays_to_compile(net, steps, torch.device(device)):
-                print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
+                if reason := why_not_compiled():
+                    compiled = False
+                    _say(f"going on without compiling, a little slower ({reason}); {TO_COMPILE}")
+                else:
+                    print(f"{steps:,} steps: compiling the loss first (--no-compile: leave it)", file=sys.stderr)
 
     def failed(description: Experiment, error: Exception) -> None:
         if isinstance(error, InputError) and not isinstance(error, Diverged):

@@ -9,7 +9,9 @@ order). What a run is made of is `replaylib.loop`'s: the objective, the test, th
 
 import os
 import shutil
+import textwrap
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -25,6 +27,8 @@ from replaylib.replay import Replay, Taught
 from replaylib.scenarios import Batch, Stream
 from replaylib.steps import Execution, products_in
 
+#: What compiling for a CPU needs.
+TO_COMPILE = "install g++ and Python's headers (python3-dev), or set CXX to a compiler"
 #: Steps in all from which on compiling is worth its time on a CPU: see `pays_to_compile`.
 LONG = 50_000
 
@@ -235,8 +239,8 @@ def check_compilable(nets: Sequence[Network], device: torch.device) -> None:
     if not nets[0].pure:
         kind = type(nets[0]).__name__
         raise InputError(f"the loss of this {kind} waits for the labels or writes batch statistics: do not compile it")
-    if device.type == "cpu" and compiler() is None:
-        raise InputError("there is no C++ compiler, which compiling for a CPU needs: install g++, or set CXX to one")
+    if device.type == "cpu" and (reason := why_not_compiled()):
+        raise InputError(f"steps cannot be compiled here ({reason}): {TO_COMPILE}")
 
 
 def compiler() -> str | None:
@@ -244,15 +248,30 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX") or "g++") or shutil.which("clang++")
 
 
-def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
-    """Whether a run of so many steps, on a CPU, is long enough for compiling to save more time than it takes."""
-    if device.type != "cpu" or steps < LONG:
-        return False
+@cache
+def why_not_compiled() -> str:
+    """Why a small function cannot be compiled for the CPU, in a line; empty if it can. It is tried once, in seconds.
+
+    That there is a compiler does not say it: it wants Python's headers and a folder to write to, and may be too old.
+    """
+    if compiler() is None:
+        return "there is no C++ compiler"
     try:
-        check_compilable([net], device)
-    except InputError:
-        return False
-    return True
+        x = torch.ones(64, requires_grad=True)
+        torch.compile(lambda x: (x * x).relu().sum(), dynamic=False)(x).backward()
+    except Exception as error:  # whatever the compiler and what calls it raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        told = [line for line in lines if "error" in line.lower() and "Error:" not in line]
+        return textwrap.shorten((told or lines or [type(error).__name__])[0], 160, placeholder="...")
+    return ""
+
+
+def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
+    """Whether a run of so many steps, on a CPU, is long enough for compiling to save more time than it takes.
+
+    Whether it can be compiled here is another question, see `why_not_compiled`.
+    """
+    return device.type == "cpu" and steps >= LONG and net.pure
 
 
 def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator]) -> None:
