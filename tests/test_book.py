@@ -267,6 +267,7 @@ def test_chapter_says_how_long_it_takes(small_book: Path) -> None:
 def test_launch_button_leads_to_the_notebook(small_book: Path) -> None:
     chapter = page(small_book, "chapters/04_exact")
     assert "https://colab.research.google.com/github/someone/their-course/blob/main/chapters/04_exact.ipynb" in chapter
+    assert "https://mybinder.org/v2/gh/someone/their-course/main?urlpath=lab/tree/chapters/04_exact.ipynb" in chapter
     assert "https://kaggle.com/kernels/welcome?src=" in chapter
 
 

@@ -1,6 +1,7 @@
 """Where the book is published: its address, what leads there, and what a site has beside its pages."""
 
 import subprocess
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,7 +36,8 @@ def test_address_is_taken_from_the_clone_while_none_is_set(cloned, url):
     assert course.address(folder, "https://github.com/a/b") == "https://github.com/a/b"
 
 
-@pytest.mark.parametrize("url", ["/home/me/course", "https://git.internal.example/a/b", "https://github.com/a"])
+@pytest.mark.parametrize("url", ["/home/me/course", "https://git.internal.example/a/b", "https://gitlab.com/a/b",
+                                 "https://github.com/a"])  # fmt: skip
 def test_a_remote_that_is_no_public_repository_is_no_address(cloned, url):
     assert course.address(cloned(url), PLACEHOLDER) == PLACEHOLDER
 
@@ -52,10 +54,17 @@ def test_an_address_is_read_as_people_write_it(given):
 
 
 @pytest.mark.parametrize(
-    "given", ["someone/their-course", "http://github.com/a/b", "https://github.com/a", "https://github.com/a/b/c"]
+    "given",
+    [
+        "someone/their-course",
+        "http://github.com/a/b",
+        "https://github.com/a",
+        "https://github.com/a/b/c",
+        "https://gitlab.com/a/b",
+    ],
 )
 def test_what_is_no_address_is_refused_in_one_line(given):
-    with pytest.raises(ValueError, match="is no address of a repository: give one such as https://"):
+    with pytest.raises(ValueError, match="is no address of a repository on GitHub: give one such as https://"):
         address.checked(given)
 
 
@@ -74,6 +83,8 @@ def test_one_command_sets_the_address_everywhere_and_twice_is_once(tmp_path):
         f"{THEIRS.replace('github.com', 'colab.research.google.com/github')}/blob/main/chapters/01_first.ipynb"
         in readme
     )
+    assert "https://mybinder.org/v2/gh/someone/their-course/main?urlpath=lab/tree/chapters/01_first.ipynb" in readme
+    assert "https://kaggle.com/kernels/welcome?src=https%3A%2F%2Fgithub.com%2Fsomeone%2Ftheir-course%2Fblob" in readme
     assert address.set_address(tmp_path, THEIRS) == []
     address.set_address(tmp_path, "https://github.com/x/y")
     assert "their-course" not in "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.*"))
@@ -92,6 +103,14 @@ def test_chapters_launch_in_colab_and_on_kaggle(monkeypatch):
     assert launch["buttons"][1]["url"].endswith(
         "src=https%3A%2F%2Fgithub.com%2Fsomeone%2Ftheir-course%2Fblob%2Fmain%2Fchapters%2F04_exact.ipynb"
     )
+
+
+def test_binder_installs_the_library_at_the_books_versions():
+    lines = [line for line in (ROOT / ".binder" / "requirements.txt").read_text().splitlines() if line[:1] != "#"]
+    assert lines == ["-c ../requirements.txt", "."]  # pip finds the first from that file, the second from its folder
+    oldest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    python = (ROOT / ".binder" / "runtime.txt").read_text().strip().removeprefix("python-")
+    assert tuple(map(int, python.split("."))) >= tuple(map(int, oldest.split(".")))
 
 
 @pytest.mark.parametrize(("page", "url"), [("chapters/04_exact", PLACEHOLDER), ("book/results", THEIRS)])

@@ -22,13 +22,15 @@ def checked(address: str) -> str:
 
     Raises
     ------
-    ValueError : it is no address of a repository on the web.
+    ValueError : it is no address of a repository on GitHub, whose archives and pages the notebooks rely on.
     """
     parts = urlsplit(address.strip().removesuffix("/").removesuffix(".git"))
     owner_and_name = parts.path.strip("/").split("/")
-    if parts.scheme != "https" or not parts.netloc or len(owner_and_name) != 2 or not all(owner_and_name):
-        raise ValueError(f"{address!r} is no address of a repository: give one such as https://github.com/you/course")
-    return f"https://{parts.netloc}/{'/'.join(owner_and_name)}"
+    if parts.scheme != "https" or parts.netloc != "github.com" or len(owner_and_name) != 2 or not all(owner_and_name):
+        raise ValueError(
+            f"{address!r} is no address of a repository on GitHub: give one such as https://github.com/you/course"
+        )
+    return f"https://github.com/{'/'.join(owner_and_name)}"
 
 
 def badges(address: str, branch: str, first_chapter: str) -> str:
@@ -36,7 +38,9 @@ def badges(address: str, branch: str, first_chapter: str) -> str:
     return (
         "<!-- badges -->\n"
         f"[Read the book]({course.site(address)}) · "
-        f"[Chapter 1 in Colab]({course.colab(address, branch, first_chapter)}) · "
+        f"Chapter 1 in [Colab]({course.colab(address, branch, first_chapter)}), "
+        f"[Kaggle]({course.kaggle(address, branch, first_chapter)}) or "
+        f"[Binder]({course.binder(address, branch, first_chapter)}) · "
         f"[Tests]({address}/actions)\n"
         "<!-- end of badges -->\n"
     )

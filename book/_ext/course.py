@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import yaml
 
@@ -31,14 +31,15 @@ def is_placeholder(repository: str) -> bool:
 
 
 def git_remote(root: Path) -> str | None:
-    """The web address of the repository that this folder was cloned from, if it is on a site that has one."""
+    """The web address of the repository that this folder was cloned from, if it is on GitHub."""
     asked = ["git", "-C", str(root), "remote", "get-url", "origin"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
     except OSError:
         return None
     said = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", said).removesuffix(".git")
-    known = re.fullmatch(r"https://(?:github\.com|gitlab\.com|codeberg\.org)/[\w.-]+/[\w.-]+", said)
+    # Elsewhere Colab cannot open notebooks, and archives and sites have other addresses.
+    known = re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", said)
     return known[0] if known else None
 
 
@@ -63,6 +64,18 @@ def colab(repository: str, branch: str, notebook: str) -> str:
     """The address that opens a notebook of the repository in Colab; ``notebook`` is its path there."""
     path = urlsplit(repository).path.strip("/").removesuffix(".git")
     return f"https://colab.research.google.com/github/{path}/blob/{branch}/{notebook}"
+
+
+def kaggle(repository: str, branch: str, notebook: str) -> str:
+    """The address that imports a notebook of the repository into Kaggle; ``notebook`` is its path there."""
+    source = f"{repository.removesuffix('.git').rstrip('/')}/blob/{branch}/{notebook}"
+    return f"https://kaggle.com/kernels/welcome?src={quote(source, safe='')}"
+
+
+def binder(repository: str, branch: str, notebook: str) -> str:
+    """The address that opens a notebook of the repository in Binder, which first installs what `.binder` says."""
+    path = urlsplit(repository).path.strip("/").removesuffix(".git")
+    return f"https://mybinder.org/v2/gh/{path}/{branch}?urlpath=lab/tree/{notebook}"
 
 
 def chapter_number(page: str) -> int | None:

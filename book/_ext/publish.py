@@ -6,7 +6,6 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import course
 import yaml
@@ -41,9 +40,9 @@ def launch_chapters_only(
         return
     for button in buttons:
         if button.get("label") == "launch-buttons":
-            notebook = f"{settings['url'].removesuffix('.git')}/blob/{settings['branch']}/{page}.ipynb"
+            address = course.kaggle(settings["url"], settings["branch"], f"{page}.ipynb")
             kaggle = {"type": "link", "text": "Kaggle", "tooltip": "Launch on Kaggle", "icon": "fas fa-rocket",
-                      "url": f"https://kaggle.com/kernels/welcome?src={quote(notebook, safe='')}"}  # fmt: skip
+                      "url": address}  # fmt: skip
             button["buttons"].append(kaggle)
 
 
