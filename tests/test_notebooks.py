@@ -108,6 +108,17 @@ def test_install_cell_chooses_the_quick_profile(monkeypatch: pytest.MonkeyPatch)
     assert os.environ["REPLAYLIB_PROFILE"] == "quick"
 
 
+def test_install_cell_says_how_to_where_there_is_no_library_and_needs_nothing_itself(tmp_path: Path) -> None:
+    bare = [sys.executable, "-I", "-S", "-c", install_cell()]  # neither pandas nor any other package
+    environment = {name: value for name, value in os.environ.items() if name not in HOSTED}
+    said = subprocess.run(bare, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert said.returncode == 1
+    assert said.stderr == (
+        "This Python has no replaylib. Install it, then restart the kernel: "
+        f"{sys.executable} -m pip install https://example.org/course.zip\n"
+    )
+
+
 @pytest.mark.parametrize("host", HOSTED)
 def test_failed_installation_is_one_line(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     commands = []

@@ -21,19 +21,23 @@ from plain_markdown import Converter, folded  # noqa: E402
 
 INSTALL = """\
 # In Colab and on Kaggle (with Internet on) this cell installs the course's library and leaves torch and numpy as they
-# are. Elsewhere it does nothing.
+# are. Elsewhere it installs nothing, and says how to where the library is missing.
+import importlib.util
 import os
 import subprocess
 import sys
 
 os.environ.setdefault("REPLAYLIB_PROFILE", "quick")  # or "paper": the published protocols, for a runtime with a GPU
+library = "{archive}"
 if {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & set(os.environ):
-    library = "{archive}"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", library]
     installed = subprocess.run(pip, capture_output=True, text=True)
     if installed.returncode:
         reason = (installed.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        sys.exit(f"replaylib could not be installed from {{library}}: run this cell again in a minute. ({{reason}})")"""
+        sys.exit(f"replaylib could not be installed from {{library}}: run this cell again in a minute. ({{reason}})")
+elif importlib.util.find_spec("replaylib") is None:
+    command = f"{{sys.executable}} -m pip install {{library}}"
+    sys.exit(f"This Python has no replaylib. Install it, then restart the kernel: {{command}}")"""
 
 EXERCISES = """\
 # The cell of a solution waits until you ask for it.
