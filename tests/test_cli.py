@@ -309,7 +309,7 @@ def test_a_long_run_goes_on_where_nothing_can_be_compiled(capsys, monkeypatch):
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has"), "20.00 GiB on a GPU"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:117] . DefaultCPUAllocator: can't allocate memory: you tried "
                       "to allocate 2621440000 bytes. Error code 12"), "2.4 GiB on this machine"),
-        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB). Tried to allocate 1.50 GB"), "1.50 GB on a GPU"),
+        (RuntimeError("MPS backend out of memory (allocated: 8 GB). Tried to allocate 1.50 GB"), "1.50 GB on a GPU"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "on a GPU"),
         (RuntimeError("std::bad_alloc"), "more than there is on this machine"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "more than there is on this machine"),
@@ -353,6 +353,44 @@ def test_a_closed_output_is_no_error():
         cwd=Path(__file__).resolve().parents[1],
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_an_apple_gpu_is_taken_where_there_is_one_and_what_falls_back_is_said(capsys, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="torch sees no Apple GPU: choose cpu"):
+        device_named("mps")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    assert device_named("mps") == "mps"
+    assert "is computed on the processor, and PyTorch warns" in capsys.readouterr().err
+    monkeypatch.setenv("PYTORCH_ENABLE_MPS_FALLBACK", "0")  # as PyTorch has it: it stops there
+    assert device_named("mps:0") == "mps:0"
+    assert capsys.readouterr().err == ""
+
+
+def test_the_variable_for_apple_gpus_is_set_before_pytorch_is_imported():
+    code = (
+        "import os, sys; import replaylib.cli.main as one\n"
+        "def found(options): print('torch' in sys.modules, os.environ.get('PYTORCH_ENABLE_MPS_FALLBACK'))\n"
+        "real = one.importlib.import_module\n"
+        "one.importlib.import_module = lambda name: found(None) or real(name)\n"
+        "sys.exit(one.main(['run', 'split-digits', '--device', 'mps']))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTORCH_ENABLE_MPS_FALLBACK"}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert run.stdout.splitlines()[0] == "False 1"
+
+
+def test_a_gpu_is_chosen_by_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert device_named("auto") == "cuda"
+    assert device_named("cuda:1") == "cuda:1"
+    with pytest.raises(InputError, match="device cuda:2 was asked for and torch sees 2: count from cuda:0"):
+        device_named("cuda:2")
+    for wrong in ("cuda:", "cuda:-1", "cuda:x", "cpu:1", "gpu", ""):
+        with pytest.raises(InputError, match="choose cpu, cuda, cuda:1"):
+            device_named(wrong)
 
 
 def test_help_and_list_need_no_pytorch_and_half_a_second():

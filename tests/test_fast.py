@@ -199,7 +199,7 @@ def test_what_cannot_be_compiled_is_refused(digits, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("PATH", "")
     why_not_compiled.cache_clear()
-    with pytest.raises(InputError, match="no C\\+\\+ compiler.*: install g"):
+    with pytest.raises(InputError, match=r"no C\+\+ compiler.*: install g"):
         check_compilable([net], cpu)
     why_not_compiled.cache_clear()
 

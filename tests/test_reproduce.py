@@ -78,18 +78,29 @@ def test_a_plan_says_how_many_and_how_long_and_runs_nothing(capsys, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_plan_needs_no_data(capsys, tmp_path, monkeypatch):
-    def missing(description, device):
-        raise InputError("could not download mnist: check the network")
+def test_a_plan_needs_no_data_and_says_how_long_all_the_same(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setattr("replaylib.data.downloads._download", lambda *_: pytest.fail("a plan downloads nothing"))
+    command = ["reproduce", "fig3", "--seeds", "1", "--iterations", "3", "--methods", "none", "--plan"]
+    assert main([*command, "--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]) == 0
+    out = capsys.readouterr().out
+    assert "to do" in out
+    assert "of computing on cpu" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_of_data_that_have_to_be_made_says_so(capsys, tmp_path, monkeypatch):
+    def missing(description, device="cpu"):
+        raise InputError("dataset 'glyphs' is not here: make it")
 
     monkeypatch.setattr("replaylib.lab.runs.data_of", missing)
     command = [*SMALL, "--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg"), "--methods", "none"]
     assert main([*command, "--plan"]) == 0
     out = capsys.readouterr().out
     assert "2 to do" in out
-    assert "how long they take is not known here: could not download mnist" in out
+    assert "how long they take can be said where their data are: dataset 'glyphs' is not here" in out
     assert main(command) == 2
-    assert "could not download mnist" in capsys.readouterr().err
+    assert "dataset 'glyphs' is not here" in capsys.readouterr().err
 
 
 def test_a_place_where_no_figure_can_be_written_is_found_and_nothing_is_left_there(tmp_path):

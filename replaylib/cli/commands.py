@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from dataclasses import asdict
@@ -11,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from replaylib.cli.showing import columns
+from replaylib.cli.telling import MPS_FALLBACK
 from replaylib.data import catalogue
 from replaylib.data.dataset import Split
 from replaylib.data.files import writable
@@ -20,6 +22,10 @@ from replaylib.lab.experiments import check_seeds, experiment
 from replaylib.lab.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.lab.protocols import profile
 from replaylib.lab.records import commit, device_name, versions
+
+FALLS_BACK = (
+    "what PyTorch cannot compute on an Apple GPU is computed on the processor, and PyTorch warns of each such step"
+)
 
 
 def pretrain_encoder(options: argparse.Namespace) -> None:
@@ -102,13 +108,16 @@ def device_named(name: str) -> str:
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and (kind == "cpu" or not number.isdigit())):
+    kind, colon, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and (kind == "cpu" or not number.isdigit())):
         raise InputError(f"unknown device {name!r}: choose cpu, cuda, cuda:1 or another number, mps or auto")
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {name} was asked for and torch sees no GPU: choose cpu, or leave --device out")
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise InputError(f"device {name} was asked for and torch sees {torch.cuda.device_count()}: count from cuda:0")
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise InputError("device mps was asked for and torch sees no Apple GPU: choose cpu, or leave --device out")
+    if kind == "mps":
+        if not torch.backends.mps.is_available():
+            raise InputError("device mps was asked for and torch sees no Apple GPU: choose cpu, or leave --device out")
+        if os.environ.get(MPS_FALLBACK) == "1":
+            print(f"device {name}: {FALLS_BACK}", file=sys.stderr)
     return name

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from replaylib._version import __version__
 from replaylib.cli.declared import COMMANDS
-from replaylib.cli.telling import Command, path
+from replaylib.cli.telling import MPS_FALLBACK, Command, path
 from replaylib.errors import InputError, out_of_memory
 from replaylib.lab import register
 
@@ -77,6 +77,8 @@ def _smaller(options: argparse.Namespace) -> str:
 
 def _function(options: argparse.Namespace) -> Any:
     """The function of the command, imported; while PyTorch is, Ctrl-C ends the process at once, with its one line."""
+    if getattr(options, "device", "").startswith("mps"):  # PyTorch looks at it when it is imported
+        os.environ.setdefault(MPS_FALLBACK, "1")
     module, _, function = COMMANDS[options.name].runs.partition(":")
     main_thread = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, stop_at_once) if main_thread else None

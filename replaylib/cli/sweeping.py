@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +13,10 @@ import torch
 from tqdm import tqdm
 
 from replaylib.cli.commands import device_named
+from replaylib.data.dataset import Split
 from replaylib.data.files import writable
 from replaylib.errors import InputError
-from replaylib.lab import cluster, contents, failures, grids, register, resume
+from replaylib.lab import bench, cluster, contents, failures, grids, register, resume
 from replaylib.lab.capture import check_captured_on
 from replaylib.lab.claims import shard
 from replaylib.lab.experiments import Experiment
@@ -157,7 +158,8 @@ def _together(options: argparse.Namespace, device: str) -> bool:
 
 def _say_how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, measured: bool) -> None:
     """About how long it takes: one group of each kind is timed, whichever seeds and however much clutter it has."""
-    data_for = loader(device)
+    # A plan downloads nothing: noise in the shape of the data takes a step as long.
+    data_for = plan_data(device) if options.plan else loader(device)
     kinds = [
         tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
         for group in groups
@@ -166,13 +168,18 @@ def _say_how_long(groups: Sequence[Group], device: str, options: argparse.Namesp
         pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
     except InputError as error:
         # A run that cannot be computed is named when it is tried; and which are due can be said without data.
-        print(f"how long they take is not known here: {error}")
+        print(f"how long they take can be said where their data are: {error}")
         return
     where = device_name(torch.device(device))
     several = f", shared by {options.workers} processes" if options.workers > 1 else ""
     measuring = " and measuring" if measured else ""
     computing = in_time(sum(pace[kind] for kind in kinds))
     print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
+
+
+def plan_data(device: str) -> Callable[[Experiment], Split]:
+    """Gives each experiment data in the shape of its own, on a device."""
+    return lambda description: Split(*(part.to(device) for part in bench.stand_in(description)))
 
 
 def in_time(seconds: float) -> str:

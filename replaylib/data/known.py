@@ -20,18 +20,25 @@ EMBEDDED = {
 
 
 class Download(NamedTuple):
-    """A dataset that is fetched once: what it is, its folder in the data directory, and its size."""
+    """A dataset that is fetched once: what it is, its folder in the data directory, its size, and what it is made of.
+
+    ``shape`` is that of an image: channels, rows and columns.
+    """
 
     description: str
     folder: str
     megabytes: int
+    shape: tuple[int, int, int]
+    classes: int
 
 
 DOWNLOADS = {
-    "mnist": Download("70,000 handwritten digits, 28x28 grey", "MNIST", 12),
-    "fashion-mnist": Download("70,000 pictures of clothes in 10 classes, 28x28 grey", "FashionMNIST", 31),
-    "cifar10": Download("60,000 photographs in 10 classes, 32x32 RGB", "cifar-10-batches-py", 171),
-    "cifar100": Download("60,000 photographs in 100 classes, 32x32 RGB", "cifar-100-python", 169),
+    "mnist": Download("70,000 handwritten digits, 28x28 grey", "MNIST", 12, (1, 28, 28), 10),
+    "fashion-mnist": Download(
+        "70,000 pictures of clothes in 10 classes, 28x28 grey", "FashionMNIST", 31, (1, 28, 28), 10
+    ),
+    "cifar10": Download("60,000 photographs in 10 classes, 32x32 RGB", "cifar-10-batches-py", 171, (3, 32, 32), 10),
+    "cifar100": Download("60,000 photographs in 100 classes, 32x32 RGB", "cifar-100-python", 169, (3, 32, 32), 100),
 }
 
 #: Image folders that protocols ask for by name, and how one comes by them.

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from replaylib.data.dataset import Dataset, Split, pad
+from replaylib.data.known import DOWNLOADS
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import Experiment, experiment
@@ -136,16 +137,17 @@ def relative_times(
 
 
 def stand_in(description: Experiment) -> Split:
-    """The protocol's data on the CPU; noise in the shape of MNIST for those on MNIST, which need not be there.
+    """The experiment's data on the CPU; noise in their shape for those that are downloaded, which need not be there.
 
     How long a step takes does not depend on what the images show.
     """
-    p = protocol(description.protocol)
-    if p.dataset != "mnist" or description.dataset != p.dataset:
+    if (found := DOWNLOADS.get(description.dataset)) is None:
         return runs.data_of(description)
-    images = torch.randint(256, (1000, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    part = Dataset("noise", images, torch.arange(1000) % 10, tuple("0123456789"))
-    return pad(Split(part, part), p.padding) if p.padding else Split(part, part)
+    images = torch.randint(256, (1000, *found.shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    named = tuple(str(label) for label in range(found.classes))
+    part = Dataset("noise", images, torch.arange(len(images)) % found.classes, named)
+    padding = protocol(description.protocol).padding
+    return pad(Split(part, part), padding) if padding else Split(part, part)
 
 
 def scaling(description: Experiment) -> list[Experiment]:

@@ -66,7 +66,10 @@ class Log:
         if self.total is None:
             self._open(now)
         # Added up where it is computed: to read each loss would make the host wait for a GPU at every step.
-        self.total = now.loss.double() if self.total is None else self.total + now.loss
+        if self.total is None:  # Apple GPUs have no float64
+            self.total = now.loss.float() if now.loss.device.type == "mps" else now.loss.double()
+        else:
+            self.total = self.total + now.loss
         self.count += 1
         tested = now.step in self.tests
         if tested or now.step % self.every == 0:

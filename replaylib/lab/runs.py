@@ -106,7 +106,9 @@ def trained(
 ) -> tuple[Network, Record]:
     """Train and test as described, from nothing; the network at the end, on the CPU, and the record of the run.
 
-    The same description gives the same network, bit for bit, on the same machine.
+    On the same machine, with as many threads, the same description gives the same network, bit for bit. With another
+    number of threads, which a record's ``device`` says, sums are added up in another order, and the network differs by
+    rounding, which grows over training.
 
     Parameters
     ----------
