@@ -8,10 +8,15 @@ ARGS ?=
 URL ?=
 
 BIN := .venv/bin
+# For `test-versions`, which makes an environment of its own: another uv than that of .venv, and which packages.
+UV ?= $(BIN)/uv
+RESOLUTION ?= lowest-direct
+LIBRARY_TESTS := $(foreach name,brain capture catalogue checkpoints cli conv experiments extra fast files folders \
+  glyphs layers log loop metrics nets official penalties records replay resume runs scenarios vae,tests/test_$(name).py)
 export REPLAYLIB_PROFILE := $(PROFILE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-colab book pages pdf epub slides address serve notebooks assignments grade publish test bench test-colab-newest lint lock wheel clean distclean
+.PHONY: help setup setup-colab book pages pdf epub slides address serve notebooks assignments grade publish test bench test-versions test-colab-newest lint lock wheel clean distclean
 
 help: ## Show this list
 	@echo "Usage: make TARGET    (the first one installs about 6 GB into .venv, most of it PyTorch with CUDA)"
@@ -63,6 +68,12 @@ test: setup-colab ## Run all tests, several at once (some of them: ARGS="-k metr
 bench: setup ## Time training steps beside their matrix products alone (ARGS="--seeds 1,5 --scaling")
 	@$(BIN)/python -m replaylib bench $(ARGS)
 
+test-versions: ## Test the library alone with the oldest packages that it allows, or RESOLUTION=highest; PYTHON=, UV=
+	@$(UV) venv --quiet --clear --python $(PYTHON) .venv-versions
+	@$(UV) pip install --quiet --python .venv-versions/bin/python --resolution $(RESOLUTION) '.[test,log]'
+	@$(UV) pip list --quiet --python .venv-versions/bin/python | grep -E '^(numpy|pandas|pillow|scikit-learn|scipy|torch|torchvision) '
+	@.venv-versions/bin/python -m pytest -q $(LIBRARY_TESTS) $(ARGS)
+
 test-colab-newest: ## Run the notebooks with the newest versions of what Colab has
 	@$(PYTHON) tools/environment.py --colab --newest
 	@$(BIN)/python -m pytest tests/test_notebooks.py -k colab $(ARGS)
@@ -87,4 +98,4 @@ clean: ## Remove what was built: the site, its execution cache, the tools' cache
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean ## Remove the environments as well
-	rm -rf .venv .venv-colab
+	rm -rf .venv .venv-colab .venv-versions
