@@ -238,6 +238,53 @@ def test_idx_files_are_read_as_they_were_downloaded_or_unpacked_by_hand(director
             catalogue.load("mnist")
 
 
+@pytest.mark.parametrize(
+    ("told", "lies"),
+    [
+        ("", "MNIST"),  # no folder raw
+        ("", "mnist/raw"),
+        ("", "MNIST/MNIST/raw"),
+        ("MNIST", "MNIST/raw"),  # REPLAYLIB_DATA names the dataset's own folder
+        ("MNIST/raw", "MNIST/raw"),
+    ],
+)
+def test_idx_files_are_found_where_people_put_them(directory, monkeypatch, told, lies):
+    raw = write_mnist(directory)
+    expected = catalogue.load("mnist").train.images
+    raw.rename(directory / "kept")
+    raw.parent.rmdir()
+    (directory / lies).parent.mkdir(parents=True, exist_ok=True)
+    (directory / "kept").rename(directory / lies)
+    monkeypatch.setenv("REPLAYLIB_DATA", str(directory / told))
+    assert catalogue.load("mnist").train.images.equal(expected)
+
+
+def test_idx_files_may_lie_in_folders_of_their_names_in_capitals_or_compressed_unsaid(directory):
+    raw = write_mnist(directory)
+    expected = catalogue.load("mnist")
+    for file, how in zip(sorted(raw.iterdir()), ("folder", "capitals", "compressed", "as it was"), strict=True):
+        content = file.read_bytes()
+        file.unlink()
+        if how == "folder":
+            file.mkdir()
+            (file / file.name.replace("-idx", ".idx")).write_bytes(content)
+        else:
+            name = file.name.upper() if how == "capitals" else file.name
+            (raw / name).write_bytes(gzip.compress(content) if how == "compressed" else content)
+    found = catalogue.load("mnist")
+    for part, other in zip(found, expected, strict=True):
+        assert part.images.equal(other.images)
+        assert part.labels.equal(other.labels)
+
+
+def test_idx_files_that_might_be_either_dataset_are_asked_about(directory):
+    for name, content in mnist_contents().items():
+        (directory / name).write_bytes(content)
+    with pytest.raises(InputError, match="holds files of MNIST or FashionMNIST: put them into a folder") as error:
+        catalogue.load("mnist")
+    one_line(error)
+
+
 def test_data_that_is_there_is_only_read(directory):
     write_mnist(directory)
     before = sorted(directory.rglob("*"))

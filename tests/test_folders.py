@@ -1,4 +1,5 @@
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from replaylib.data import catalogue, folders
+from replaylib.data import catalogue, decode, folders
 from replaylib.errors import InputError
 
 COLOURS = {"blue": (0, 0, 250), "red": (250, 0, 0)}
@@ -249,7 +250,7 @@ def test_what_is_passed_over_is_counted_and_named(root, caplog):
     (root / "train" / "red" / "@eaDir").mkdir()
     Image.new("RGB", (8, 8)).save(root / "train" / "red" / "@eaDir" / "thumbnail.png")
     assert catalogue.load(root).train.labels.bincount().tolist() == [3, 4]
-    assert "passed over 4 files that are no images known here: train/red/0.xcf, train/red/1.xcf" in caplog.text
+    assert "passed over 4 files that are no images known here (4 .xcf; train/red/0.xcf and others)" in caplog.text
 
 
 def test_one_name_in_two_forms_of_unicode_is_one_class(root):
@@ -260,7 +261,80 @@ def test_one_name_in_two_forms_of_unicode_is_one_class(root):
 
 def test_names_that_differ_in_case_are_asked_about(root):
     (root / "test" / "red").rename(root / "test" / "Red")
-    refused(root, "'Red' and 'red' differ in case alone: give them one name")
+    refused(root, "'Red' and 'red' differ in case or spaces alone: give them one name")
+
+
+def test_names_that_differ_in_spaces_or_width_are_asked_about(root):
+    (root / "test" / "red").rename(root / "test" / "red ")
+    refused(root, "'red' and 'red ' differ in case or spaces alone")
+    (root / "test" / "red ").rename(root / "test" / "r\uff45d")
+    refused(root, "differ in case or spaces alone")
+
+
+def test_classes_that_link_to_each_other_keep_their_own_images(root, caplog):
+    (root / "train" / "red" / "other").symlink_to("../blue")
+    (root / "train" / "blue" / "other").symlink_to("../red")
+    assert catalogue.load(root).train.labels.bincount().tolist() == [3, 3]
+    assert "passed over 2 links that lead back into it" in caplog.text
+
+
+def test_a_part_may_be_a_link_to_the_other(root):
+    shutil.rmtree(root / "test")
+    (root / "test").symlink_to("train")
+    assert len(catalogue.load(root).test) == 6
+
+
+@pytest.mark.parametrize("beside", ["docs/picture.png", "notes/", "LICENSE", "__MACOSX/outer/._x"])
+def test_what_lies_beside_the_outer_folders_is_left_alone(root, tmp_path, beside):
+    place = tmp_path / "download" / "course-main"
+    place.mkdir(parents=True)
+    root.rename(place / "data")
+    extra = tmp_path / "download" / beside
+    extra.parent.mkdir(parents=True, exist_ok=True)
+    if beside.endswith("/"):
+        extra.mkdir()
+    elif beside.endswith(".png"):
+        Image.new("RGB", (8, 8)).save(extra)
+    else:
+        extra.write_text("x")
+    assert catalogue.load(tmp_path / "download").train.labels.bincount().tolist() == [3, 3]
+
+
+def test_two_folders_of_images_in_one_are_asked_about(root, tmp_path):
+    both = tmp_path / "both"
+    shutil.copytree(root, both / "first")
+    shutil.copytree(root, both / "second")
+    refused(both, r"no training part \(first, second found\)")
+
+
+@pytest.mark.parametrize("prefix", ["C:\\Users\\me\\images\\", "./", "a/b/c/"])
+def test_a_zip_keeps_its_paths_as_it_likes(root, prefix):
+    archive = root.parent / "paths.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in sorted(root.rglob("*.png")):
+            opened.write(path, prefix + str(path.relative_to(root)))
+    assert catalogue.load(archive).train.labels.bincount().tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("mode", "values", "expected"),
+    [
+        (np.uint16, (0, 4095), 255),  # 12 bits of an instrument, in 16
+        (np.uint16, (0, 255), 255),
+        (np.uint16, (0, 65535), 255),
+        (np.int32, (0, 1023), 255),
+    ],
+)
+def test_the_upper_eight_of_as_many_bits_as_there_are(tmp_path, caplog, mode, values, expected):
+    root = tmp_path / "deep"
+    for part in ("train", "test"):
+        for name, value in zip(("dark", "bright"), values, strict=True):
+            (root / part / name).mkdir(parents=True)
+            Image.fromarray(np.full((32, 32), value, mode)).save(root / part / name / "0.tif")
+    train, _ = catalogue.load(root)
+    assert train.images.shape == (2, 1, 32, 32)
+    assert (train.images[0].unique().tolist(), train.images[1].unique().tolist()) == ([expected], [0])
+    assert f"4 images have more than 8 bits a pixel, up to {values[1]}: divided by" in caplog.text
 
 
 def test_a_zip_with_backslashes_and_a_note_beside_the_outer_folder(root):
@@ -275,6 +349,21 @@ def test_a_zip_with_backslashes_and_a_note_beside_the_outer_folder(root):
 def test_other_archives_are_named(root):
     shutil.make_archive(str(root.parent / "colours"), "gztar", root)
     refused(root.parent / "colours.tar.gz", "an archive that is not read here: unpack it")
+    (root.parent / "colours.tar.gz").rename(root.parent / "colours.zip")
+    refused(root.parent / "colours.zip", "an archive that is not read here: unpack it")
+
+
+def test_an_encrypted_zip_and_a_zip_in_a_zip_say_what_they_are(root):
+    inner = zipped(root)
+    outer = root.parent / "outer.zip"
+    with zipfile.ZipFile(outer, "w") as opened:
+        opened.write(inner, "inner.zip")
+    refused(outer, r"no training part \(inner.zip found\)")
+    content = bytearray(inner.read_bytes())
+    for found in re.finditer(b"PK\x01\x02", bytes(content)):
+        content[found.start() + 8] |= 1
+    inner.write_bytes(content)
+    refused(inner, "is encrypted: unpack it and give the folder")
 
 
 def test_a_truncated_zip_is_refused(root):
@@ -310,7 +399,7 @@ def test_loading_stops_at_an_interruption(root, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folders, "_image", interrupted)
+    monkeypatch.setattr(decode, "_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         catalogue.load(root)
 

@@ -5,7 +5,8 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ def run(options: argparse.Namespace) -> None:
     first, due = experiments[0], [e for e in experiments if e.id not in kept and e.id not in refused]
     if options.weights:
         _say_which_have_no_weights([e for e in experiments if e.id in kept], options.save)
+    for line in of_other_content(due, kept.values()):
+        _say(line)
     groups = [[e] for e in due]
     # A terminal wants a bar that moves; a log wants few lines.
     pace = 0.1 if sys.stderr.isatty() else 10
@@ -171,6 +174,18 @@ def _saved(net: Network, record: Record, folder: Path, weights: bool) -> str:
     except InputError as error:
         return str(error)
     return ""
+
+
+def of_other_content(due: Iterable[Experiment], stored: Collection[Record]) -> Iterator[str]:
+    """A line for each stored run that is as one that is due, but of data or an encoder that have changed since."""
+    for e in due:
+        if e.data_digest is None and e.encoder_digest is None:
+            continue
+        for other in (record.experiment for record in stored if record.experiment.seed == e.seed):
+            same = other.dataset == e.dataset and other.method == e.method
+            if same and replace(other, data_digest=e.data_digest, encoder_digest=e.encoder_digest) == e:
+                what = f"data {e.dataset}" if other.data_digest != e.data_digest else f"encoder {e.encoder}"
+                yield f"seed {e.seed}: record {other.id} is of other content of {what}; it stays, and is not taken"
 
 
 def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import textwrap
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException
@@ -24,7 +24,11 @@ from replaylib.data.dataset import Dataset, Split
 from replaylib.data.known import DOWNLOADS
 from replaylib.errors import InputError
 
+#: The datasets of idx files, all four of which are called alike, and how one of them begins.
+IDX_FOLDERS = ("MNIST", "FashionMNIST")
+IDX_FILE = re.compile(r"(train|t10k)-(images|labels)[-.]idx", re.IGNORECASE)
 IDX_IMAGES, IDX_LABELS = 2051, 2049  # first four bytes of an idx file: uint8 in three dimensions, uint8 in one
+GZIP = b"\x1f\x8b"
 PATIENCE = 30.0  # seconds without an answer from the server
 
 # torchvision takes seconds to import, so it is imported where it is needed: not for idx files that are already there.
@@ -49,7 +53,7 @@ def load(name: str, directory: Path) -> Split:
     InputError : if the download fails, `directory` cannot be written, or a file is missing, truncated or corrupted.
     """
     source, archive = SOURCES[name], directory / f"{name}.zip"
-    if not (directory / DOWNLOADS[name].folder).exists():
+    if not (directory / DOWNLOADS[name].folder).exists() and _raw(directory, DOWNLOADS[name].folder) is None:
         if name in official.DIGESTS and archive.is_file():
             return official.load(name, archive, *CIFAR100_STATISTICS)
         _download(name, source, directory)
@@ -120,10 +124,40 @@ def _dataset_folder(file: Path) -> Path:
 
 
 def _as_it_lies(file: Path) -> Path:
-    """The file under one of the names that it is found under: compressed, or with a dot before its kind."""
-    dotted = file.with_name(re.sub("-idx([13])-", r".idx\1-", file.name))
-    there = [one for name in (file, dotted) for one in (name, name.with_name(f"{name.name}.gz")) if one.exists()]
-    return there[0] if there else file
+    """The file under one of the names that it is found under.
+
+    Compressed, with a dot before its kind, in other case, or in a folder of its own name, as some programs unpack it.
+    """
+    wanted = {name for one in (file.name, re.sub("-idx([13])-", r".idx\1-", file.name)) for name in (one, f"{one}.gz")}
+    if not file.parent.is_dir():
+        return file
+    there = sorted((one for one in file.parent.iterdir() if one.name.lower() in wanted), key=lambda one: one.suffix)
+    inner = [inside for one in there if one.is_dir() for inside in one.iterdir() if inside.name.lower() in wanted]
+    return next((one for one in [*there, *inner] if one.is_file()), file)
+
+
+def _raw(directory: Path, folder: str) -> Path | None:
+    """Where the four idx files of a dataset lie; None where there is neither one of them nor a folder for them.
+
+    That is as torchvision has it, ``FOLDER/raw``, or as they were unpacked by hand: in ``FOLDER`` itself, in one of
+    that name within it, or in ``directory``, where that is the dataset's own folder.
+
+    Raises
+    ------
+    InputError : they lie in ``directory``, and do not say whether they are MNIST or Fashion-MNIST.
+    """
+    inside = []
+    with suppress(OSError):
+        inside = sorted(directory.iterdir())
+    own = [one for one in inside if one.is_dir() and one.name.casefold() == folder.casefold()]
+    if folder.casefold() in (directory.name.casefold(), directory.parent.name.casefold()):
+        own.append(directory)
+    for place in (where for one in own for where in (one / "raw", one, one / folder / "raw", one / folder)):
+        if place.is_dir() and any(IDX_FILE.match(one.name) for one in place.iterdir()):
+            return place
+    if folder in IDX_FOLDERS and any(IDX_FILE.match(one.name) for one in inside):
+        raise InputError(f"{directory} holds files of {' or '.join(IDX_FOLDERS)}: put them into a folder of that name.")
+    return own[0] / "raw" if own else None
 
 
 def _idx(file: Path, magic: int) -> torch.Tensor:
@@ -134,7 +168,9 @@ def _idx(file: Path, magic: int) -> torch.Tensor:
     dimensions = 3 if magic == IDX_IMAGES else 1
     file = _as_it_lies(file)
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        content = file.read_bytes()
+        if content.startswith(GZIP):  # whatever its name says
+            content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(file, f"is truncated or corrupted ({error})") from None
     except FileNotFoundError:
@@ -155,7 +191,7 @@ def _idx(file: Path, magic: int) -> torch.Tensor:
 
 
 def _read_idx(folder: str, classes: tuple[str, ...], name: str, directory: Path) -> Split:
-    raw = directory / folder / "raw"
+    raw = _raw(directory, folder) or directory / folder / "raw"
     parts = []
     for prefix in ("train", "t10k"):
         image_file, label_file = raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"

@@ -35,10 +35,13 @@ def of_data(name: object) -> str | None:
     if path.is_file():
         digest.update(path.read_bytes())
     else:
-        for file in sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith(".")):
-            digest.update(
-                f"{file.relative_to(path).as_posix()}\0".encode() + hashlib.sha256(file.read_bytes()).digest()
-            )
+        from replaylib.data import folders
+
+        # Through links, as images are read: what lies behind one is part of the data.
+        for name in sorted(name for name in folders.walked(path) if not name.endswith("/")):
+            file = path / name
+            if file.is_file() and not folders.ignored(name):
+                digest.update(f"{name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()[:DIGITS]
 
 
