@@ -16,7 +16,7 @@ from tqdm import tqdm
 from replaylib import metrics
 from replaylib.cli.commands import device_named
 from replaylib.cli.sweeping import begin_anew, of_other_code
-from replaylib.errors import InputError
+from replaylib.errors import InputError, out_of_memory
 from replaylib.lab import checkpoints, failures, resume, runs
 from replaylib.lab.capture import check_capturable
 from replaylib.lab.claims import Claims, shard, to_do
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     def failed(description: Experiment, error: Exception) -> None:
         if isinstance(error, InputError) and not isinstance(error, Diverged):
             raise error  # every seed would be refused for it
-        if options.save is None and not isinstance(error, Diverged):
+        if out_of_memory(error) or (options.save is None and not isinstance(error, Diverged)):
             raise error
         failure = failures.of(description, error, options.save)
         problems[description.id] = (
