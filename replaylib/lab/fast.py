@@ -10,6 +10,7 @@ order). What a run is made of is `replaylib.loop`'s: the objective, the test, th
 import os
 import shutil
 import textwrap
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -257,8 +258,8 @@ def why_not_compiled() -> str:
     if compiler() is None:
         return "there is no C++ compiler"
     try:
-        x = torch.ones(64, requires_grad=True)
-        torch.compile(lambda x: (x * x).relu().sum(), dynamic=False)(x).backward()
+        x, new = torch.ones(64, requires_grad=True), float(time.time_ns() % 2**20)  # nothing kept from earlier will do
+        torch.compile(lambda x: (x * x + new).relu().sum(), dynamic=False)(x).backward()
     except Exception as error:  # whatever the compiler and what calls it raise
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         told = [line for line in lines if "error" in line.lower() and "Error:" not in line]
