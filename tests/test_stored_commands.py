@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from replaylib.cli.main import main
-from replaylib.lab import records, store
+from replaylib.lab import failures, records, resume, store
 from replaylib.lab.claims import Claims
 from tests.helpers import record
 
@@ -88,11 +88,33 @@ def test_the_command_of_a_stored_run_is_printed(folder, capsys):
     assert "commit unknown" in err
 
 
-def test_status_says_what_is_done_and_what_is_under_way(folder, capsys):
+def test_status_says_what_is_done_running_stopped_failed_and_due(folder, capsys, tmp_path):
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text(
+        'protocols = "split-digits"\nscenarios = "class"\nmethods = ["gr", "none"]\nseeds = 6\n'
+        "tasks = 2\niterations = 3"
+    )
+    gr = [record("gr", seed).experiment for seed in range(6)]
+    failures.of(gr[3], ZeroDivisionError("of one's own"), folder)
+    failures.of(gr[2], ZeroDivisionError("before it was stored"), folder)
+    state = resume.path_of(folder, [gr[4]])
+    state.parent.mkdir(parents=True)
+    state.touch()
     with Claims(folder) as claims:
-        claims.take("abcdefabcdef")
+        claims.take(gr[5].id)
         status, out, _ = said(capsys, "status", folder)
-        assert (status, out) == (0, f"{folder}: 6 done, 1 running\nrunning: abcdefabcdef\n")
-        _, out, _ = said(capsys, "status", folder, "--json")
-        assert json.loads(out)["running"] == ["abcdefabcdef"]
-    assert len(json.loads(out)["done"]) == 6
+        assert status == 0
+        assert out.splitlines() == [
+            f"{folder}: 6 done, 1 running, 1 stopped, 1 failed", f"running: {gr[5].id}",
+            f"stopped: {gr[4].id}, and the command that began it goes on with it",
+            f"failed: gr, class-incremental, seed 3, id {gr[3].id}: ZeroDivisionError: of one's own (tried again when "
+            "asked for)",
+        ]  # fmt: skip
+        _, out, _ = said(capsys, "status", folder, "--of", sweep, "--json")
+    found = json.loads(out)
+    assert {name: len(ids) for name, ids in found.items()} == {
+        "done": 6, "running": 1, "stopped": 1, "failed": 1, "due": 3,
+    }  # fmt: skip
+    assert set(found["due"]) == {record("none", seed).experiment.id for seed in (3, 4, 5)}
+    _, _, err = said(capsys, "results", folder)
+    assert f"1 runs of this folder failed and are in no row: python -m replaylib status {folder}" in err

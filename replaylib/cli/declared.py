@@ -187,8 +187,8 @@ COMMANDS = {
         results, "replaylib.cli.stored:results", "results runs --where scenario=class --compare gr,bi-r",
     ),
     "status": Command(
-        "how many runs of a folder are done, and which are running",
-        "Shows how many runs of a folder are done, and which some process has now.",
+        "how many runs of a folder are done, running, stopped, failed or due",
+        "Shows how many runs of a folder are done, which some process has now, which were stopped, and which failed.",
         status, "replaylib.cli.stored:status", "status runs",
     ),
     "command": Command(

@@ -23,6 +23,7 @@ def results(sub: argparse.ArgumentParser) -> None:
 def status(sub: argparse.ArgumentParser) -> None:
     """The options of ``status``."""
     sub.add_argument("folder", type=path, help="of records")
+    sub.add_argument("--of", type=path, metavar="FILE.toml", help="only the runs of this sweep, and which are due")
     shown(sub)
 
 

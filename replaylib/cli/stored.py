@@ -10,7 +10,7 @@ import pandas as pd
 
 from replaylib.data.files import replacing, shipped
 from replaylib.errors import InputError
-from replaylib.lab import claims, records, runs, store
+from replaylib.lab import claims, failures, grids, records, resume, runs, store
 
 
 def results(options: argparse.Namespace) -> None:
@@ -21,6 +21,9 @@ def results(options: argparse.Namespace) -> None:
         return
     if frame.empty:
         raise InputError(f"no run in {options.folder} is like that: ask for less with --where")
+    if failed := failures.below(options.folder).keys() - set(frame["id"]):
+        told = f"python -m replaylib status {options.folder}"
+        print(f"{len(failed)} runs of this folder failed and are in no row: {told}", file=sys.stderr)
     table = frame.drop(columns="file") if options.runs else store.by_method(frame)
     _write(options, table)
     if options.json:
@@ -91,15 +94,30 @@ def _latex(table: pd.DataFrame) -> str:
 
 
 def status(options: argparse.Namespace) -> None:
-    """``status``: how many runs of a folder are done, and which some process has now."""
-    done = store.summaries(options.folder)
-    under_way = list(claims.running(Path(options.folder)))
+    """``status``: of the runs of a folder, those that are done, running, stopped, failed and, of a sweep, due."""
+    done = set(store.summaries(options.folder)["id"])
+    running = claims.running(options.folder)
+    stopped = [name for name in resume.unfinished(options.folder) if name not in done and name not in running]
+    failed = {name: one for name, one in failures.below(options.folder).items() if name not in done}
+    found: dict[str, list[str]] = {
+        "done": sorted(done), "running": running, "stopped": stopped, "failed": sorted(failed),
+    }  # fmt: skip
+    if options.of:
+        asked = [e.id for e in grids.experiments(grids.read(options.of))[0]]
+        found = {name: [one for one in ids if one in set(asked)] for name, ids in found.items()}
+        had = {one for ids in found.values() for one in ids}
+        found["due"] = [one for one in asked if one not in had]
     if options.json:
-        print(json.dumps({"done": sorted(done["id"]), "running": under_way}))
+        print(json.dumps(found))
         return
-    print(f"{options.folder}: {len(done)} done, {len(under_way)} running")
-    for name in under_way:
+    print(f"{options.folder}: " + ", ".join(f"{len(ids)} {name}" for name, ids in found.items()))
+    for name in found["running"]:
         print(f"running: {name}")
+    for name in found["stopped"]:
+        print(f"stopped: {name}, and the command that began it goes on with it")
+    for name in found["failed"]:
+        again = "not tried again without --force" if failed[name].settled else "tried again when asked for"
+        print(f"failed: {failed[name]} ({again})")
 
 
 def command(options: argparse.Namespace) -> None:

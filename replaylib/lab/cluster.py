@@ -123,10 +123,13 @@ def _jobs(file: Path, jobs: int | None) -> Any:
     count = jobs or described.pop("jobs", 1)
     described.pop("jobs", None)
     made = getattr(_dask("distributed" if kind == "local" else "dask_jobqueue"), KINDS[kind])
+    cluster = None
     try:
         cluster = made(**described)
         cluster.scale(jobs=count) if kind != "local" else cluster.scale(count)
     except (TypeError, ValueError, OSError) as error:
+        if cluster is not None:
+            cluster.close()
         reason = str(error).partition("\n")[0]
         raise InputError(f"{file}: {kind} does not take this ({reason}): see dask-jobqueue's {KINDS[kind]}") from error
     return cluster

@@ -71,6 +71,11 @@ def discard(folder: Path, group: Sequence[Experiment]) -> None:
         (folder / FOLDER).rmdir()
 
 
+def unfinished(folder: Path) -> list[str]:
+    """The ids of experiments that have a state in a folder of records; of a group, that of its first one."""
+    return sorted({path.parent.name.partition("-")[0] for path in folder.glob(f"{FOLDER}/*/state")})
+
+
 class Keeper:
     """Keeps one training in one file, for `replaylib.loop.follow`; used as a context, within which it heeds signals.
 
