@@ -247,6 +247,8 @@ class CurrentTask(Taught):
     generator : draws the samples, on the stream's device.
     """
 
+    state = Taught.state  # said anew: a stopped run goes on only with what says that nothing is missing
+
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
         super().__init__(stream, net, generator, soft=True)
 
@@ -278,6 +280,8 @@ class Generated(Taught):
 
     Raises `InputError` for a network that does not imagine.
     """
+
+    state = Taught.state  # said anew: a stopped run goes on only with what says that nothing is missing
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, soft: bool | None = None) -> None:
         if not callable(getattr(net, "generate", None)) or net.noise_dim < 1:
