@@ -26,6 +26,7 @@ FOLDERS = {
     "dial": "glyphs over more and more clutter",
     "dial-tasks": "glyphs in more and more tasks",
     "glyphs": "glyphs at full clutter, all methods",
+    "sources": "glyphs at full clutter in fewer steps, by where replayed features come from",
     "mnist-5k": "quick protocols of 5,000 real MNIST images: what chapters compare their own runs with",
     "digits": "quick protocols of digits: what chapters compare their own runs with",
 }
