@@ -197,6 +197,38 @@ def test_a_command_that_is_stopped_says_what_is_kept_of_it(arguments, where, say
     assert f"replaylib: stopped; {says}" in capsys.readouterr().err
 
 
+INTERRUPTED = """
+import os
+import signal
+import sys
+
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "MODULE":
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+sys.meta_path.insert(0, Interrupts())
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["replaylib.cli.main", "replaylib.lab.experiments", "replaylib.cli.running", "torch"]
+)
+@pytest.mark.parametrize("started", ["-m replaylib", "-c from~replaylib.__main__~import~start;start()"])
+def test_ctrl_c_while_something_is_imported_is_one_line(module, started, tmp_path):
+    """As the script `replaylib` starts it as well. The signal comes in the middle of importing the module."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED.replace("MODULE", module))
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, *(part.replace("~", " ") for part in started.split(" ")), "run", "split-digits"]
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stderr == "replaylib: stopped before it began; nothing was computed\n"
+    assert (done.returncode, done.stdout) == (130, "")
+
+
 def test_output_may_be_cut_short_by_its_reader():
     run = subprocess.run(
         f"{sys.executable} -m replaylib list | head -1", shell=True, capture_output=True, text=True,

@@ -14,6 +14,7 @@ from replaylib.lab.claims import share_of
 from replaylib.lab.experiments import CHOSEN, DECLARED, USUAL
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import PROTOCOLS
+from replaylib.lab.watchers import WATCHERS
 
 
 def run(sub: argparse.ArgumentParser) -> None:
@@ -53,6 +54,10 @@ def run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--log", type=path, metavar="FOLDER",
         help="write loss and accuracy over steps here, as CSV and, where it is installed, for TensorBoard",
+    )  # fmt: skip
+    sub.add_argument(
+        "--watch", type=names, default=(), metavar="A,B",
+        help="who looks on while it is trained: " + ", ".join(WATCHERS),
     )  # fmt: skip
     sub.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of the table")

@@ -25,7 +25,8 @@ from replaylib.lab.fast import TO_COMPILE, pays_to_compile, why_not_compiled
 from replaylib.lab.log import Log
 from replaylib.lab.records import Record, done, no_nan, stored, write
 from replaylib.lab.sweeps import is_done, surviving
-from replaylib.loop import Training
+from replaylib.lab.watchers import WATCHERS
+from replaylib.loop import Training, Watch
 from replaylib.nets import Network
 from replaylib.steps import Diverged
 
@@ -35,6 +36,8 @@ def run(options: argparse.Namespace) -> None:
     device = device_named(options.device)
     if options.weights and not options.save:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
+    for name in options.watch:
+        WATCHERS.find(name)
     given = {name: getattr(options, name) for name in (*CHOSEN, *options.own)}
     experiments = [
         experiment(options.protocol, options.scenario, options.method, seed, **given) for seed in options.seeds
@@ -94,18 +97,21 @@ def run(options: argparse.Namespace) -> None:
         contextlib.closing(_not_done_by_others(groups, options.save)) as left,
     ):
         for some in left:
-            before, log = bar.n, Log(options.log, some, _say) if options.log else None
+            before = bar.n
+            watchers: list[Watch] = [WATCHERS.find(name)(some) for name in options.watch]
+            if options.log:
+                watchers.append(Log(options.log, some, _say))
 
             def watch(
-                now: Training, before: int = before, some: list[Experiment] = some, log: Log | None = log
+                now: Training, before: int = before, some: list[Experiment] = some, others: list[Watch] = watchers
             ) -> None:
                 if now.step == 1 or not bar.desc:
                     which = f"seed {some[0].seed}" if len(some) == 1 else f"{len(some)} seeds together"
                     bar.set_description(f"{which}, task {now.task + 1}/{first.tasks}", refresh=False)
                 steps = now.task * first.iterations + now.step
                 bar.update(before + steps * len(some) - bar.n)
-                if log:
-                    log(now)
+                for one in others:
+                    one(now)
 
             try:
                 for together, made in surviving(
@@ -120,8 +126,8 @@ def run(options: argparse.Namespace) -> None:
                     if options.save:
                         resume.discard(options.save, together)
             finally:
-                if log:
-                    log.close()
+                for one in watchers:
+                    getattr(one, "close", lambda: None)()
     if options.save:
         kept = {name: record for name, record in stored([options.save]).items() if name not in refused} | kept
     if records := [kept[e.id] for e in experiments if e.id in kept]:

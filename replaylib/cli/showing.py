@@ -10,7 +10,7 @@ from replaylib.lab.encoder_files import described
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS
-from replaylib.lab.tables import DATASETS, ENCODERS, OPTIMIZERS, STREAMS
+from replaylib.lab.tables import DATASETS, ENCODERS, OPTIMIZERS, STREAMS, WATCHERS
 
 
 def show(options: argparse.Namespace) -> None:
@@ -31,6 +31,7 @@ def show(options: argparse.Namespace) -> None:
             f"{s.option} of {s.methods} in {s.protocol}, {s.scenario}": f"{s.value}, {s.source}" for s in SETTINGS
         },
         "streams": {name: _in_a_line(make) for name, make in STREAMS.items()},
+        "watchers": {name: _in_a_line(make) for name, make in WATCHERS.items()},
         "optimizers": {name: _in_a_line(make) for name, make in OPTIMIZERS.items()},
         "datasets": known.names() | {name: _in_a_line(make) for name, make in DATASETS.items()},
         "encoders": described() | {name: f"{row.summary}, registered" for name, row in ENCODERS.items()},

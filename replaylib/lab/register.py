@@ -28,7 +28,7 @@ from replaylib.lab.options import Value
 from replaylib.lab.parts import Parts
 from replaylib.lab.protocols import PROTOCOLS, Protocol
 from replaylib.lab.rows import METHODS, PENALTIES, Method, parameters
-from replaylib.lab.tables import DATASETS, ENCODERS, OPTIMIZERS, STREAMS, Backbone, Table, origin_of
+from replaylib.lab.tables import DATASETS, ENCODERS, OPTIMIZERS, STREAMS, WATCHERS, Backbone, Table, origin_of
 
 #: The environment variable that names files to load first: how worker processes know what their parent knows.
 FILES = "REPLAYLIB_WITH"
@@ -117,6 +117,17 @@ def dataset(name: str) -> Callable[[Make], Make]:
 def optimizer(name: str) -> Callable[[Make], Make]:
     """Register an optimizer: a function of (parameters, lr); raises `InputError` where the name is taken."""
     return _registering(OPTIMIZERS, name)
+
+
+def watcher(name: str) -> Callable[[Make], Make]:
+    """Register a watcher: a function of the experiments that are trained as one, which gives a watch.
+
+    The watch is called after every step with the `replaylib.loop.Training`, which has ``loss``, ``stream``, ``task``
+    and ``step``; if it has a method ``close``, that is called when those experiments have ended. On the command line it
+    is asked for with ``--watch``. It is no part of an experiment's id, for it changes nothing of what is computed.
+    Raises `InputError` where the name is taken.
+    """
+    return _registering(WATCHERS, name)
 
 
 def _registering(table: Table[Callable[..., Any]], name: str) -> Callable[[Make], Make]:

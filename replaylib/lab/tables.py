@@ -90,5 +90,7 @@ STREAMS: Table[Callable[..., Any]] = Table("stream")
 DATASETS: Table[Callable[..., Any]] = Table("dataset")
 #: What images can pass first, beside the encoders in files.
 ENCODERS: Table[Backbone] = Table("encoder")
+#: Functions of the experiments that are trained as one, which give a watch, see `replaylib.train`.
+WATCHERS: Table[Callable[..., Any]] = Table("watcher")
 #: Functions of (parameters, lr) that give an optimizer.
 OPTIMIZERS: Table[Callable[..., Any]] = Table("optimizer")
