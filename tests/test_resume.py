@@ -19,7 +19,7 @@ import torch
 from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.lab import contents, records, resume, runs, state
+from replaylib.lab import contents, methods, records, resume, runs, state
 from replaylib.lab.experiments import experiment
 from replaylib.loop import Keeper, follow
 from replaylib.replay import Buffer, Everything, Nothing
@@ -262,6 +262,15 @@ def test_the_command_line_goes_on_and_says_so(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "other" / resume.FOLDER).exists()
     one, other = (records.done(tmp_path / name) for name in ("kept", "other"))
     assert {key: repr(record.matrix) for key, record in one.items()} == {k: repr(r.matrix) for k, r in other.items()}
+
+
+@pytest.mark.parametrize("name", [*methods.METHODS, "exact+ewc", "gr+conditional"])
+def test_every_method_says_what_of_it_changes(name, digits):
+    m = methods.method(name)
+    described = experiment("split-digits", m.scenarios[0], name, iterations=2)
+    _, parts, generator = runs.assemble(described, digits)
+    for part in (parts.net, parts.replay, parts.penalty, generator):
+        state.check_plain(state.packed(part))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ class Weighed(CurrentTask):
     InputError : another weighing.
     """
 
+    state = CurrentTask.state
+
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, weighing: str) -> None:
         super().__init__(stream, net, generator)
         if weighing not in WEIGHINGS:
