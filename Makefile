@@ -6,6 +6,7 @@ PROFILE ?= quick
 PORT ?= 8000
 ARGS ?=
 URL ?=
+BRANCH ?=
 
 BIN := .venv/bin
 # For `test-versions`, which makes an environment of its own: another uv than that of .venv, and which packages.
@@ -41,7 +42,7 @@ pdf epub slides: setup ## Make this of the built book, in _build/html; the PDF n
 	@$(BIN)/python tools/editions.py $@
 
 address: setup ## Publish from another repository: make address URL=https://github.com/you/it (default: the clone's)
-	@$(BIN)/python tools/address.py "$(URL)"
+	@$(BIN)/python tools/address.py "$(URL)" --branch "$(BRANCH)"
 	@$(BIN)/python tools/notebooks.py
 	@$(BIN)/python tools/assignments.py
 

@@ -9,6 +9,7 @@ from .errors import InputError as InputError
 from .generative import BrainNet as BrainNet
 from .lab import quality as quality
 from .lab import register as register
+from .lab import runs as runs
 from .lab.compare import mean_sem as mean_sem
 from .lab.experiments import Experiment as Experiment
 from .lab.experiments import experiment as experiment

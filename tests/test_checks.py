@@ -149,6 +149,24 @@ def test_export_refuses_a_file_without_the_answers_that_were_checked(folder: Pat
         Assignment(NAME, kernel(source.format(2))).export()
 
 
+@pytest.mark.parametrize("saved", ["", '{"cells": []}', '{"cells": [{"cell_type": "code", "source": ["1 + 1"]}]}'])
+def test_export_refuses_a_file_that_was_being_saved_or_is_another(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, saved: str
+) -> None:
+    Path("mine.ipynb").write_text(saved)
+    monkeypatch.setenv("JPY_SESSION_NAME", "mine.ipynb")
+    with pytest.raises(InputError, match=r"mine.ipynb, as it was saved, is empty or is not the notebook of"):
+        Assignment(NAME, {}).export()
+    assert not Path(f"{NAME}_submission.ipynb").exists()
+
+
+def test_notebooks_that_were_copied_earlier_still_find_the_checks() -> None:
+    import replaylib.checks
+
+    assert replaylib.checks.Assignment is Assignment
+    assert replaylib.checks.expect is expect
+
+
 def test_export_takes_the_notebook_that_was_worked_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside an untouched original: the one that VS Code or Jupyter names, or that holds what was run."""
     (folder / f"{NAME}.ipynb").write_text(written(BLANK))

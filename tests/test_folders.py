@@ -243,6 +243,15 @@ def test_a_class_may_be_a_link_to_a_folder_elsewhere(root, tmp_path):
     assert catalogue.load(root).train.labels.bincount().tolist() == [3, 3]
 
 
+def test_a_large_image_is_cut_down_without_a_word_and_a_huge_one_is_named(root, monkeypatch, recwarn):
+    Image.new("L", (120, 120), 90).save(root / "train" / "red" / "1.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # Pillow warns above it, and stops at twice as many
+    assert len(catalogue.load(root).train) == 6
+    assert not [one for one in recwarn if "DecompressionBomb" in one.category.__name__]
+    Image.new("L", (150, 150), 90).save(root / "train" / "red" / "1.png")
+    refused(root, r"train/red/1.png \(more pixels than Pillow decodes, some 180 million: make it smaller\)")
+
+
 def test_what_is_passed_over_is_counted_and_named(root, caplog):
     for number in range(4):
         (root / "train" / "red" / f"{number}.xcf").write_bytes(b"a drawing")

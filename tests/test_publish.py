@@ -36,6 +36,14 @@ def test_address_is_taken_from_the_clone_while_none_is_set(cloned, url):
     assert course.address(folder, "https://github.com/a/b") == "https://github.com/a/b"
 
 
+def test_links_lead_to_the_branch_that_the_clone_has_first(cloned):
+    folder = cloned(THEIRS)
+    assert course.git_branch(folder) is None
+    git = ["git", "-C", str(folder)]
+    subprocess.run([*git, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/master"], check=True)
+    assert course.git_branch(folder) == "master"
+
+
 @pytest.mark.parametrize("url", ["/home/me/course", "https://git.internal.example/a/b", "https://gitlab.com/a/b",
                                  "https://github.com/a"])  # fmt: skip
 def test_a_remote_that_is_no_public_repository_is_no_address(cloned, url):
@@ -86,6 +94,9 @@ def test_one_command_sets_the_address_everywhere_and_twice_is_once(tmp_path):
     assert "https://mybinder.org/v2/gh/someone/their-course/main?urlpath=lab/tree/chapters/01_first.ipynb" in readme
     assert "https://kaggle.com/kernels/welcome?src=https%3A%2F%2Fgithub.com%2Fsomeone%2Ftheir-course%2Fblob" in readme
     assert address.set_address(tmp_path, THEIRS) == []
+    assert address.set_address(tmp_path, THEIRS, "master") == ["_config.yml", "README.md"]
+    assert course.settings(tmp_path)["repository"]["branch"] == "master"
+    assert "/main/" not in (tmp_path / "README.md").read_text(encoding="utf-8").split("<!-- end of badges -->")[0]
     address.set_address(tmp_path, "https://github.com/x/y")
     assert "their-course" not in "".join(path.read_text(encoding="utf-8") for path in tmp_path.glob("*.*"))
 

@@ -61,15 +61,18 @@ def with_citation(citation: str, address: str) -> str:
     return re.sub(r"^(?=license:)", lambda _: lines, kept, count=1, flags=re.MULTILINE)
 
 
-def set_address(root: Path, address: str) -> list[str]:
-    """Write the address into the files that say it; returns those that changed."""
+def set_address(root: Path, address: str, branch: str = "") -> list[str]:
+    """Write the address into the files that say it, and the branch if one is given; returns those that changed."""
     settings = course.settings(root)
-    old = settings["repository"]["url"]
+    old, before = settings["repository"]["url"], settings["repository"]["branch"]
+    branch = branch or before
     first = f"chapters/{course.chapters(root)[0].stem}.ipynb"
     changes = {
-        "_config.yml": lambda text: text.replace(f"  url: {old}\n", f"  url: {address}\n"),
+        "_config.yml": lambda text: text.replace(f"  url: {old}\n", f"  url: {address}\n").replace(
+            f"  branch: {before}\n", f"  branch: {branch}\n"
+        ),
         "CITATION.cff": lambda text: with_citation(text, address),
-        "README.md": lambda text: with_badges(text, badges(address, settings["repository"]["branch"], first)),
+        "README.md": lambda text: with_badges(text, badges(address, branch, first)),
     }
     changed = []
     for name, change in changes.items():
@@ -84,6 +87,7 @@ def set_address(root: Path, address: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address", nargs="?", default="", help="such as https://github.com/you/course")
+    parser.add_argument("--branch", default="", help="that links lead to (default: the clone's first one, or as set)")
     choice = parser.parse_args()
     address = choice.address or course.git_remote(ROOT) or ""
     try:
@@ -94,7 +98,8 @@ def main() -> None:
         sys.exit(
             "error: this folder was cloned from no repository on the web: make address URL=https://github.com/you/it"
         )
-    changed = set_address(ROOT, address)
+    branch = choice.branch or (course.git_branch(ROOT) if address == course.git_remote(ROOT) else "") or ""
+    changed = set_address(ROOT, address, branch)
     print(f"{address}: {', '.join(changed) if changed else 'nothing to change'}")
 
 

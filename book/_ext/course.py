@@ -43,6 +43,16 @@ def git_remote(root: Path) -> str | None:
     return known[0] if known else None
 
 
+def git_branch(root: Path) -> str | None:
+    """The branch that the repository this folder was cloned from shows first, if git knows of one."""
+    asked = ["git", "-C", str(root), "symbolic-ref", "--short", "refs/remotes/origin/HEAD"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
+    except OSError:
+        return None
+    return said.removeprefix("origin/") or None
+
+
 def address(root: Path, repository: str) -> str:
     """The repository's address: the one that is set, or while none is, the one it was cloned from."""
     return (git_remote(root) or repository) if is_placeholder(repository) else repository

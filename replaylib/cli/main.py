@@ -4,6 +4,7 @@ import argparse
 import errno
 import importlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -113,6 +114,11 @@ def _kept(options: argparse.Namespace) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # As Python 3.14 has it: before, -1e-3 was taken for an option, and what it is a value of had none.
+        self._negative_number_matcher = re.compile(r"-\.?\d")
+
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (try: {self.prog} --help)")
 

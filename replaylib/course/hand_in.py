@@ -4,6 +4,7 @@ import ast
 import inspect
 import json
 import os
+import re
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -37,6 +38,8 @@ def notebook(name: str, names: Mapping[str, object], asked: Iterable[str], targe
         return found
     path = _on_disk(name, names, answers, target)
     found = _read(path)
+    if not _is_of(name, found):
+        raise InputError(f"{path.name}, as it was saved, is empty or is not the notebook of {name}: {SAVE}")
     if changed := differing(found, answers):
         raise InputError(f"{path.name}, as it was saved, does not hold `{changed[0]}` as it was run here: {SAVE}")
     return found
@@ -57,11 +60,7 @@ def _on_disk(name: str, names: Mapping[str, object], answers: Mapping[str, objec
     for told in (names.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
         if isinstance(told, str) and told.endswith(".ipynb") and Path(told).is_file():
             return Path(told)
-    found = [
-        path
-        for path in sorted(Path().glob("*.ipynb"))
-        if path.name != target.name and any(f'Assignment("{name}"' in source for source in _sources(_read(path)))
-    ]
+    found = [path for path in sorted(Path().glob("*.ipynb")) if path.name != target.name and _is_of(name, _read(path))]
     if len(found) > 1:
         found = [path for path in found if answers and not differing(_read(path), answers)] or found
     if len(found) != 1:
@@ -80,6 +79,11 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {"cells": []}
     return found if isinstance(found, dict) and "cells" in found else {"cells": []}
+
+
+def _is_of(name: str, found: Mapping[str, Any]) -> bool:
+    """Whether a notebook is an assignment's: its cell that makes the grader says so."""
+    return any(re.search(rf"""Assignment\(\s*["']{re.escape(name)}["']""", source) for source in _sources(found))
 
 
 def _sources(found: Mapping[str, Any]) -> list[str]:

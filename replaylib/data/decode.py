@@ -2,6 +2,7 @@
 
 import io
 import logging
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,12 +46,14 @@ def decoded(path: Path, names: list[str], read: Read, size: int) -> Tensor:
         return len(rows)
 
     pool = ThreadPoolExecutor()
-    try:
-        with tqdm(total=len(names), desc=f"reading {path.name}", unit=" images", disable=None, leave=False) as bar:
-            for done in pool.map(decode, range(0, len(names), BATCH)):
-                bar.update(done)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # each large image is cut down at once
+        try:
+            with tqdm(total=len(names), desc=f"reading {path.name}", unit=" images", disable=None, leave=False) as bar:
+                for done in pool.map(decode, range(0, len(names), BATCH)):
+                    bar.update(done)
+        finally:
+            pool.shutdown(cancel_futures=True)
     if clear:
         _put_behind(path, images, clear)
     if deep:
@@ -126,6 +129,8 @@ def _image(path: Path, name: str, read: Read, size: int) -> _Decoded:
         reason = str(error).splitlines()[0].replace(repr(name), "").strip() if str(error) else type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
+        if isinstance(error, Image.DecompressionBombError):
+            reason = "more pixels than Pillow decodes, some 180 million: make it smaller"
         if reason.startswith("cannot identify image file"):
             reason = "not an image"
         raise InputError(f"{path}: cannot read the image {name} ({reason}); replace or remove it.") from None

@@ -38,7 +38,8 @@ def writable(folder: str | Path, advice: str = "choose another folder") -> None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(PROBE))  # a full disk takes an empty file
     except OSError as error:
-        raise InputError(f"cannot write to {folder} ({error.strerror}): {advice}") from error
+        reason = "it is a file" if isinstance(error, FileExistsError) else error.strerror
+        raise InputError(f"cannot write to {folder} ({reason}): {advice}") from error
 
 
 @contextmanager

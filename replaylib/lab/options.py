@@ -155,6 +155,8 @@ def seeds_of(text: str) -> tuple[int, ...]:
         if (ends := re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())) is None:
             raise InputError(f"seeds is {text!r}: expected how many, a range or a list, e.g. 5, 3-12 or 7,9,20-29")
         low, high = (SEED.check("seed", int(end)) for end in (ends[1], ends[2] or ends[1]))
+        if high < low:
+            raise InputError(f"seeds {low}-{high} go backwards: a range is {high}-{low}")
         check_seeds(high - low + 1)
         seeds |= dict.fromkeys(range(low, high + 1))
     check_seeds(len(seeds))
