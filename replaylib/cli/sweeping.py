@@ -20,6 +20,7 @@ from replaylib.lab import bench, cluster, contents, failures, grids, register, r
 from replaylib.lab.capture import check_captured_on
 from replaylib.lab.claims import shard
 from replaylib.lab.experiments import Experiment
+from replaylib.lab.options import Option
 from replaylib.lab.records import Record, device_name, set_aside, stored
 from replaylib.lab.sweeps import Group, How, by_seed, loader, seconds_of, sweep
 
@@ -84,6 +85,7 @@ def performed(
     ------
     InputError : when all others have run, those that failed, and those whose record is of other code.
     """
+    Option("how many workers", int, "[1, 10000]").check("workers", options.workers)
     elsewhere = bool(options.scheduler or options.cluster)
     device = options.device if elsewhere else device_named(options.device)
     if options.capture and not elsewhere:
