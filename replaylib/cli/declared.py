@@ -138,6 +138,31 @@ def sweep(sub: argparse.ArgumentParser) -> None:
     many_runs(sub)
 
 
+def choose(sub: argparse.ArgumentParser) -> None:
+    """The options of ``choose``."""
+    sub.add_argument("protocol", help="one of: " + ", ".join(PROTOCOLS))
+    sub.add_argument("--scenario", help="one of: " + ", ".join(SCENARIOS))
+    sub.add_argument("--method", required=True, help="as for run")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="OPTION=VALUE",
+        help="an option as of run; again: several values to choose from (default: the paper's candidates)",
+    )  # fmt: skip
+    sub.add_argument("--seeds", type=SEEDS, default=(0,), metavar="N", help="as for run (default: 1)")
+    sub.add_argument(
+        "--validation", type=reader(DECLARED["validation"].parse), default=0.1, metavar="X",
+        help="share of each class's training part that is held out, to choose by (default: %(default)s)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--sampler", choices=("grid", "random", "tpe"), default="grid",
+        help="all combinations, or --trials of them between the lowest and highest values given, by Optuna",
+    )  # fmt: skip
+    sub.add_argument("--trials", type=int, default=20, metavar="N", help="of random and tpe (default: %(default)s)")
+    sub.add_argument("--test", action="store_true", help="when the choice is made, run it on the test data")
+    sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
+    sub.add_argument("--json", action="store_true", help="print one JSON object, after the lines of the runs")
+    many_runs(sub)
+
+
 def bench(sub: argparse.ArgumentParser) -> None:
     """The options of ``bench``."""
     sub.add_argument("protocol", nargs="?", default="split-mnist", help="as for run (default: split-mnist)")
@@ -175,6 +200,12 @@ COMMANDS = {
         "run protocols x methods x scenarios x seeds, here or by many workers",
         "Runs what is not stored yet of all combinations of what is given. Several such commands can share a folder.",
         sweep, "replaylib.cli.sweeping:sweep_all", "sweep split-digits --methods none,exact,bi-r --seeds 5 --workers 2",
+    ),
+    "choose": Command(
+        "choose hyper-parameters by accuracy on held-out training data",
+        "Runs each candidate on a part of the training data that is held out, and shows which did best. The test data "
+        "are not read until the choice is made, and then with --test alone.",
+        choose, "replaylib.cli.choosing:run", "choose split-digits --method ewc --set strength=1 --set strength=1000",
     ),
     "list": Command(
         "the protocols, scenarios, methods and datasets there are",

@@ -104,7 +104,9 @@ def stop_at_once(number: int, frame: FrameType | None) -> NoReturn:
 def _kept(options: argparse.Namespace) -> str:
     """What is left of a command that was stopped."""
     name = getattr(options, "name", "")
-    if name in ("reproduce", "sweep") or (name == "run" and options.save and getattr(options, "resume", False)):
+    if name in ("reproduce", "sweep", "choose") or (
+        name == "run" and options.save and getattr(options, "resume", False)
+    ):
         return "runs that had finished are kept, and the same command goes on with the one under way"
     if name == "run" and options.save:
         return "runs that had finished are kept, the one under way is not"

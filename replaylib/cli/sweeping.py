@@ -73,6 +73,7 @@ def performed(
     options: argparse.Namespace,
     folders: Sequence[Path] = (),
     measured: bool = False,
+    complain: bool = True,
 ) -> dict[str, Record]:
     """The records of what is asked for, by id, after those that are due have run; with ``--plan`` none does.
 
@@ -80,6 +81,7 @@ def performed(
     ----------
     folders : where records are read, beside ``options.save``, into which they are written.
     measured : whether they are to have measures, see `replaylib.lab.replay_quality`.
+    complain : whether those that failed are an error; otherwise they are said and have no record.
 
     Raises
     ------
@@ -134,7 +136,7 @@ def performed(
     if len(kept) < len(asked):  # another process stored them, or they failed there
         there = stored([options.save], measured)
         kept |= {e.id: there[e.id] for e in asked if e.id in there and e.id not in problems}
-    _complain([*problems.values()], [one for one in settled if one.experiment.id not in kept])
+    _complain([*problems.values()], [one for one in settled if complain and one.experiment.id not in kept])
     return kept
 
 

@@ -1,0 +1,109 @@
+"""The command ``choose``: hyper-parameters by accuracy on validation data."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from replaylib.cli.sweeping import options_of, performed
+from replaylib.errors import InputError
+from replaylib.lab import choose
+from replaylib.lab.choose import Candidate
+from replaylib.lab.experiments import Experiment, experiment
+from replaylib.lab.protocols import protocol
+from replaylib.lab.records import Record, no_nan
+from replaylib.lab.store import command_of
+
+WARNING = (
+    "note: published values of hyper-parameters were chosen on test accuracy (van de Ven et al. 2020), which flatters "
+    "them; these were chosen on held-out training data: say which when you compare"
+)
+
+
+def run(options: argparse.Namespace) -> None:
+    """``choose``: candidates run on validation data, and a table of them; with ``--test``, the best on test data."""
+    given = options_of(options.set)
+    scenario = options.scenario or protocol(options.protocol).scenario
+    axes = {name: values for name, values in given.items() if len(values) > 1}
+    fixed = {name: values[0] for name, values in given.items() if len(values) == 1}
+    if not axes:
+        axes = choose.published(options.protocol, scenario, options.method)
+        print(f"candidates of {choose.SOURCE}: " + ", ".join(f"{len(v)} of {name}" for name, v in axes.items()))
+
+    def made(values: Mapping[str, Any]) -> Candidate:
+        return choose.candidate(
+            options.protocol, scenario, options.method, options.seeds, options.validation, values, fixed
+        )
+
+    candidates: list[Candidate] = []
+    kept: dict[str, Record] = {}
+    if options.sampler == "grid":
+        candidates = [made(values) for values in choose.combinations(axes)]
+        asked = [e for one in candidates for e in one.experiments]
+        kept = performed(f"{len(candidates)} candidates", asked, options, complain=False)
+        if options.plan:
+            return
+    else:
+        _sample(options, axes, made, candidates, kept)
+    _tell(options, candidates, kept, fixed)
+
+
+def _sample(
+    options: argparse.Namespace,
+    axes: Mapping[str, Any],
+    made: Any,
+    candidates: list[Candidate],
+    kept: dict[str, Record],
+) -> None:
+    if options.plan or options.shard:
+        raise InputError(f"what {options.sampler} asks for depends on what was found: leave --plan and --shard out")
+    space = {name: choose.check_range(name, ends) for name, ends in axes.items()}
+
+    def judged(values: Mapping[str, Any]) -> float | None:
+        one = made(values)
+        candidates.append(one)
+        kept.update(performed(f"candidate {len(candidates)}, {one}", one.experiments, options, complain=False))
+        options.force = False  # a point that is asked for again is there
+        found = choose.ranked([one], kept)
+        return found[0][1] if found else None
+
+    choose.sampled(space, options.sampler, options.trials, judged)
+
+
+def _tell(
+    options: argparse.Namespace, candidates: list[Candidate], kept: Mapping[str, Record], fixed: Mapping[str, Any]
+) -> None:
+    rows = choose.ranked(candidates, kept)
+    if not rows:
+        raise InputError("no candidate has all its seeds: nothing is chosen; see status, or the shares still to run")
+    best, accuracy, sem = rows[0]
+    test = [experiment(e.protocol, e.scenario, e.method, e.seed, **{**fixed, **best.values}) for e in best.experiments]
+    found: dict[str, Any] = {
+        "chosen": dict(best.values), "validation_accuracy": accuracy, "sem": sem, "seeds": len(test),
+        "candidates": [{**one.values, "validation_accuracy": mean, "sem": error} for one, mean, error in rows],
+        "left_out": len(candidates) - len(rows), "command": _command(test),
+    }  # fmt: skip
+    if options.test:
+        tested = performed("the chosen one, on test data", test, options)
+        accuracies = [tested[e.id].summary()["acc"] for e in test]
+        found["test_accuracy_per_seed"] = accuracies
+    if options.json:
+        print(json.dumps(no_nan(found)))
+        return
+    for one, mean, error in rows:
+        print(f"  {mean:6.2f} %{'' if error is None else f' +- {error:.2f}'}  {one}")
+    if found["left_out"]:
+        print(f"  {found['left_out']} candidates have not ended in every seed, and are left out")
+    print(f"chosen on validation data: {best} ({accuracy:.2f} %, {len(test)} seeds)")
+    if len(rows) > 1 and sem is not None and rows[1][1] > accuracy - sem:
+        print(f"{rows[1][0]} is less than a standard error behind: more seeds would tell them apart")
+    if options.test:
+        mean = sum(found["test_accuracy_per_seed"]) / len(test)
+        print(f"on test data: {mean:.2f} %")
+    else:
+        print(f"the test data are not read yet; to do so: {found['command']}, or this command with --test")
+    print(WARNING)
+
+
+def _command(test: list[Experiment]) -> str:
+    return command_of(test[0]).rpartition(" --seed ")[0] + " --seeds " + ",".join(str(e.seed) for e in test)
