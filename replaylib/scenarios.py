@@ -223,7 +223,8 @@ def split_stream(data: Split, scenario: str, tasks: int, seed: int = 0, order: s
     classes = len(data.train.classes)
     if tasks < 2 or classes % tasks:
         fits = ", ".join(str(n) for n in range(2, classes + 1) if classes % n == 0)
-        raise InputError(f"{classes} classes cannot be shared out equally over {tasks} tasks: choose one of {fits}")
+        shared = f"{classes} classes cannot be shared out equally over {tasks} tasks"
+        raise InputError(f"{shared}: choose one of {fits}, or an uneven stream")
     if scenario != "class" and classes == tasks:
         raise InputError(f"{tasks} tasks of one class each leave nothing to tell apart within a task: ask for fewer")
     in_order = class_order(classes, seed, order).to(data.train.labels.device)

@@ -277,6 +277,29 @@ def test_idx_files_may_lie_in_folders_of_their_names_in_capitals_or_compressed_u
         assert part.labels.equal(other.labels)
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("mnist", "MNIST.tar.gz"), ("mnist", "mnist.zip"), ("fashion-mnist", "FashionMNIST.tgz"),
+        ("cifar10", "cifar-10-python.tar.gz"), ("cifar100", "cifar-100-python.tar.gz"),
+    ],
+)  # fmt: skip
+def test_an_archive_fetched_by_hand_is_named_and_nothing_is_downloaded(directory, monkeypatch, name, file):
+    monkeypatch.setattr("replaylib.data.downloads._download", lambda *_: pytest.fail("downloaded"))
+    (directory / file).write_bytes(b"x")
+    with pytest.raises(InputError, match=rf"{file} is an archive, and is not read as {name}: unpack it") as error:
+        catalogue.load(name)
+    one_line(error)
+
+
+def test_an_archive_of_another_dataset_stops_no_download(directory):
+    (directory / "cifar-100-python.tar.gz").write_bytes(b"x")
+    (directory / "fashion-mnist.zip").write_bytes(b"x")
+    for name in ("mnist", "cifar10"):
+        with pytest.raises(InputError, match="could not download"):
+            catalogue.load(name)
+
+
 def test_idx_files_that_might_be_either_dataset_are_asked_about(directory):
     for name, content in mnist_contents().items():
         (directory / name).write_bytes(content)

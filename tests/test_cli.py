@@ -104,7 +104,7 @@ def test_list_and_info_name_what_there_is(capsys):
         (["run", "split-digits", "--method", "si", "--strength", "-1"], "strength is -1"),
         (["run", "split-digits", "--method", "bi-r", "--gate-prop", "1"], "gate_prop is 1"),
         (["run", "split-digits", "--method", "gr", "--gate-prop", "0.5"], "method gr has no gate_prop"),
-        (["run", "split-digits", "--tasks", "3"], "10 classes cannot be shared out equally over 3 tasks"),
+        (["run", "split-digits", "--tasks", "3"], "over 3 tasks: choose one of 2, 5, 10, or an uneven"),
         (["run", "split-digits", "--tasks", "10", "--scenario", "task"], "nothing to tell apart"),
         (["run", "split-digits", "--seeds", "0"], "seeds is 0"),
         (["run", "split-digits", "--seeds", "-3"], "seeds is -3"),

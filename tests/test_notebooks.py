@@ -134,6 +134,7 @@ def test_failed_installation_is_one_line(monkeypatch: pytest.MonkeyPatch, host: 
     ) as e:
         exec(install_cell(), {})
     assert "\n" not in str(e.value)
+    assert ("switch on Internet" in str(e.value)) == (host == "KAGGLE_KERNEL_RUN_TYPE")
     assert "--no-deps" in commands[0]
 
 

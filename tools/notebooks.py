@@ -34,7 +34,9 @@ if {{"COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"}} & set(os.environ):
     installed = subprocess.run(pip, capture_output=True, text=True)
     if installed.returncode:
         reason = (installed.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        sys.exit(f"replaylib could not be installed from {{library}}: run this cell again in a minute. ({{reason}})")
+        offline = "KAGGLE_KERNEL_RUN_TYPE" in os.environ
+        advice = "switch on Internet in the notebook's settings, then" if offline else "in a minute"
+        sys.exit(f"replaylib could not be installed from {{library}}: {{advice}} run this cell again. ({{reason}})")
 elif importlib.util.find_spec("replaylib") is None:
     command = f"{{sys.executable}} -m pip install {{library}}"
     sys.exit(f"This Python has no replaylib. Install it, then restart the kernel: {{command}}")"""

@@ -56,8 +56,21 @@ def load(name: str, directory: Path) -> Split:
     if not (directory / DOWNLOADS[name].folder).exists() and _raw(directory, DOWNLOADS[name].folder) is None:
         if name in official.DIGESTS and archive.is_file():
             return official.load(name, archive, *CIFAR100_STATISTICS)
+        _check_no_archive(name, directory)
         _download(name, source, directory)
     return source.read(name, directory)
+
+
+def _check_no_archive(name: str, directory: Path) -> None:
+    """Raise `InputError` where the dataset lies in an archive that was fetched by hand: it is not downloaded again."""
+    stem = re.sub(r"(?<=[a-z])(?=\d)", "-?", name.replace("-", "-?"))  # cifar10 and cifar-10-python
+    archive = re.compile(rf"{stem}(?!\d).*\.(zip|tar|tgz|gz)")
+    inside: list[Path] = []
+    with suppress(OSError):
+        inside = sorted(directory.iterdir())
+    if found := [one for one in inside if one.is_file() and archive.fullmatch(one.name.casefold())]:
+        wanted = directory / DOWNLOADS[name].folder
+        raise InputError(f"{found[0]} is an archive, and is not read as {name}: unpack it, so that {wanted} is there.")
 
 
 def _download(name: str, source: Source, directory: Path) -> None:

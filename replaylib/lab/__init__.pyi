@@ -2,3 +2,4 @@
 
 from . import quality as quality
 from . import register as register
+from . import runs as runs
