@@ -15,7 +15,7 @@ JUNK = re.compile(r"(^|/)(\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini|__MACOSX|\
 # Canvas: lastnamefirstname_LATE_1234_5678_name-2.ipynb, where 1234 is the student, and 2 says that it is the third.
 CANVAS = re.compile(r"^(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<file>\d+)_(?P<rest>.+)$")
 # Moodle: First Last_1234_assignsubmission_file_, a folder or the beginning of a file's name; 1234 is the participant.
-MOODLE = re.compile(r"^(?P<name>[^_/]+)_(?P<id>\d+)_assignsubmission_file_?(?P<rest>.*)$")
+MOODLE = re.compile(r"^(?P<name>[^_/]+)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)$")
 AGAIN = re.compile(r"(?:-(\d+)| ?\((\d+)\))(?=\.[^.]+$|\.ipynb\.|$)")
 ENDING = re.compile(r"(\.ipynb)?\.[A-Za-z0-9]{1,5}$")
 LARGEST_ZIP = 4 * cells.LARGEST

@@ -7,6 +7,7 @@ at most a megabyte a frame, so that reading it takes bounded time and memory and
 import base64
 import json
 import math
+import os
 import pickle
 import socket
 import struct
@@ -42,7 +43,24 @@ class Ref:
 # Frames
 
 
-def send(end: socket.socket, data: bytes, seconds: float | None = None) -> None:
+class Pipes:
+    """The submission's end: what it reads from and writes to, a socket or, in a container, two pipes."""
+
+    def __init__(self, reading: int, writing: int) -> None:
+        self.reading, self.writing = reading, writing
+
+    def settimeout(self, _: float | None) -> None:
+        """It waits as long as it takes."""
+
+    def recv(self, size: int) -> bytes:
+        return os.read(self.reading, size)
+
+    def sendall(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self.writing, data) :]
+
+
+def send(end: socket.socket | Pipes, data: bytes, seconds: float | None = None) -> None:
     """Send one frame; raises `BrokenBorder` if it is not taken within so many seconds."""
     try:
         end.settimeout(seconds)
@@ -51,7 +69,7 @@ def send(end: socket.socket, data: bytes, seconds: float | None = None) -> None:
         raise BrokenBorder("the process ended") from error
 
 
-def receive(end: socket.socket, seconds: float | None = None, largest: int = LARGEST) -> bytes:
+def receive(end: socket.socket | Pipes, seconds: float | None = None, largest: int = LARGEST) -> bytes:
     """One frame; raises `BrokenBorder` if it is not there, whole, within so many seconds."""
     deadline = None if seconds is None else time.monotonic() + seconds
     size = struct.unpack(">Q", _exactly(end, 8, deadline))[0]
@@ -60,7 +78,7 @@ def receive(end: socket.socket, seconds: float | None = None, largest: int = LAR
     return _exactly(end, size, deadline)
 
 
-def _exactly(end: socket.socket, size: int, deadline: float | None) -> bytes:
+def _exactly(end: socket.socket | Pipes, size: int, deadline: float | None) -> bytes:
     got = bytearray()
     while len(got) < size:
         try:

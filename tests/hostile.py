@@ -242,7 +242,7 @@ CHEATS = [
     (
         "import gc, json, os, struct\nfor one in gc.get_objects():\n    if type(one).__name__ == 'Server':\n"
         "        for n in range(1, 2000):\n            text = json.dumps({'id': n, 'value': [True, 7.0]}).encode()\n"
-        "            one.end.send(struct.pack('>Q', len(text)) + text)"
+        "            one.end.sendall(struct.pack('>Q', len(text)) + text)"
     ),
     (
         "import sys\nserver = sys.modules['grading.student']\nserver.fingerprint = lambda *a: 0\n"

@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import course  # noqa: E402
 from book_index import BookIndex, index  # noqa: E402
-from cohort import asked, cohort, seeded  # noqa: E402
+from cohort import asked, chosen, cohort, pinned, seeded  # noqa: E402
 from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
 from notebooks import INSTALL, Notebook, converter, sections  # noqa: E402
 
@@ -68,12 +68,18 @@ def masters(root: Path = ROOT) -> list[Path]:
     return sorted((root / MASTERS).glob("[0-9]_*.md"))
 
 
+def archive(url: str, branch: str, pin: str) -> str:
+    """What an assignment's first cell installs: a tag or a commit of the public repository, or its newest state."""
+    newest = course.archive(url, branch)
+    return newest if not pin else f"{newest.partition('/archive/')[0]}/archive/{pin}.zip"
+
+
 class Master:
     """A master, turned into the notebook that `otter assign` reads."""
 
     def __init__(self, path: Path, root: Path, book: BookIndex, seed: int) -> None:
         self.name, self.path, self.seed = path.stem, path, seed
-        source = path.read_text(encoding="utf-8")
+        source = chosen(self.name, path.read_text(encoding="utf-8"), seed)
         self.settings: dict[str, Any] = yaml.safe_load(source.split("---")[1])
         self.text = converter(root / FOLDER / path.name, root, book)  # links are those of the notebook that is made
         self.place = Place(path.relative_to(root), 1)
@@ -86,7 +92,7 @@ class Master:
         self.raw("# ASSIGNMENT CONFIG", init_cell=False, export_cell=False, tests={"files": True, "ok_format": False})
         repository = course.settings(root)["repository"]
         blocks = asked(self.name, sections(read(source, self.place)), seed)
-        self.body(blocks, course.archive(repository["url"], repository["branch"]))
+        self.body(blocks, archive(repository["url"], repository["branch"], pinned(root)))
 
     @property
     def possible(self) -> float:
@@ -224,13 +230,14 @@ def readdressed(root: Path) -> dict[Path, str]:
     """The notebooks of a tree without masters, with the address that `_config.yml` has now in cells and links."""
     repository = course.settings(root)["repository"]
     new = repository["url"].removesuffix(".git").rstrip("/")
-    install = INSTALL.format(archive=course.archive(new, repository["branch"]))
     made = {}
     for path in sorted((root / FOLDER).glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
-        found, notebook = re.search(r'library = \\"(\S+?)/archive/', text), Notebook()
+        found, notebook, pin = re.search(r'library = \\"(\S+?)/archive/(\S+?)\.zip', text), Notebook(), ""
         if found:
             text = text.replace(found[1], new).replace(course.site(found[1]), course.site(new))
+            pin = "" if found[2].startswith("refs/heads/") else found[2]
+        install = INSTALL.format(archive=archive(new, repository["branch"], pin))
         for cell in json.loads(text)["cells"]:
             source = "".join(cell["source"])
             if source.startswith("# @title Install the library"):

@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+from cohort import worded, wordings  # noqa: E402
 from myst_blocks import Place, read  # noqa: E402
 
 PRIVATE = "instructors"
@@ -70,14 +71,14 @@ def secrets(root: Path) -> set[tuple[str, str]]:
     hidden: set[tuple[str, str]] = set()
     given: set[tuple[str, str]] = set()
     for path in sorted((root / PRIVATE / "assignments").glob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        for block in read(text, Place(path.relative_to(root), 1)):
+        for block in read(path.read_text(encoding="utf-8"), Place(path.relative_to(root), 1)):
             tags = block.options.get("tags", "") if block.name == "code-cell" else ""
-            starter = re.sub(r"# BEGIN SOLUTION.*?# END SOLUTION", "", block.body, flags=re.DOTALL)
-            if "hidden-check" in tags or starter != block.body:
-                hidden |= pairs(block.body)
-            if "hidden-check" not in tags:
-                given |= pairs(starter)
+            for body in (worded(block.body, place) for place in range(wordings(block.body))):
+                starter = re.sub(r"# BEGIN SOLUTION.*?# END SOLUTION", "", body, flags=re.DOTALL)
+                if "hidden-check" in tags or starter != body:
+                    hidden |= pairs(body)
+                if "hidden-check" not in tags:
+                    given |= pairs(starter)
     for path in (root / PRIVATE / "alternatives").glob("*.py"):
         hidden |= {pair for pair in pairs(path.read_text(encoding="utf-8")) if not pair[0].startswith(('"', "(", "["))}
     return hidden - given

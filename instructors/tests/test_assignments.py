@@ -13,6 +13,7 @@ import course
 import nbformat
 import pytest
 from book_index import index
+from cohort import QUESTION, worded, wordings
 from nbclient import NotebookClient
 
 from grading import cells, sandbox
@@ -151,6 +152,23 @@ def test_students_notebook_is_valid_and_begins_and_ends_as_it_should(name: str, 
     assert f'Assignment("{name}", globals())' in sources[1]
     assert sources[-1].endswith("grader.export()")
     assert sum("grader.check(" in source for source in sources) == len(built(made, name).points)
+
+
+def test_first_cell_installs_what_the_cohort_pins_and_stays_pinned_in_the_public_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assignments, "pinned", lambda _: "autumn-2026")
+    path = ROOT / assignments.MASTERS / "7_reproduce.md"
+    made = assignments.make(path, ROOT, index(ROOT), 0)
+    notebook = made[ROOT / assignments.FOLDER / "7_reproduce.ipynb"]
+    url = course.settings()["repository"]["url"]
+    assert f'library = \\"{url}/archive/autumn-2026.zip\\"' in notebook
+    (tmp_path / assignments.FOLDER).mkdir(parents=True)
+    (tmp_path / assignments.FOLDER / "7_reproduce.ipynb").write_text(notebook, encoding="utf-8")
+    settings = (ROOT / "_config.yml").read_text(encoding="utf-8").replace(url, "https://github.com/some/fork")
+    (tmp_path / "_config.yml").write_text(settings, encoding="utf-8")
+    [moved] = assignments.readdressed(tmp_path).values()
+    assert 'library = \\"https://github.com/some/fork/archive/autumn-2026.zip\\"' in moved
 
 
 def test_masters_are_not_part_of_the_book() -> None:
@@ -305,11 +323,18 @@ def test_solutions_of_every_cohort_pass_its_own_checks(name: str, seed: int, tmp
 
 
 def variants(name: str) -> dict[str, int]:
-    """How many variants each question has that has several."""
-    found = re.findall(
-        r"^```\{question\} (\w+)$", (ROOT / assignments.MASTERS / f"{name}.md").read_text(), re.MULTILINE
-    )
-    return {question: found.count(question) for question in found if found.count(question) > 1}
+    """How many variants each question has that has several, written once or as often as there are."""
+    found: dict[str, int] = {}
+    for question in QUESTION.finditer((ROOT / assignments.MASTERS / f"{name}.md").read_text(encoding="utf-8")):
+        found[question[1]] = found.get(question[1], 0) + wordings(question[0])
+    return {question: number for question, number in found.items() if number > 1}
+
+
+def test_places_of_a_question_have_as_many_variants_each() -> None:
+    assert worded("a <<b||c||>> d <<1||2||3>>", 1) == "a c d 2"
+    assert wordings("x << 2 || y") == 1
+    with pytest.raises(ValueError, match="expected as many everywhere"):
+        wordings("<<a||b>> <<a||b||c>>")
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if variants(name)])

@@ -32,5 +32,6 @@ def check_very_sure_decoder(reconstruction):
     loss = reconstruction(torch.tensor([[200.0, -200], [-200, 200]]), torch.tensor([[1.0, 0], [1, 0]]))
     assert loss is not None, 'it gave back nothing yet: return the loss'
     assert torch.as_tensor(loss).isfinite().all(), 'a logit of 200 gave inf or nan: log of exactly 0. Work with logits throughout'
-    expect(loss, [0.0, 200.0], hint='a decoder that is very sure and wrong has a loss of 200 a pixel; yours was cut off or rounded')
+    cut = '; yours was cut off or rounded' if torch.as_tensor(loss).max() < 199 else ''
+    expect(loss, [0.0, 200.0], hint=f'a decoder that is very sure and wrong has a loss of 200 a pixel{cut}')
 

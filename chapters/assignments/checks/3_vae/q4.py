@@ -3,7 +3,7 @@ from otter.test_files import test_case
 OK_FORMAT = False
 
 name = "q4"
-points = 1.0
+points = 2.0
 all_or_nothing = True
 
 @test_case(points=None, hidden=False)
@@ -15,6 +15,9 @@ def check_one_sample(negative_elbo):
     x, logits = (torch.tensor([[1.0, 0, 1, 0]]), torch.tensor([[0.0, 0, 2, -2]]))
     mu, logvar = (torch.tensor([[1.0, 2]]), torch.tensor([[0.0, math.log(4)]]))
     expect(negative_elbo(x, logits, mu, logvar), [1.236751], slips)
+    two = [torch.cat([part, other]) for part, other in ((x, x), (logits, logits), (mu, 0 * mu), (logvar, 0 * logvar))]
+    slips = {"one sample's divergence came into another's loss: each sample has its own": [0.823394, 0.823394]}
+    expect(negative_elbo(*two), [1.236751, 0.410038], slips, 'two samples, one of whose codes is the prior')
     given = [part.requires_grad_() for part in (logits, mu, logvar + 1)]
     expect_gradients(negative_elbo(x, *given), *given)
 

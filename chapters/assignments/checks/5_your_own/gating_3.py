@@ -10,9 +10,10 @@ all_or_nothing = True
 def check_three_samples(batch_gates):
     import torch
     from replaylib.course.assignments import expect
-    slips = {'this takes the likeliest class of a replayed sample alone: its gates are a mixture': [[0.0, 0, 1], [0, 0, 1], [1, 0, 1]], 'this opens every gate that any possible class opens: weigh them by their probability': [[0.0, 0, 1], [1, 0, 1], [1, 0, 1]], 'all classes count alike: weigh them by their probability': [[0.0, 0, 1], [0.5, 0, 1], [0.5, 0, 1]], 'current samples come first, replayed ones after them': [[0.25, 0, 1], [1, 0, 1], [0, 0, 1]], 'the current samples are missing: they have the gates of their class': [[0.25, 0, 1], [1, 0, 1]]}
+    slips = {'this takes one class of a replayed sample alone: its gates are a mixture': [[0.0, 0, 1], [0, 0, 1], [1, 0, 1]], 'this opens every gate that any possible class opens: weigh them by their probability': [[0.0, 0, 1], [1, 0, 1], [1, 0, 1]], 'all classes count alike: weigh them by their probability': [[0.0, 0, 1], [0.5, 0, 1], [0.5, 0, 1]], 'current samples come first, replayed ones after them': [[0.25, 0, 1], [1, 0, 1], [0, 0, 1]], 'the current samples are missing: they have the gates of their class': [[0.25, 0, 1], [1, 0, 1]]}
     pi, gates = (torch.tensor([[0.25, 0.75], [1, 0]]), torch.tensor([[1.0, 0, 1], [0, 0, 1]]))
     softened = torch.cat([gates[1:], pi.softmax(1) @ gates])
     slips['`pi` are probabilities already: no softmax'] = softened
-    expect(batch_gates(torch.tensor([1]), pi, gates), [[0.0, 0, 1], [0.25, 0, 1], [1, 0, 1]], slips)
+    found = batch_gates(torch.tensor([1]), pi, gates)
+    expect(found, [[0.0, 0, 1], [0.25, 0, 1], [1, 0, 1]], slips)
 
