@@ -142,7 +142,9 @@ class ClassModes(nn.Module):
         That is log p(z|y) where class_probs are one-hot.
 
         The square in log p(z|c) is multiplied out, so that all classes take two matrix
-        products, and no (n, C, noise_dim) tensor is made.
+        products, and no (n, C, noise_dim) tensor is made. In float32 its terms cancel:
+        the error is some 1e-6 of them, 1e-4 nat where modes start, and grows with the
+        square of the distance of z and the modes from 0 over the modes' width.
         """
         mean, logvar = self.mean.to(z.dtype), self.logvar.to(z.dtype)
         precision = (-logvar).exp()

@@ -8,7 +8,7 @@ import torch
 from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.lab import bench, records
+from replaylib.lab import bench, machine
 from replaylib.lab.experiments import experiment
 from replaylib.lab.per_sample import PerSample
 from replaylib.lab.products import operations
@@ -112,7 +112,7 @@ def test_measurements_are_kept_with_the_command_that_made_them(tmp_path, capsys)
     assert kept["rows"] == json.loads(capsys.readouterr().out)
     assert kept["command"].startswith("python -m replaylib bench split-digits --methods none")
     assert kept["date"][:10] == file.name[:10]
-    assert kept["versions"] == records.versions()
+    assert kept["versions"] == machine.versions()
     (tmp_path / "file").touch()
     assert main([*command, "--save", str(tmp_path / "file")]) == 2
     assert "cannot write to" in capsys.readouterr().err

@@ -210,6 +210,22 @@ def test_the_prior_of_a_sample_is_a_mixture_with_the_weights_of_its_classes():
         assert (gradient != 0).all(1).tolist() == [True, True, True, False]  # a class ruled out learns nothing
 
 
+@pytest.mark.parametrize("scale", [1, 10, 100])
+def test_in_float32_the_multiplied_out_square_is_off_by_a_millionth_of_its_terms(scale):
+    """Means as they start, and ten and a hundred times as large: the terms that cancel are a hundred times larger."""
+    modes, y = ClassModes(100, 100, seeded()), torch.arange(200) % 100
+    with torch.no_grad():
+        modes.mean.mul_(scale)
+        z, class_probs = modes.draw(y, torch.randn(200, 100, generator=seeded(1))), torch.eye(100)[y]
+        terms = (modes.mean**2 * (-modes.logvar).exp()).sum(1).max().item()
+        exact = modes.log_prob(z.double(), class_probs.double())  # which computes in the precision of z
+        slow = Normal(modes.mean[y].double(), (modes.logvar[y].double() / 2).exp()).log_prob(z.double()).sum(1)
+        error = (modes.log_prob(z, class_probs) - exact).abs().max().item()
+    assert (exact - slow).abs().max() < 1e-13 * terms
+    assert error < 1e-6 * terms
+    assert error < 2e-4 * scale**2
+
+
 def test_modes_start_standard_normal_and_are_learned():
     modes = ClassModes(200, 100, seeded())
     for parameter in modes.parameters():

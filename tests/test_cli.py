@@ -17,7 +17,7 @@ from replaylib.cli.commands import device_named
 from replaylib.cli.main import main
 from replaylib.data import catalogue
 from replaylib.errors import InputError
-from replaylib.lab import checkpoints, records, runs
+from replaylib.lab import checkpoints, machine, runs
 from replaylib.lab.fast import compiler
 from replaylib.steps import Diverged
 
@@ -46,7 +46,7 @@ def test_json_is_one_object_and_agrees_with_itself(capsys):
     assert found["matrix"][0][1] is None  # not testable before it arrives
     assert found["memory_bytes"] == 2 * 10 * (64 + 8)
     assert found["seconds"] > 0
-    assert found["device"] == records.device_name(torch.device(device_named("auto")))
+    assert found["device"] == machine.device_name(torch.device(device_named("auto")))
 
 
 def test_what_was_saved_is_not_run_again(capsys, tmp_path):
@@ -273,7 +273,7 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
     assert main([*command, "--together"]) == 0
     out, err = capsys.readouterr()
     assert "3 seeds together, task 5/5" in err
-    assert json.loads(out)["device"].endswith("3 seeds together")
+    assert json.loads(out)["together"] == 3
     assert len(list(tmp_path.iterdir())) == 3
     assert main([*command, "--no-together"]) == 0  # they are all there
     assert capsys.readouterr().out == out
@@ -315,11 +315,11 @@ def test_a_long_run_is_compiled_and_says_so(capsys, monkeypatch):
     assert main(short) == 0
     printed = capsys.readouterr()
     assert "10 steps: compiling the loss first (--no-compile: leave it)" in printed.err
-    assert json.loads(printed.out)["device"].endswith(", compiled")
+    assert json.loads(printed.out)["compiled"]
     assert main([*short, "--no-compile"]) == 0
     printed = capsys.readouterr()
     assert "compiling" not in printed.err
-    assert "compiled" not in json.loads(printed.out)["device"]
+    assert not json.loads(printed.out)["compiled"]
     assert main([*short, "--compile", "--seeds", "2", "--together"]) == 2
     assert "2 seeds as one program are not compiled" in capsys.readouterr().err
 

@@ -155,7 +155,7 @@ def test_records_of_seeds_together_are_those_of_each(digits):
     described = [experiment("split-digits", "class", "rtf", seed, hidden=(20, 16), iterations=12) for seed in range(3)]
     together = list(runs.trained_together(described, digits))
     assert [record.experiment for _, record in together] == described
-    assert all(record.device.endswith("3 seeds together") for _, record in together)
+    assert all(record.together == 3 for _, record in together)
     for (net, record), one in zip(together, described, strict=True):
         alone, own = runs.trained(one, digits)
         assert torch.allclose(record.tensor(), own.tensor(), atol=1.5, equal_nan=True)

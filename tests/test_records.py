@@ -66,6 +66,22 @@ def test_a_record_with_measures_is_a_file_beside_the_one_without(record, tmp_pat
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    ("device", "together", "compiled"),
+    [("cpu (x86_64, 2 threads)", 1, False), ("a GPU, 10 seeds together", 10, False), ("cpu, compiled", 1, True)],
+)
+def test_a_record_whose_device_said_how_it_was_computed_says_so_in_fields(record, tmp_path, device, together, compiled):
+    path = records.write(record, tmp_path)
+    old = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("together", "compiled")}
+    path.write_text(json.dumps(old | {"device": device}))
+    back = records.read(path)
+    assert (back.together, back.compiled, back.computed_on) == (together, compiled, device)
+    assert back.device == device.partition(", 10")[0].removesuffix(", compiled")
+    (tmp_path / "again").mkdir()
+    again = records.write(back, tmp_path / "again")
+    assert records.read(again).computed_on == device
+
+
 def test_a_record_from_before_there_were_measures_has_none(record, tmp_path):
     path = records.write(record, tmp_path)
     path.write_text(path.read_text().replace(',\n "measures": null', ""))

@@ -22,7 +22,7 @@ from replaylib import Split, load
 from replaylib.brain import internal
 from replaylib.conv import ConvEncoder
 from replaylib.data.files import create
-from replaylib.lab import encoders, records
+from replaylib.lab import encoders, machine
 from replaylib.lab.extra.slda import Gaussians
 
 #: Of the encoders that were never trained.
@@ -64,7 +64,7 @@ def write(images: Split, dataset: str, encoder: str, target: Path) -> None:
         "dataset": dataset, "classes": len(features.train.classes), "training samples": len(features.train),
         "encoder": encoder, "digest": known.digest, "trained on": asdict(known.origin)["dataset"],
         "accuracy": count(features), "untaught": untaught(images, encoder),
-        "versions": records.versions(), "commit": records.commit(),
+        "versions": machine.versions(), "commit": machine.commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)

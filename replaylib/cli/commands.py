@@ -19,9 +19,9 @@ from replaylib.data.files import writable
 from replaylib.errors import InputError
 from replaylib.lab import bench, encoders
 from replaylib.lab.experiments import check_seeds, experiment
+from replaylib.lab.machine import commit, device_name, versions
 from replaylib.lab.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.lab.protocols import profile
-from replaylib.lab.records import commit, device_name, versions
 
 FALLS_BACK = (
     "what PyTorch cannot compute on an Apple GPU is computed on the processor, and PyTorch warns of each such step"

@@ -234,6 +234,8 @@ def summary(records: list[Record]) -> dict[str, Any]:
         "memory_bytes": max(record.memory_bytes for record in records),
         "seconds": sum(record.seconds for record in records),
         "device": records[0].device,
+        "together": records[0].together,
+        "compiled": records[0].compiled,
         "ids": [record.experiment.id for record in records],
     }
     return {name: no_nan(value) for name, value in {**described, **measured}.items()}
@@ -254,6 +256,6 @@ def _table(records: list[Record]) -> str:
         ),
         f"ACC {found['acc']:.2f} %" + (f" +- {found['acc_sem']:.2f} (SEM)" if found["acc_sem"] is not None else ""),
         f"BWT {found['bwt']:.2f}, forgetting {found['forgetting']:.2f}, "
-        f"{found['memory_bytes']:,} bytes kept for replay, {found['seconds']:.0f} s on {found['device']}",
+        f"{found['memory_bytes']:,} bytes kept for replay, {found['seconds']:.0f} s on {records[0].computed_on}",
     ]
     return "\n".join(line for line in lines if line)

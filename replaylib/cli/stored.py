@@ -129,7 +129,7 @@ def command(options: argparse.Namespace) -> None:
         for record in records.below(Path(folder)):
             if record.experiment.id == options.id:
                 print(store.command_of(record.experiment))
-                print(f"# {record.device}, commit {record.commit or 'unknown'}, {record.date}", file=sys.stderr)
+                print(f"# {record.computed_on}, commit {record.commit or 'unknown'}, {record.date}", file=sys.stderr)
                 return
     where = options.folder or "the runs that come with the library, or the folder runs"
     raise InputError(f"there is no run {options.id} in {where}: give an id that 'results --runs' shows")

@@ -20,8 +20,9 @@ from replaylib.lab import bench, cluster, contents, failures, grids, register, r
 from replaylib.lab.capture import check_captured_on
 from replaylib.lab.claims import shard
 from replaylib.lab.experiments import Experiment
+from replaylib.lab.machine import device_name
 from replaylib.lab.options import Option
-from replaylib.lab.records import Record, device_name, set_aside, stored
+from replaylib.lab.records import Record, set_aside, stored
 from replaylib.lab.sweeps import Group, How, by_seed, loader, seconds_of, sweep
 
 

@@ -57,7 +57,7 @@ def from_arrays(
     if len(labels) < 2:
         raise InputError(f"{name} has {len(labels)} labels to train on: expected two or more to tell apart")
     if x_test is None or y_test is None:
-        return _with_test_part(name, x_train, codes, classes or labels)
+        return _with_test_part(name, x_train, codes, labels.tolist() if classes is None else classes)
     tested = _whole(name, y_test)
     if strange := sorted(set(tested.ravel().tolist()) - set(labels.tolist())):
         raise InputError(

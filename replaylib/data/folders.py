@@ -149,13 +149,15 @@ def walked(path: Path) -> list[str]:
     A link to a folder above it would be walked for ever, and one within a class to another class of the same folder
     would give an image two labels.
     """
-    found, passed_over, root = [], [], path.resolve()
+    found: list[str] = []
+    passed_over: list[str] = []
+    root = path.resolve()
     for folder, inner, files in os.walk(path, followlinks=True):
         here = Path(folder)
         relative = PurePosixPath(here.relative_to(path).as_posix())
         above = {place.resolve() for place in (here, *here.parents) if place == path or path in place.parents}
         above |= {*here.resolve().parents}
-        followed = []
+        followed: list[str] = []
         for name in inner:
             target = (here / name).resolve()
             within = len(relative.parts) >= 2 and (here / name).is_symlink() and root in target.parents

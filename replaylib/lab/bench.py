@@ -17,10 +17,11 @@ from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.fast import train_seeds
+from replaylib.lab.machine import commit, device_name, versions
 from replaylib.lab.per_sample import PerSample
 from replaylib.lab.products import Operands, Products, operations, seconds_of
 from replaylib.lab.protocols import protocol
-from replaylib.lab.records import commit, device_name, no_nan, versions, write_new
+from replaylib.lab.records import no_nan, write_new
 from replaylib.loop import Training, Watch
 
 #: Steps that are taken and not timed, so that memory is there and caches are warm.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from replaylib.data.files import replacing
 from replaylib.errors import InputError
-from replaylib.lab import contents, records
+from replaylib.lab import contents, machine
 from replaylib.lab.experiments import Experiment
 from replaylib.steps import Diverged
 
@@ -66,7 +66,7 @@ def of(experiment: Experiment, error: BaseException, folder: Path | None = None)
     before = None if folder is None else read(folder, experiment.id)
     failure = Failure(
         experiment, kind, line, "".join(traceback.format_exception(error)) if kind == "error" else "",
-        1 + (before.tries if before else 0), _versions(experiment), records.commit(),
+        1 + (before.tries if before else 0), _versions(experiment), machine.commit(),
         datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
     if folder is not None:
@@ -78,8 +78,8 @@ def of(experiment: Experiment, error: BaseException, folder: Path | None = None)
 
 def _versions(experiment: Experiment) -> dict[str, str]:
     with suppress(Exception):  # the encoder may be what failed
-        return records.versions() | contents.code_of(experiment)
-    return records.versions()
+        return machine.versions() | contents.code_of(experiment)
+    return machine.versions()
 
 
 def read(folder: Path, name: str) -> Failure | None:

@@ -19,7 +19,7 @@ from replaylib.data.dataset import Dataset, Split, channel_statistics
 from replaylib.data.files import replacing
 from replaylib.errors import PRECISIONS, InputError
 from replaylib.lab.encoders import Origin
-from replaylib.lab.records import commit, device_name, versions
+from replaylib.lab.machine import commit, device_name, versions
 from replaylib.nets import Hidden, linear
 from replaylib.steps import adam, products_in
 

@@ -3,21 +3,16 @@
 import json
 import logging
 import math
-import platform
 import re
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from replaylib import metrics
-from replaylib._version import __version__
 from replaylib.data.files import create, writable
 from replaylib.errors import InputError
 from replaylib.lab.experiments import Experiment
@@ -26,7 +21,6 @@ from replaylib.lab.experiments import Experiment
 OWN_NAME = re.compile(r"[0-9a-f]{12}(-measured)?(-\d+)?")
 
 log = logging.getLogger(__name__)
-CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,8 @@ class Record:
     date : when it ended, UTC, ISO 8601.
     measures : of what the network imagines after the last task, see `replaylib.lab.replay_quality`; None where nobody
         asked.
+    together : how many seeds were computed as one, this one among them; ``compiled``, whether the loss was compiled.
+        Either changes accuracies by rounding.
     """
 
     experiment: Experiment
@@ -55,6 +51,14 @@ class Record:
     commit: str | None
     date: str
     measures: dict[str, float] | None = None
+    together: int = 1
+    compiled: bool = False
+
+    @property
+    def computed_on(self) -> str:
+        """The device, and how the run was computed there where that changes accuracies by rounding."""
+        seeds = f", {self.together} seeds together" if self.together > 1 else ""
+        return f"{self.device}{seeds}{', compiled' if self.compiled else ''}"
 
     def tensor(self) -> torch.Tensor:
         """The accuracy matrix as a (tasks, tasks) float64 tensor."""
@@ -221,6 +225,8 @@ def read(path: str | Path) -> Record:
     """The record in one file; raises `InputError` where the file is damaged or no record."""
     try:
         raw = json.loads(Path(path).read_text())
+        if "together" not in raw:
+            raw |= _said_by_device(raw["device"])
         nan = float("nan")
         record = Record(
             **{
@@ -239,6 +245,13 @@ def read(path: str | Path) -> Record:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged or no record of a run ({error!r}): restore it") from error
     return record
+
+
+def _said_by_device(device: str) -> dict[str, Any]:
+    """Fields that are younger than some records, in which the device's name says what they say."""
+    found = re.fullmatch(r"(.*?)(?:, (\d+) seeds together)?(, compiled)?", device, re.DOTALL)
+    assert found is not None
+    return {"device": found[1], "together": int(found[2] or 1), "compiled": found[3] is not None}
 
 
 def _check(record: Record) -> None:
@@ -264,33 +277,3 @@ def no_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [no_nan(item) for item in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def device_name(device: torch.device) -> str:
-    """What computes, e.g. ``"cpu (x86_64, 2 threads)"`` or a GPU's product name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a run computes."""
-    packages = ("torch", "numpy", "scikit-learn")
-    installed = {name: metadata.version(name) for name in packages}
-    return {"replaylib": __version__, "python": platform.python_version(), **installed}
-
-
-@cache
-def commit() -> str | None:
-    """The library's git commit, with "+" appended where tracked files differ from it; None outside a checkout."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(CHECKOUT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")) != CHECKOUT:
-            return None
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -23,7 +23,7 @@ import torch
 from replaylib.data.dataset import Split
 from replaylib.data.files import replacing
 from replaylib.errors import InputError
-from replaylib.lab import records
+from replaylib.lab import machine
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.state import check_plain, packed_training, unpack_training
 from replaylib.loop import Training
@@ -196,12 +196,12 @@ def keeper(
     It goes on with the same options, data and library, on the same kind of machine, in the same way.
     """
     device = data.train.images.device
-    kind = records.device_name(device)
+    kind = machine.device_name(device)
     if device.type == "cpu":
         kind += f", {torch.backends.cpu.get_cpu_capability()}"
     options = {name: value for name, value in group[0].facts().items() if name != "seed"}
     about = {
-        **options, "seeds": [description.seed for description in group], **versions, "commit": records.commit(),
+        **options, "seeds": [description.seed for description in group], **versions, "commit": machine.commit(),
         "data": digest_of(data), "device": kind, "compiled loss": execution.objective is not None,
         "CUDA graphs": execution.capture is not None,
     }  # fmt: skip

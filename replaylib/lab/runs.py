@@ -13,7 +13,7 @@ import torch
 from replaylib.data.dataset import Split, for_validation
 from replaylib.data.glyphs import dataset_name
 from replaylib.errors import InputError
-from replaylib.lab import contents, encoders, records, resume
+from replaylib.lab import contents, encoders, machine, resume
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.fast import execution, learner
 
@@ -140,7 +140,7 @@ def trained_together(
 
     One by one and together, a seed's accuracies differ by rounding. A record's ``seconds`` are its share of the time.
     With ``compiled``, which is for one seed, its loss is compiled first; accuracies differ by rounding, and the
-    record's ``device`` says it. With ``captured``, which is for a GPU, steps are replayed as a CUDA graph.
+    record says it. With ``captured``, which is for a GPU, steps are replayed as a CUDA graph.
 
     ``unfinished`` is the folder of records in which the run is kept until it has ended, and from where it goes on if it
     is there already, see `replaylib.lab.resume`: when its records are written, `replaylib.lab.resume.discard` it.
@@ -167,7 +167,7 @@ def trained_together(
     streams, parts, generators = zip(*starts, strict=True)
     where = streams[0].device
     how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
-    versions = records.versions() | contents.code_of(first)
+    versions = machine.versions() | contents.code_of(first)
     keeper = None if unfinished is None else resume.keeper(unfinished, descriptions, data, how, versions, say)
     settings: dict[str, Any] = {
         "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
@@ -193,12 +193,12 @@ def trained_together(
                     untrained=tuple(result.untrained.tolist()),
                     memory_bytes=part.replay.nbytes,
                     seconds=seconds,
-                    device=records.device_name(stream.device)
-                    + (f", {len(results)} seeds together" if len(results) > 1 else "")
-                    + (", compiled" if compiled else ""),
+                    device=machine.device_name(stream.device),
                     versions=versions,
-                    commit=records.commit(),
+                    commit=machine.commit(),
                     date=datetime.now(UTC).isoformat(timespec="seconds"),
+                    together=len(results),
+                    compiled=compiled,
                 ),
             )
         )

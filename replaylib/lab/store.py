@@ -63,7 +63,7 @@ def _row(record: Record) -> dict[str, Any]:
     described = {one.name: getattr(record.experiment, one.name) for one in fields(Experiment)}
     return {
         **described, "id": record.experiment.id, "measured": record.measures is not None, **record.summary(),
-        "memory_bytes": record.memory_bytes, "seconds": record.seconds, "device": record.device,
+        "memory_bytes": record.memory_bytes, "seconds": record.seconds, "device": record.computed_on,
         "commit": record.commit, "date": record.date,
     }  # fmt: skip
 
