@@ -112,18 +112,13 @@ class Gates(nn.Module):
 
     def __init__(self, contexts: int, units: Sequence[int], off: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.check(off)
+        if not 0 <= off < 1:
+            raise InputError(f"gate_prop is {off:g}: the fraction of units off lies from 0 up to, not at, 1")
         layers = []
         for width in units:
             order = torch.rand(contexts, width, generator=generator).argsort(1)
             layers.append((order.argsort(1) >= int(off * width)).float())
         self.register_buffer("open", torch.cat(layers, dim=1))
-
-    @classmethod
-    def check(cls, off: float) -> None:
-        """Raise `InputError` unless the fraction of units that are off lies in [0, 1)."""
-        if not 0 <= off < 1:
-            raise InputError(f"gate_prop is {off:g}: the fraction of units off lies from 0 up to, not at, 1")
 
     def forward(self, context: Tensor) -> Tensor:
         """The gates of each sample, (n, sum(units)), from probabilities of contexts (n, contexts).

@@ -105,21 +105,16 @@ class Buffer:
     state: tuple[str, ...] = ("images", "y", "task", "key", "generator")
 
     def __init__(self, stream: Stream, per_class: int, policy: str, generator: torch.Generator) -> None:
-        self.check(per_class, policy)
+        if per_class < 1:
+            raise InputError(f"per_class is {per_class}: nothing would be stored; give 1 or more, or use method none")
+        if policy not in self.POLICIES:
+            raise InputError(f"unknown policy {policy!r}: choose {' or '.join(self.POLICIES)}")
         self.stream, self.generator = stream, generator
         self.per_class, self.policy = per_class, policy
         self.images = stream.data.train.images[:0]
         self.y = torch.empty(0, dtype=torch.long, device=stream.device)
         self.task = self.y.clone()
         self.key = torch.empty(0, device=stream.device)
-
-    @classmethod
-    def check(cls, per_class: int, policy: str) -> None:
-        """Raise `InputError` for a budget below 1 or an unknown policy."""
-        if per_class < 1:
-            raise InputError(f"per_class is {per_class}: nothing would be stored; give 1 or more, or use method none")
-        if policy not in cls.POLICIES:
-            raise InputError(f"unknown policy {policy!r}: choose {' or '.join(cls.POLICIES)}")
 
     def __len__(self) -> int:
         return len(self.y)
