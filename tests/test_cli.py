@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -474,6 +475,27 @@ def test_results_are_printed_before_they_cannot_be_saved(capsys, tmp_path, monke
     assert "seeds 0, 1" in out
     assert "ACC" in out
     assert err.splitlines()[-1].startswith("replaylib: cannot write to there (No space left on device)")
+
+
+def test_a_folder_that_is_removed_while_seeds_run_loses_no_result(capsys, tmp_path, monkeypatch):
+    whole, folder = runs.trained_together, tmp_path / "runs"
+
+    def trained(some, *given, **named):
+        if some[0].seed == 1:
+            shutil.rmtree(folder)
+        return whole(some, *given, **named | {"unfinished": None})
+
+    monkeypatch.setattr(runs, "trained_together", trained)
+    assert main([*QUICK, "--seeds", "3", "--save", str(folder)]) == 2
+    out, err = capsys.readouterr()
+    assert "seeds 0, 1, 2" in out
+    assert f"and is not stored: cannot write to {folder} (No such file or directory)" in err
+    assert f"cannot write to {folder} (No such file or directory): choose another folder; what is left runs" in err
+    assert (
+        err.splitlines()[-1]
+        == f"replaylib: cannot write to {folder} (No such file or directory): choose another folder"
+    )
+    assert not folder.exists()
 
 
 def test_two_equal_commands_into_one_folder_share_the_seeds(tmp_path):

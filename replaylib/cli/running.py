@@ -119,11 +119,13 @@ def run(options: argparse.Namespace) -> None:
                     unfinished=options.save if options.resume else None, say=_say,
                     start=looked_at.pop(some[0].id, None),
                 ):  # fmt: skip
+                    unsaved = {}
                     for net, record in made:
                         kept[record.experiment.id] = record
-                        if options.save and (unsaved := _saved(net, record, options.save, options.weights)):
-                            problems[record.experiment.id] = unsaved
-                    if options.save:
+                        if options.save and (why := _saved(net, record, options.save, options.weights)):
+                            unsaved[record.experiment.id] = why
+                    problems |= unsaved
+                    if options.save and not unsaved:
                         resume.discard(options.save, together)
             finally:
                 for one in watchers:
@@ -162,12 +164,18 @@ def _not_done_by_others(groups: list[list[Experiment]], folder: Path | None) -> 
         yield from groups
         return
     described = {e.id: e for group in groups for e in group}
-    with Claims(folder) as claims:
-        names = [[e.id for e in group] for group in groups]
-        for mine in to_do(names, claims, lambda name: is_done(folder, name), _say):
-            yield [described[name] for name in mine]
-            for name in mine:
-                claims.give_back(name)
+    left = set(described)
+    try:
+        with Claims(folder) as claims:
+            names = [[e.id for e in group] for group in groups]
+            for mine in to_do(names, claims, lambda name: is_done(folder, name), _say):
+                left -= set(mine)
+                yield [described[name] for name in mine]
+                for name in mine:
+                    claims.give_back(name)
+    except InputError as error:  # the folder went, or cannot be written any more: results are printed nevertheless
+        _say(f"{error}; what is left runs, and is not shared")
+        yield from filter(None, ([e for e in group if e.id in left] for group in groups))
 
 
 def _saved(net: Network, record: Record, folder: Path, weights: bool) -> str:
@@ -178,6 +186,7 @@ def _saved(net: Network, record: Record, folder: Path, weights: bool) -> str:
         if weights:
             checkpoints.save(net, record.experiment, folder / f"{record.experiment.id}.safetensors")
     except InputError as error:
+        _say(f"seed {record.experiment.seed} ended with {record.summary()['acc']:.2f} %, and is not stored: {error}")
         return str(error)
     return ""
 
