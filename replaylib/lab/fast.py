@@ -11,6 +11,7 @@ import os
 import shutil
 import textwrap
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -253,25 +254,24 @@ def compiler() -> str | None:
 def why_not_compiled() -> str:
     """Why a small function cannot be compiled for the CPU, in a line; empty if it can. It is tried once, in seconds.
 
-    That there is a compiler does not say it: it wants Python's headers and a folder to write to, and may be too old.
+    A compiler alone does not say it: it wants Python's headers and a folder to write to, and may be too old.
     """
     if compiler() is None:
         return "there is no C++ compiler"
+    x, new = torch.ones(64, requires_grad=True), float(time.time_ns() % 2**20)  # nothing kept from earlier will do
     try:
-        x, new = torch.ones(64, requires_grad=True), float(time.time_ns() % 2**20)  # nothing kept from earlier will do
-        torch.compile(lambda x: (x * x + new).relu().sum(), dynamic=False)(x).backward()
+        with warnings.catch_warnings():  # it is said in a line, by who asked
+            warnings.simplefilter("ignore")
+            torch.compile(lambda x: (x * x + new).relu().sum(), dynamic=False)(x).backward()
     except Exception as error:  # whatever the compiler and what calls it raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        told = [line for line in lines if "error" in line.lower() and "Error:" not in line]
-        return textwrap.shorten((told or lines or [type(error).__name__])[0], 160, placeholder="...")
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        told = [line for line in lines if "error" in line.lower() and "Error:" not in line] or lines
+        return textwrap.shorten(told[0], 160, placeholder="...")
     return ""
 
 
 def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
-    """Whether a run of so many steps, on a CPU, is long enough for compiling to save more time than it takes.
-
-    Whether it can be compiled here is another question, see `why_not_compiled`.
-    """
+    """Whether so many steps, on a CPU, are enough for compiling, where it works, to save more time than it takes."""
     return device.type == "cpu" and steps >= LONG and net.pure
 
 
