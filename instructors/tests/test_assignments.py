@@ -21,7 +21,7 @@ from grading.assignment import Assignment, Result
 from grading.judge import grade, judge
 from grading.remote import Clock, Session
 from grading.sandbox import Limits, Sandbox
-from instructors.alternatives import more_1_to_3, more_4_and_5
+from instructors.alternatives import more_1_to_3, more_4_and_5, more_styles
 from replaylib.course.assignments import read
 from replaylib.errors import InputError
 from tests.colab import colab, runtime, wheel
@@ -70,7 +70,7 @@ def answers(name: str) -> Iterator[tuple[str, str, str, str]]:
         yield from ((question, f"right {place}", "", source) for place, source in enumerate(sources))
     for question, sources in module.WRONG.items():
         yield from ((question, f"wrong {place}", *pair) for place, pair in enumerate(sources.items()))
-    yield from (one[1:] for one in [*more_1_to_3.MORE, *more_4_and_5.MORE] if one[0] == name)
+    yield from (one[1:] for one in [*more_1_to_3.MORE, *more_4_and_5.MORE, *more_styles.MORE] if one[0] == name)
 
 
 def code(notebook: Path) -> list[str]:
