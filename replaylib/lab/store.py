@@ -48,12 +48,13 @@ def summaries(folder: str | Path) -> pd.DataFrame:
         if row is None:
             passed_over += [reason] * bool(reason)
             continue
-        key = (row["id"], row.pop("measured"))
+        key = (row["id"], row["measured"])
         if key in seen:
             passed_over.append(records.same_experiment(path, seen[key]))
             continue
         seen[key] = path
-        rows.append({**row, "file": path})
+        row["file"] = path
+        rows.append(row)
     records.name_what_was_passed_over(passed_over)
     described = [one.name for one in fields(Experiment)]
     return pd.DataFrame(rows, columns=[*described, *FACTS])
@@ -80,7 +81,7 @@ def _look(path: Path) -> tuple[dict[str, Any] | None, str]:
 
 def _indexed(root: Path) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
     """Each JSON file below the folder, those with a record's own name first, as `_look` sees it."""
-    files = {str(path.relative_to(root)): stamp for path, stamp in _walk(root)}
+    files = dict(_walk(root))
     known = _Index(root)
     found = known.rows()
     fresh = {}
@@ -89,19 +90,22 @@ def _indexed(root: Path) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
             fresh[name] = (stamp, *_look(root / name))
     known.update(fresh, [name for name in found if name not in files])
     now = {**found, **fresh}
-    for name in sorted(files, key=lambda name: (not OWN_NAME.fullmatch(Path(name).stem), name)):
+    for name in sorted(files, key=lambda name: (not OWN_NAME.fullmatch(os.path.basename(name)[:-5]), name)):
         _, row, reason = now[name]
-        yield name, None if row is None else dict(row), reason
+        yield name, row, reason
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
-    for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        with os.scandir(folder) as entries:
-            stamps = {entry.name: entry.stat() for entry in entries if entry.name.endswith(".json") and entry.is_file()}
-        for name in files:
-            if name in stamps and not name.startswith("."):
-                yield Path(folder, name), (stamps[name].st_mtime_ns, stamps[name].st_size)
+def _walk(root: Path | str, inside: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
+    """The JSON files below a folder by their paths within it, each with its time and size."""
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.name.endswith(".json") and entry.is_file():
+                stat = entry.stat()
+                yield inside + entry.name, (stat.st_mtime_ns, stat.st_size)
+            elif entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{inside}{entry.name}{os.sep}")
 
 
 class _Index:
