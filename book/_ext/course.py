@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import pace
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-WORDS_A_MINUTE = 180
 
 
 def settings(root: Path = ROOT) -> dict[str, Any]:
@@ -98,8 +98,8 @@ def chapter_number(page: str) -> int | None:
 
 
 def reading_minutes(source: str) -> int:
-    """How long a chapter takes to read, in steps of five minutes: its words, code included, at a pace for learning."""
-    return 5 * max(1, round(len(source.split()) / WORDS_A_MINUTE / 5))
+    """How long a chapter takes to read, in steps of five minutes: see `pace`."""
+    return 5 * max(1, round(pace.minutes(source) / 5))
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
