@@ -68,10 +68,10 @@ def published(protocol_name: str, scenario: str, name: str) -> dict[str, list[fl
         if fits and row.option not in found:
             found[row.option] = list(row.values)
     if not found:
-        there = ", ".join(dict.fromkeys(f"{one} on {row.protocol}" for row in GRIDS for one in row.methods.split()))
+        there = ", ".join(dict.fromkeys(row.protocol for row in GRIDS if name in row.methods.split())) or "none"
         raise InputError(
-            f"no candidates are published for {name} on {protocol_name}, {scenario}-incremental: give them with --set, "
-            f"e.g. --set lr=0.001 --set lr=0.0001; published are those of {there}"
+            f"no candidates are published for {name} on {protocol_name}, {scenario}-incremental (of {name}: {there}): "
+            "give them with --set, e.g. --set lr=0.001 --set lr=0.0001"
         )
     return found
 
