@@ -149,7 +149,7 @@ def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
 
 
 def test_runs_that_are_not_all_stored_are_trained_now(monkeypatch):
-    asked = [experiment("split-digits", "class", "bi-r", seed) for seed in (1, 0)]
+    asked = [experiment("split-mnist-5k", "class", "bi-r", seed) for seed in (1, 0)]
     trained = []
     real = runs.trained_together
 
@@ -172,9 +172,9 @@ def test_the_folders_of_runs_are_those_that_come_with_the_library_and_are_explai
     assert there <= set(runs.FOLDERS)
     explained = (folder / "README.md").read_text()
     assert all(f"`{name}`" in explained for name in runs.FOLDERS)
-    assert runs.published("digits")["protocol"].str.contains("digits").all()
-    with pytest.raises(InputError, match="Did you mean digits"):
-        runs.published("digit")
+    assert runs.published("mnist-5k")["protocol"].str.contains("mnist-5k").all()
+    with pytest.raises(InputError, match="Did you mean mnist-5k"):
+        runs.published("mnist5k")
 
 
 def test_a_folder_in_which_no_run_is_stored_yet_has_columns_and_no_row(monkeypatch, tmp_path):

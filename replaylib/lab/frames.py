@@ -28,7 +28,6 @@ FOLDERS = {
     "glyphs": "glyphs at full clutter, all methods",
     "sources": "glyphs at full clutter in fewer steps, by where replayed features come from",
     "mnist-5k": "quick protocols of 5,000 real MNIST images: what chapters compare their own runs with",
-    "digits": "quick protocols of digits: what chapters compare their own runs with",
 }
 
 
