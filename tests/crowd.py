@@ -145,7 +145,7 @@ def main() -> None:
         folder, outside = root / "handed in", root / "outside"
         folder.mkdir()
         outside.mkdir()
-        (outside / "hidden.py").write_text("the hidden tests")
+        (outside / "hidden.py").write_text("what the hidden file says")
         (outside / "anna.ipynb").write_text("the work of anna")
         small.build(root / "built")
         expected = lay(folder, outside, asked.honest, asked.only)
@@ -165,7 +165,7 @@ def main() -> None:
         feedback = "".join(path.read_text() for path in (root / "feedback").rglob("*.md"))
         told = [
             secret
-            for secret in (small.SECRET, "the hidden tests", "the work of anna")
+            for secret in (small.SECRET, "what the hidden file says", "the work of anna")
             if secret in feedback + done.stdout
         ]
         files = len(list((root / "feedback").rglob("*.md")))

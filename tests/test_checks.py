@@ -202,3 +202,13 @@ def test_visible_checks_are_found_beside_the_masters_or_in_the_package() -> None
     in_checkout, installed = assignments.FOLDERS
     assert in_checkout.is_dir()
     assert installed.parent == assignments.LIBRARY
+
+
+def test_tensor_of_inference_mode_can_be_computed_with() -> None:
+    from replaylib.course.answers import plain
+
+    with torch.inference_mode():
+        made = torch.ones(1, 2)
+    weight = torch.ones(2, 1, requires_grad=True)
+    (plain([made])[0] @ weight).sum().backward()
+    assert weight.grad is not None

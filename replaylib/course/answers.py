@@ -24,6 +24,8 @@ DTYPES = ["float16", "float32", "float64", "uint8", "int8", "int16", "int32", "i
 def leaf(value: Any) -> Any:
     """A single value as plain data: an array, a data frame and the like as a tensor, a fraction or a decimal number as
     a float, a number of NumPy's as Python's, `...` as None; anything else as it is."""
+    if isinstance(value, Tensor) and value.is_inference():
+        return value.clone()  # which a check may compute with as with any other
     if value is ... or value is None or isinstance(value, bool | int | float | str | Tensor):
         return None if value is ... else value
     if isinstance(value, np.generic):
