@@ -81,7 +81,7 @@ def test_every_module_that_a_user_may_import_is_described_on_one_page():
         if line.startswith(".. automodule::")
     ]
     # How files come and are written, and how the command line reads its options, is nobody's business but theirs.
-    inside = {"_version", "__main__", "checks"} | {
+    inside = {"_version", "__main__"} | {
         f"data.{name}" for name in ("decode", "files", "symbols", "known", "folders", "downloads", "official")
     }
     assert sorted(described) == sorted(name for name in modules() - inside if not name.startswith("cli."))
@@ -99,7 +99,7 @@ def test_a_module_that_is_offered_is_found_in_a_process_that_has_loaded_nothing(
 
 
 def test_the_science_is_a_dozen_modules_that_one_can_read():
-    beside = {"__init__", "__main__", "_version", "checks"}  # the last is an earlier name of another module
+    beside = {"__init__", "__main__", "_version"}
     science = [path for path in LIBRARY.glob("*.py") if path.stem not in beside]
     assert len(science) <= 13
     lines = sum(len(path.read_text().splitlines()) for path in science)
