@@ -60,7 +60,7 @@ def test_by_keys_alone_a_reader_predicts_and_then_sees_the_run(page: chromium.Pa
     page.press("Tab")
     page.press("Enter")
     assert waits(page) == {"between": False, "figure": False, "after": False}
-    words = "task 1: you 70 %, the run 0 %; task 2: you 40 %, the run 96 %. On average you are 63 % away."
+    words = "task 1: you 70 %, the run 0 %; task 2: you 40 %, the run 96 %. On average you are 63 points away."
     assert said(page).replace("\xa0", " ") == words
     assert page.run("document.querySelectorAll('.predict .run').length") == 2
     assert page.errors == []
@@ -85,6 +85,7 @@ def test_an_answer_is_there_on_return_and_can_be_given_again(page: chromium.Page
 def test_nothing_waits_in_print_or_without_scripts_and_a_phone_shows_all_of_it(page: chromium.Page, path: Path) -> None:
     opened(page, path, width=360)
     assert page.run("document.documentElement.scrollWidth") <= 360
+    assert page.run("Math.min(...[...document.querySelectorAll('.predict input')].map((i) => i.clientWidth))") > 200
     page.ask("Emulation.setEmulatedMedia", media="print")
     assert not waits(page)["figure"]
     page.ask("Emulation.setEmulatedMedia", media="")

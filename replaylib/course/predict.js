@@ -83,7 +83,7 @@
     const mean = values().reduce((sum, value, i) => sum + Math.abs(value - told.truth[i]), 0) / told.truth.length;
     words.textContent = answered
       ? told.names.map((name, i) => `${name}: you ${said(values()[i])}, the run ${said(told.truth[i])}`).join("; ") +
-        (told.names.length > 1 ? `. On average you are ${said(mean)} away.` : ".")
+        (told.names.length > 1 ? `. On average you are ${told.unit === "%" ? said(mean).replace("%", "points") : said(mean)} away.` : ".")
       : open ? "" : waiting().length ? "What the run gave is shown once you have answered." : "";
     draw();
   }
