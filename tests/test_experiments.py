@@ -55,13 +55,13 @@ def test_every_field_counts_for_the_id_and_none_does_not():
     }  # fmt: skip
     others = {"strength": 0.5, "gate_prop": 0.5, "noise_dim": 7, "precision": "bfloat16", "replayed": 3}
     seen = {"clutter": 0.5, "encoder": "mine", "backbone": "tuned"}
-    later = {"stream", "optimizer", "class_order", "validation", "data_digest", "encoder_digest"}
+    later = {"stream", "optimizer", "class_order", "validation", "data_digest", "encoder_digest", "image_size"}
     assert set(changes) | set(others) | set(seen) | {"samples"} | later == set(NAMES)
     tested = experiment("split-digits", "class", "generative-classifier")
     assert dataclasses.replace(tested, samples=7).id != tested.id
     facts = {
         "stream": "uneven", "optimizer": "sgd", "class_order": "random", "validation": 0.1, "data_digest": "a",
-        "encoder_digest": "a",
+        "encoder_digest": "a", "image_size": 14,
     }  # fmt: skip
     assert facts.keys() == later
     ids = {dataclasses.replace(base, **{name: value}).id for name, value in facts.items()}

@@ -62,9 +62,9 @@ def test_on_a_gpu_steps_would_be_captured(tmp_path, monkeypatch):
     asked = []
     whole = lent_gpu.runs.trained_together
 
-    def train(group, data, device, watch, captured):
+    def train(group, data, device, watch, captured, start):
         asked.append(captured)
-        return whole(group, data, device, watch)  # a double has no graphs
+        return whole(group, data, device, watch, start=start)  # a double has no graphs
 
     monkeypatch.setattr(lent_gpu.runs, "trained_together", train)
     with gpu():

@@ -373,7 +373,8 @@ def test_the_loop_that_chapter_1_shows_gives_the_network_that_the_library_gives(
     names |= {"p": p, "stream": stream}
     exec(shown, names)
     nets = [Classifier(64, p.hidden, 10, torch.Generator().manual_seed(0)) for _ in range(2)]
-    names["train_in_sequence"](nets[0], stream.generator(1))
+    for _ in names["train_in_sequence"](nets[0], stream, stream.generator(1)):
+        pass
     settings = {"iterations": p.iterations, "batch": p.batch, "lr": p.lr}
     train(stream, nets[1], Nothing(), stream.generator(1), **settings)
     assert all(a.equal(b) for a, b in zip(*(net.parameters() for net in nets), strict=True))

@@ -186,7 +186,7 @@ def test_options_are_the_defaults_unless_chosen():
 
 
 def test_an_option_that_a_method_does_not_take_is_refused():
-    with pytest.raises(InputError, match="method joint has no per_class: leave it out, or use der"):
+    with pytest.raises(InputError, match="method joint has no per_class: leave it out, or use exact"):
         method("joint").settle("class", {"per_class": 5})
 
 

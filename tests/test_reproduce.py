@@ -160,7 +160,7 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
     assert main([*SMALL, *small, *kept]) == 0
     found = runs.load(tmp_path / "runs")
     assert len(found) == 8
-    assert (found["device"].str.endswith("2 seeds together") == (found["method"] == "none")).all()
+    assert ((found["together"] == 2) == (found["method"] == "none")).all()
 
 
 @pytest.mark.parametrize("methods", [(), ("gr+feedback+conditional",)])  # the second has no colour of its own

@@ -19,7 +19,7 @@ import torch
 from replaylib.cli.main import main
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.lab import contents, methods, records, resume, runs, state
+from replaylib.lab import contents, machine, methods, records, resume, runs, state
 from replaylib.lab.experiments import experiment
 from replaylib.loop import Keeper, follow
 from replaylib.replay import Buffer, Everything, Nothing
@@ -134,12 +134,12 @@ def test_a_state_of_something_else_is_refused_by_name(digits, stopped, monkeypat
     one, folder, path = stopped
     content = path.read_bytes()
     for change, says in (
-        (lambda: monkeypatch.setattr(records, "__version__", "9.9"), r"with replaylib .*, and this run has 9\.9"),
+        (lambda: monkeypatch.setattr(machine, "__version__", "9.9"), r"with replaylib .*, and this run has 9\.9"),
         (
             lambda: monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "ABACUS"),
             "with device .*ABACUS",
         ),
-        (lambda: monkeypatch.setattr(records, "commit", lambda: "abc"), "with commit .*, and this run has abc"),
+        (lambda: monkeypatch.setattr(machine, "commit", lambda: "abc"), "with commit .*, and this run has abc"),
         (lambda: monkeypatch.setattr(resume, "digest_of", lambda _: "other"), "with data .*, and this run has other"),
         (
             lambda: monkeypatch.setattr(contents, "encoder_version", lambda _: {"encoder x": "1"}),

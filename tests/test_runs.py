@@ -140,12 +140,12 @@ def test_over_twenty_permutations_generative_replay_falls_behind_and_brain_inspi
 
 def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
     # If this fails because the quick protocol changed, its runs have to be stored again: see book/results/README.md.
-    asked = [experiment("split-digits", "class", "bi-r", seed) for seed in (2, 0, 1)]
+    asked = [experiment("split-mnist-5k", "class", "bi-r", seed) for seed in (2, 0, 1)]
     found = runs.of_book(asked)
     assert found is not None
     assert found["seed"].tolist() == [2, 0, 1]
     assert found["id"].tolist() == [one.id for one in asked]
-    assert runs.of_book([*asked, experiment("split-digits", "class", "bi-r", 999)]) is None
+    assert runs.of_book([*asked, experiment("split-mnist-5k", "class", "bi-r", 999)]) is None
 
 
 def test_runs_that_are_not_all_stored_are_trained_now(monkeypatch):

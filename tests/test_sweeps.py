@@ -104,7 +104,7 @@ def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, m
     assert str(ended[DUE[1]].failure).endswith(f"seed 1, id {DUE[1].id}: diverged in task 2, step 3")
     found = stored([tmp_path])
     assert found.keys() == {DUE[0].id, DUE[2].id}
-    assert all("2 seeds together" in record.device for record in found.values())
+    assert all(record.together == 2 for record in found.values())
 
 
 def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tmp_path, monkeypatch):
@@ -155,8 +155,8 @@ def test_seeds_of_a_group_are_computed_as_one_where_their_network_allows_it(tmp_
     assert by_seed(mixed) == [DUE, unfit]
     found = {one.experiment: one.record for one in sweep(by_seed(mixed), tmp_path)}
     assert found.keys() == set(mixed)
-    assert all("3 seeds together" in found[e].device for e in DUE)
-    assert not any("together" in found[e].device for e in unfit)
+    assert all(found[e].together == 3 for e in DUE)
+    assert all(found[e].together == 1 for e in unfit)
     assert stored([tmp_path]).keys() == {e.id for e in mixed}
     data = loader("cpu")(DUE[0])
     assert all(seconds_of(group, data, "cpu") > 0 for group in (DUE, unfit))

@@ -6,6 +6,8 @@ runs are stored, claimed or unfinished is in the folder of records, as for proce
 
 import importlib.util
 import logging
+import signal
+import threading
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -77,10 +79,11 @@ def opened(
             client = distributed.Client(made)
         else:
             # What a run needs of memory is not Dask's to manage.
-            local = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=_dashboard(),
-                silence_logs=logging.CRITICAL,
-            )  # fmt: skip
+            with _deaf_children():
+                local = distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=_dashboard(),
+                    silence_logs=logging.CRITICAL,
+                )  # fmt: skip
             client = distributed.Client(stack.enter_context(local))
         stack.enter_context(client)
         several = [name for name, one in client.scheduler_info(n_workers=-1)["workers"].items() if one["nthreads"] > 1]
@@ -91,6 +94,19 @@ def opened(
         if _dashboard() is not None and client.dashboard_link:
             say(f"Dask's dashboard: {client.dashboard_link}")
         yield client
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Let processes that are started here ignore Ctrl-C, which a terminal sends to them too; this one ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _dashboard() -> str | None:
