@@ -135,6 +135,14 @@ def test_what_ends_the_process_costs_the_statement_alone(
         assert note.endswith("graded without that statement")
 
 
+def test_memory_that_is_held_costs_no_other_submission(assignment: Assignment, sandbox: Sandbox, outside: Path) -> None:
+    started = time.monotonic()
+    result = graded(small.notebook(hostile.called_first(hostile.HELD, 0)), assignment, sandbox)
+    assert time.monotonic() - started < 300
+    assert result.notes or result.hints, "it is said what became of it"
+    assert sum(graded(small.notebook(), assignment, sandbox).scores.values()) == 4
+
+
 @pytest.mark.parametrize("answers", hostile.CALLED)
 def test_answer_that_does_harm_costs_its_question_alone(
     answers: dict[str, tuple[str, str]], assignment: Assignment, sandbox: Sandbox

@@ -25,6 +25,6 @@ def check_groups_stay_together(held_out):
         assert enough, f'groups of {sizes} images are held out: one of them was not needed any more. Stop at `share`'
         seen.append(tuple(test.tolist()))
     assert len(set(seen)) > 2, 'the same groups are held out whatever `generator` is: their order is random'
-    again = held_out(groups, 0.25, torch.Generator().manual_seed(3))
-    assert tuple(torch.as_tensor(again).tolist()) == seen[3], 'the same generator state must give the same mask: draw from `generator`'
+    again = [held_out(groups, 0.25, torch.Generator().manual_seed(seed)) for seed in range(len(seen))]
+    assert [tuple(torch.as_tensor(one).tolist()) for one in again] == seen, 'the same generator state must give the same mask: draw from `generator`'
 
