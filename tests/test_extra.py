@@ -263,11 +263,11 @@ def test_old_text_is_forgotten_and_kept_by_what_the_network_writes_itself() -> N
     texts = [text.numbers(found[name][:30_000]) for name in ("prose", "names")]
     lost = {}
     for way in text.WAYS:
-        nets, table = text.learn_in_turn(way, texts, texts, 0, steps=60, batch=32)
+        nets, table = text.learn_in_turn(way, texts, texts, 0, steps=90, batch=32)
         assert len(nets) == 2
         assert table[1, 1] < table[0, 1] - 2
         lost[way] = (table[1, 0] - table[0, 0]).item()
-    assert lost["none"] > 1
+    assert lost["none"] > 2
     assert max(lost[way] for way in text.WAYS if way != "none") < lost["none"] / 2
     with pytest.raises(InputError, match="unknown way 'jiont'"):
         text.learn_in_turn("jiont", texts, texts, 0)
