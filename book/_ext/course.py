@@ -30,13 +30,18 @@ def is_placeholder(repository: str) -> bool:
     return urlsplit(repository).path.startswith("/example/")
 
 
+def git(root: Path, *command: str) -> str:
+    """What git says in a folder; nothing where it fails or is not installed."""
+    try:
+        asked = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, timeout=10)
+    except OSError:
+        return ""
+    return asked.stdout.strip()
+
+
 def git_remote(root: Path) -> str | None:
     """The web address of the repository that this folder was cloned from, if it is on GitHub."""
-    asked = ["git", "-C", str(root), "remote", "get-url", "origin"]
-    try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
-    except OSError:
-        return None
+    said = git(root, "remote", "get-url", "origin")
     said = re.sub(r"^(?:ssh://)?git@([\w.-]+)[:/]", r"https://\1/", said).removesuffix(".git")
     # Elsewhere Colab cannot open notebooks, and archives and sites have other addresses.
     known = re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", said)
@@ -45,11 +50,7 @@ def git_remote(root: Path) -> str | None:
 
 def git_branch(root: Path) -> str | None:
     """The branch that the repository this folder was cloned from shows first, if git knows of one."""
-    asked = ["git", "-C", str(root), "symbolic-ref", "--short", "refs/remotes/origin/HEAD"]
-    try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=10).stdout.strip()
-    except OSError:
-        return None
+    said = git(root, "symbolic-ref", "--short", "refs/remotes/origin/HEAD")
     return said.removeprefix("origin/") or None
 
 

@@ -24,7 +24,7 @@ KINDS = {
 }  # fmt: skip
 #: How often another worker tries what its worker was lost with, before that is a failure.
 LOST = 3
-#: Seconds within which a scheduler has to answer.
+#: The time within which a scheduler has to answer.
 PATIENCE = "20s"
 
 What = TypeVar("What")
