@@ -1,6 +1,7 @@
 """The command: grade a folder of submissions, some at a time, into one CSV file."""
 
 import argparse
+import contextlib
 import hashlib
 import os
 import signal
@@ -94,9 +95,10 @@ def grade(asked: argparse.Namespace) -> None:
     started = time.monotonic()
     try:
         results = graded(waiting, assignment, sandbox, limits, asked.workers, asked.question)
-        for done, (one, result) in enumerate(results, 1):
-            row = table.add(one, result, sandbox.kind)
-            print(f"{done}/{len(waiting)} {clean(one.path)}: {row['score'] or row['status']}", flush=True)
+        with contextlib.closing(results):  # it ends its judges, also where what interrupts it comes between two rows
+            for done, (one, result) in enumerate(results, 1):
+                row = table.add(one, result, sandbox.kind)
+                print(f"{done}/{len(waiting)} {clean(one.path)}: {row['score'] or row['status']}", flush=True)
     except KeyboardInterrupt:
         sys.exit(f"stopped; {target} has what was graded. The same command goes on from there.")
     table.keep_only(submissions)

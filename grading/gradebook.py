@@ -34,13 +34,17 @@ def place(path: str) -> str:
 
 
 def columns(assignment: Assignment) -> list[str]:
-    """The table's columns; those of the rubric are for whoever marks the project."""
+    """The table's columns; those of the rubric are for whoever marks the project.
+
+    The column by which programs know a row is not the first: one that does not expect the byte-order mark, which
+    Excel needs, takes it for a part of the first column's name.
+    """
     rubric = [f"rubric: {line}" for line in assignment.rubric]
     marks = ["score", "possible", *assignment.points, *rubric, "total"]
     return [
-        "submission",
         "student",
         "id",
+        "submission",
         *marks,
         "days late",
         "status",

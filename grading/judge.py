@@ -35,7 +35,6 @@ def serve(
     questions: list[str],
 ) -> None:
     """A judge's whole life: grade one submission, tell the result."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     try:
         result = grade(submission.read(), assignment, sandbox, limits, questions)

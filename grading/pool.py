@@ -1,8 +1,12 @@
 """Many submissions: a judge each, some at a time; every result is told as it comes, and none stops the others."""
 
 import multiprocessing
+import os
+import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -21,10 +25,14 @@ def graded(
     limits: Limits,
     workers: int,
     questions: list[str],
-) -> Iterator[tuple[Submission, Result]]:
+) -> Generator[tuple[Submission, Result], None, None]:
     """Each submission with its result, as they come. Whoever stops listening ends all judges and their sandboxes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["grading.judge"])
+    # Ctrl-C reaches all processes of a terminal. Judges leave it to the one that started them, from their first moment.
+    listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forkserver.ensure_running()
+    signal.signal(signal.SIGINT, listening)
     running: dict[Any, tuple[Submission, Any, float]] = {}
     left = list(waiting)
     patience = SLOWEST * (2 * limits.total + limits.project) + MARGIN
@@ -37,14 +45,15 @@ def graded(
                     continue
                 here, there = context.Pipe(duplex=False)
                 judge = context.Process(target=sit, args=(there, one, assignment, sandbox, limits, questions))
+                running[here] = one, judge, time.monotonic() + patience
                 try:
                     judge.start()
                 except OSError as error:
+                    del running[here]
                     yield one, Result(failed=f"no process could be started to judge it ({error}), please look")
                     continue
                 finally:
                     there.close()
-                running[here] = one, judge, time.monotonic() + patience
             for end in wait(list(running), timeout=1):
                 one, judge, _ = running.pop(end)
                 yield one, heard(end, judge)
@@ -54,9 +63,10 @@ def graded(
                     judge.kill()
                     yield one, Result(failed=f"the grader gave up after {patience:.0f} seconds, please look")
     finally:
-        for _, judge, _ in running.values():
+        begun = [judge for _, judge, _ in running.values() if judge.pid]
+        for judge in begun:
             judge.kill()
-        for _, judge, _ in running.values():
+        for judge in begun:
             judge.join()
 
 
@@ -64,7 +74,16 @@ def sit(*arguments: Any) -> None:
     """A judge's whole life, in a process that has PyTorch already."""
     from grading.judge import serve
 
+    threading.Thread(target=end_with_the_grader, daemon=True).start()
     serve(*arguments)
+
+
+def end_with_the_grader() -> None:
+    """End this judge, and with it its sandboxes, once the process that it works for is gone, however that ended."""
+    grader = multiprocessing.parent_process()
+    assert grader is not None
+    grader.join()
+    os._exit(1)
 
 
 def heard(end: Any, judge: Any) -> Result:

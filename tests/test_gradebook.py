@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,13 +10,15 @@ import sys
 import time
 import zipfile
 from datetime import datetime
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from grading import gradebook
 from grading import sandbox as sandboxes
-from grading.__main__ import grade
+from grading.__main__ import Table, grade
 from grading.__main__ import options as argument_parser
 from grading.assignment import Assignment, Result
 from grading.cells import identifier
@@ -315,6 +318,8 @@ def test_from_moodles_folder_to_its_gradebook(built: Path, tmp_path: Path, sandb
     first = run(built, folder, *options)
     assert first.returncode == 0, first.stderr
     assert target.read_bytes().startswith(b"\xef\xbb\xbf"), "without this Excel garbles names"
+    plainly = csv.DictReader(target.read_text(encoding="utf-8").splitlines())
+    assert {"submission", "id", "score", "status"} <= set(plainly.fieldnames or ()), "nor is a program led astray by it"
     rows = table(target)
     marks = {name: (row["id"], row["score"]) for name, row in rows.items()}
     assert marks == {"Jane Roe": ("101", "4"), "John Doe": ("102", "0"), "Ann Lee": ("103", "")}
@@ -357,10 +362,65 @@ def test_run_that_is_stopped_keeps_its_rows_and_goes_on(built: Path, tmp_path: P
     assert grader.wait() == 1
     assert time.monotonic() - stopped < 60  # on a quiet machine a second; what was not begun is not waited for
     assert "The same command goes on from there" in said
+    assert "Traceback" not in said
     assert list(table(tmp_path / "m.csv")) == ["s0"]
     again = run(built, folder, "--workers", 1, "--out", tmp_path / "m.csv")
     assert "1 of them in m.csv already" in again.stdout
     assert {row["score"] for row in table(tmp_path / "m.csv").values()} == {"4"}
+
+
+def test_judges_end_with_a_grader_that_is_killed(built: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+    endless = small.notebook(after=("import time\ntime.sleep(900)",))
+    folder = lay(tmp_path / "in", {"a.ipynb": TEXT, "b.ipynb": endless})
+    limits = ("--cell-seconds", 900, "--project-seconds", 900)
+    grader = subprocess.Popen(
+        command(built, folder, "--workers", 1, "--out", tmp_path / "m.csv", *limits), stdout=subprocess.PIPE, text=True
+    )
+    assert grader.stdout is not None
+    family: list[psutil.Process] = []
+    for line in grader.stdout:
+        if line.startswith("1/2 a.ipynb: 4"):
+            break
+    while sum("grading.student" in " ".join(one.cmdline()) for one in family) == 0:
+        time.sleep(0.1)
+        family = [one for one in psutil.Process(grader.pid).children(recursive=True) if one.is_running()]
+    grader.kill()
+    grader.wait()
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+
+
+SLEEPY = """import time
+from grading.assignment import Result
+def serve(end, one, *others):
+    if one.student == "anna":
+        end.send(Result(failed="a row"))
+    else:
+        time.sleep(900)
+"""
+
+
+@pytest.mark.parametrize("where", ["while a judge starts", "between two rows"])
+def test_interruption_leaves_no_judge(where: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sleepy.py").write_text(SLEEPY)
+    monkeypatch.syspath_prepend(tmp_path)
+    import sleepy  # type: ignore[import-not-found]
+
+    def interrupted(*_: object) -> None:
+        if where == "while a judge starts":
+            started(*_)
+        raise KeyboardInterrupt
+
+    started = ForkServerProcess.start
+    place, name = (ForkServerProcess, "start") if where == "while a judge starts" else (Table, "add")
+    monkeypatch.setattr(place, name, interrupted)
+    monkeypatch.setattr("grading.pool.sit", sleepy.serve)
+    folder = lay(tmp_path / "in", {"anna.ipynb": TEXT, "ben.ipynb": TEXT})
+    words = [small.NAME, folder, "--assignments", built, "--out", tmp_path / "m.csv", "--without-sandbox"]
+    before = {one.pid for one in multiprocessing.active_children()}
+    with pytest.raises(SystemExit, match="stopped") as stopped:
+        grade(argument_parser().parse_args([*map(str, words), "--workers", "2"]))
+    assert stopped.tb is not None, "what was interrupted is still held, and its judges are gone all the same"
+    assert {one.pid for one in multiprocessing.active_children()} == before
 
 
 def test_judge_that_dies_costs_one_row(
