@@ -75,6 +75,7 @@ def grade(
             for question, cases in checks.items():
                 some = [case for case in cases if case.hidden == hidden]
                 passed[question] &= judge(question, some, attempt, result)
+        fatal = attempt.left_out
     result.scores = {question: assignment.points[question] * passed[question] for question in checks}
     rest = [s for place, s in enumerate(everything) if place not in first and not s.experiment and not idle(s)]
     lost = [question for question, score in result.scores.items() if not score]
@@ -82,7 +83,7 @@ def grade(
         return result
     # The whole notebook from top to bottom, its project included, with a time limit of its own. What was judged keeps
     # its points. A question that failed is asked once more: it may rest on what only running the notebook shows.
-    whole = [statement for statement in everything if not statement.experiment]
+    whole = [statement for statement in everything if not statement.experiment and statement not in fatal]
     with Attempt(whole, result.notes, sandbox, limits, limits.project) as attempt, contextlib.suppress(BrokenBorder):
         attempt.begin()
         for question in lost:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grading.sandbox import READY, SLOWEST, Limits, Sandbox, Watch
+from grading.sandbox import READY, SLOWEST, Limits, Sandbox
+from grading.watch import Watch
 from grading.wire import BrokenBorder, Ref, decoded, pickled, receive, send, value_of
 from replaylib.course.answers import CHANGED, fingerprint, mapped
 from replaylib.course.assignments import Missing
@@ -53,40 +54,45 @@ class Session:
     """
 
     def __init__(self, sandbox: Sandbox, limits: Limits, clock: Clock) -> None:
-        self.limits, self.clock, self.count, self.alive = limits, clock, 0, True
-        self.sandbox, self.name = sandbox, f"replay-grading-{uuid.uuid4().hex}"
+        self.sandbox, self.limits, self.clock, self.count, self.alive = sandbox, limits, clock, 0, True
         self.planted: dict[int, tuple[Any, Any]] = {}
         self.check = Clock(limits.total)
+        try:
+            with contextlib.ExitStack() as opened:
+                self.start(opened)
+                self.opened = opened.pop_all()
+        except Exception as error:
+            raise NotGraded(f"the sandbox did not start: {error}") from error
+
+    def start(self, opened: contextlib.ExitStack) -> None:
+        """Start the process, and put into ``opened`` what ends it and all else: whatever fails here, nothing stays."""
         self.end, there = socket.socketpair()
-        self.said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the session)
-        # In a sandbox there is a folder to work in; a folder here would stay if the judge were killed.
-        open_air = sandbox.kind == "none"
-        self.work = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True) if open_air else None
+        opened.enter_context(self.end)
+        said = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (it is entered)
+        work, name = None, f"replay-grading-{uuid.uuid4().hex}"
+        if self.sandbox.kind == "none":  # in a sandbox there is a folder; one here would stay if the judge were killed
+            made = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
+            work = opened.enter_context(made)
         with there:
-            self.process = sandbox.start(
-                limits, name=self.name, stdin=there.fileno(), stdout=there.fileno(), stderr=self.said,
-                cwd=self.work.name if self.work else None,
-            )  # fmt: skip
-        self.watch = Watch(self.process, limits)
+            process = self.sandbox.start(
+                self.limits, name=name, stdin=there.fileno(), stdout=there.fileno(), stderr=said, cwd=work
+            )
+        self.watch = Watch(process, self.limits.memory, self.limits.processes)
+        opened.callback(lambda: self.sandbox.end(process, name, self.watch.family))
+        self.watch.start()
         started = time.monotonic()
         try:
             receive(self.end, 120)
-            self.slow = min(max((time.monotonic() - started) / READY, 1), SLOWEST)
         except BrokenBorder as error:
-            self.said.seek(0)
-            told = " ".join(self.said.read().decode(errors="replace").split())[-300:]
-            self.close()
-            raise NotGraded(f"the sandbox did not start: {told or error}") from error
+            said.seek(0)
+            raise BrokenBorder(" ".join(said.read().decode(errors="replace").split())[-300:] or error) from error
+        self.slow = min(max((time.monotonic() - started) / READY, 1), SLOWEST)
 
     def close(self) -> None:
         """End the process, and all that it has started."""
         if self.alive:
             self.alive = False
-            self.sandbox.end(self.process, self.name)
-            self.end.close()
-            self.said.close()
-            if self.work:
-                self.work.cleanup()
+            self.opened.close()
 
     def begin_check(self) -> None:
         """A check begins: it has its own time, and objects of its own."""

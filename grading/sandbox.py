@@ -4,7 +4,7 @@ None of it is made here. What is made here is the command that starts it: no net
 environment, and nothing of the computer but the interpreter with its libraries, the course's library and the visible
 checks, all read-only. No hidden test, no solution and no submission is mounted: a submission's cells come in through
 the one pipe that its process has. System calls that namespaces do not confine are refused (`seccomp`). What the sandbox
-does not limit by itself is limited from outside (`Watch`).
+does not limit by itself is limited from outside (`watch`).
 """
 
 import contextlib
@@ -13,8 +13,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from grading import seccomp
+from grading.watch import below, runs
 from replaylib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,8 @@ MISSING = (
 # Seconds in which a submission's process is ready on a computer that has nothing else to do, and how far limits are
 # stretched where it takes longer: on a busy one everything takes longer, and nobody shall lose points by that.
 READY, SLOWEST = 5, 4
+# Seconds that the processes of a sandbox that was killed are waited for.
+GONE = 30
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,28 @@ class Sandbox:
                 env=self.environment(), pass_fds=[refused.fileno()], start_new_session=True, **options,
             )  # fmt: skip
 
-    def end(self, process: subprocess.Popen[bytes], name: str) -> None:
-        """Kill a process that was started by `command`, and with it the sandbox and all that runs in it."""
-        with contextlib.suppress(ProcessLookupError):
+    def end(self, process: subprocess.Popen[bytes], name: str = "", seen: Iterable[psutil.Process] = ()) -> None:
+        """Kill a process that was started by `command`, with the sandbox and all that runs in it, and see it gone.
+
+        Parameters
+        ----------
+        seen : processes that were known to run in it, should they no longer be its children.
+        """
+        family = {*seen, *below(process)}
+        for one in family:
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+        with contextlib.suppress(OSError):
             os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
         process.wait()
-        if self.kind in ENGINES:  # what was killed is the engine's client
+        if name and self.kind in ENGINES:  # what was killed is the engine's client
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run([self.kind, "kill", name], capture_output=True, timeout=30, env=self.environment())
+        # The kernel ends a sandbox's other processes after its first, and on a busy computer that takes a moment.
+        until = time.monotonic() + GONE
+        while any(runs(one) for one in family) and time.monotonic() < until:
+            time.sleep(0.01)
 
     def environment(self) -> dict[str, str]:
         """What the command that starts the sandbox gets; inside, a submission has `inside` alone."""
@@ -210,57 +227,11 @@ def _refusal(sandbox: Sandbox) -> str:
             made = [sandbox.kind, "import", "-", IMAGE]
             subprocess.run(made, input=bytes(10240), capture_output=True, check=True, timeout=60)
         tried = sandbox.start(Limits(), "-c", "pass", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = tried.communicate(timeout=60)[1].decode(errors="replace")
+        try:
+            said = tried.communicate(timeout=60)[1].decode(errors="replace")
+        finally:
+            sandbox.end(tried)
     except (OSError, subprocess.SubprocessError) as error:
         told = getattr(error, "stderr", None)
         return " ".join(told.decode(errors="replace").split())[-200:] if told else type(error).__name__
     return " ".join(said.split())[-200:] or "it does not start" if tried.returncode else ""
-
-
-class Watch:
-    """Ends a sandbox, from outside, whose processes together take too much memory or are too many."""
-
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
-        self.process, self.limits, self.reason = process, limits, ""
-        self.allowed = (limits.memory + 1024) * 2**20  # PyTorch itself takes some 700 MB
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while self.process.poll() is None:
-            try:
-                family = psutil.Process(self.process.pid).children(recursive=True)
-                held = sum(_held(one) for one in family) + _dropped(family)
-            except psutil.Error:
-                family, held = [], 0
-            if held > self.allowed:
-                self.reason = f"it took more than {self.limits.memory} MB of memory"
-            if len(family) > self.limits.processes:
-                self.reason = f"it started more than {self.limits.processes} processes"
-            if self.reason:
-                self.process.kill()
-                return
-            time.sleep(0.1)
-
-
-def _held(process: psutil.Process) -> int:
-    """Bytes that a process holds: its own memory, and the files that it has open and that have no name."""
-    held = 0
-    with contextlib.suppress(psutil.Error, OSError):
-        held = int(process.memory_info().rss)
-        for number in os.listdir(f"/proc/{process.pid}/fd"):
-            file = os.stat(f"/proc/{process.pid}/fd/{number}")
-            held += 0 if file.st_nlink else file.st_blocks * 512
-    return held
-
-
-def _dropped(family: list[psutil.Process]) -> int:
-    """Bytes of the memory that processes share without a file, which stays also where none of them touches it."""
-    shared: dict[str, int] = {}
-    for process in family:
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines():
-                if line.endswith("/dev/zero (deleted)"):
-                    place, _, _, _, inode, *_ = line.split()
-                    begin, end = (int(part, 16) for part in place.split("-"))
-                    shared[inode] = max(shared.get(inode, 0), end - begin)
-    return sum(shared.values())

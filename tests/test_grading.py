@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -78,9 +80,14 @@ def outside(tmp_path: Path) -> Iterator[Path]:
         "anna.ipynb": "the work of anna",
     }
     assert standing() == before
+    assert not running(), f"something runs on: {running()}"
+
+
+def running() -> list[dict[str, object]]:
+    """The processes of submissions that this process started, or that they started."""
     mine = f"grading.student {MEMORY} {DISK}"
-    running = [one for one in psutil.process_iter() if mine in " ".join(command(one))]
-    assert not running, f"something runs on: {[one.as_dict(['ppid', 'create_time', 'cmdline']) for one in running]}"
+    found = [one for one in psutil.process_iter() if mine in " ".join(command(one))]
+    return [one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]) for one in found]
 
 
 def command(process: psutil.Process) -> list[str]:
@@ -232,6 +239,95 @@ def test_sandbox_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, as
     monkeypatch.setattr(Sandbox, "command", lambda *_, **__: ["sh", "-c", "echo no namespaces here >&2; exit 1"])
     with pytest.raises(NotGraded, match="no namespaces here"):
         graded(small.notebook(), assignment, Sandbox("bubblewrap"))
+
+
+# Nothing stays
+
+
+class Started(Sandbox):
+    """Counts what it started."""
+
+    count = 0
+
+    def start(self, *arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        type(self).count += 1
+        return super().start(*arguments, **options)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError("none left"), OSError("x")])
+@pytest.mark.parametrize("place", ["grading.remote.Watch.start", "grading.remote.receive"])
+def test_submission_whose_start_fails_is_not_graded_and_leaves_no_process(
+    place: str, error: Exception, sandbox: Sandbox, assignment: Assignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(place, fails)
+    before = Started.count
+    with pytest.raises(NotGraded, match=f"the sandbox did not start: {error}"):
+        graded(small.notebook(), assignment, Started(sandbox.kind))
+    assert Started.count == before + 1
+    assert running() == []
+
+
+def test_start_that_is_interrupted_leaves_no_process(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        assert running(), "there is something to end"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grading.remote.receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Session(sandbox, QUICK, Clock(300))
+    assert running() == []
+
+
+FORKS = "import os, time\nfor _ in range(3):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(600)"
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["alive", "its first process was killed"])
+def test_closed_submission_is_gone_with_all_its_processes(
+    dead: bool, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, also where the group of processes cannot be killed, or what started them is gone already."""
+    session = Session(sandbox, QUICK, Clock(300))
+    session.run("<cell>", FORKS, 30)
+    until = time.monotonic() + 30
+    while len(session.watch.family) < 5 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(running()) >= 6, "two of bubblewrap's, and four of the submission's"
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError
+
+    if dead:
+        session.watch.process.kill()
+        session.watch.process.wait()
+    else:
+        monkeypatch.setattr(os, "killpg", forbidden)
+    session.close()
+    assert running() == []
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02, 1])
+def test_submission_ends_with_a_judge_that_is_killed(seconds: float, sandbox: Sandbox) -> None:
+    """Also while it is being started, when nothing binds it to the judge yet but the pipe between them."""
+    judge = (
+        "import socket, sys, time\nfrom grading.sandbox import Limits, Sandbox\nhere, there = socket.socketpair()\n"
+        f"Sandbox({sandbox.kind!r}).start(Limits(memory={MEMORY}, disk={DISK}), stdin=there, stdout=there)\n"
+        "there.close()\nprint('started', flush=True)\ntime.sleep(600)"
+    )
+    started = subprocess.Popen([sys.executable, "-c", judge], cwd=sandboxes.ROOT, stdout=subprocess.PIPE)
+    assert started.stdout is not None
+    with started.stdout:
+        started.stdout.readline()
+        assert running()
+        time.sleep(seconds)
+        started.kill()
+        started.wait()
+    until = time.monotonic() + 60
+    while running() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert running() == []
 
 
 # What students do

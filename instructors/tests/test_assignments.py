@@ -1,5 +1,6 @@
 """The graded assignments: what is made from a master, and what its checks say of right and wrong answers."""
 
+import contextlib
 import functools
 import importlib
 import re
@@ -288,6 +289,9 @@ class Living:
             self.session = self.anew(self.sources, self.walls)
         return self.session
 
+    def close(self) -> None:
+        self.session.close()
+
     def died(self, _: str) -> None:
         pass
 
@@ -303,12 +307,11 @@ class Living:
 @pytest.mark.parametrize("name", NAMES)
 def test_grader_says_of_other_answers_what_the_notebook_says(name: str, made: Path, walls: Sandbox) -> None:
     assignment = built(made, name)
-    living = Living(code(made / assignments.BUILT / name / f"{name}.ipynb"), walls)
-    for question, what, said, source in answers(name):
-        passed, told = living.passes(source, question, assignment)
-        assert passed == (not said), (question, what, told)
-        assert said in told, (question, what, told)
-    living.session.close()
+    with contextlib.closing(Living(code(made / assignments.BUILT / name / f"{name}.ipynb"), walls)) as living:
+        for question, what, said, source in answers(name):
+            passed, told = living.passes(source, question, assignment)
+            assert passed == (not said), (question, what, told)
+            assert said in told, (question, what, told)
 
 
 # Cohorts
