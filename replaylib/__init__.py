@@ -7,11 +7,18 @@ What `__init__.pyi` lists can be imported from here, each name loaded when it is
 is quick and takes no part in drawing anything.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 import lazy_loader
 
-# Notebooks that students copied ask for modules by earlier names: these lie in a folder of their own.
+# Notebooks that students copied ask for modules and functions by earlier names: these lie in a folder of their own.
 __path__.append(str(Path(__file__).parent / "course" / "earlier"))
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_offered, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> object:
+    if name in ("execute", "trained"):
+        return getattr(import_module("replaylib.earlier"), name)
+    return _offered(name)

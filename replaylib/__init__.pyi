@@ -27,8 +27,7 @@ from .lab.protocols import in_profile as in_profile
 from .lab.protocols import profile as profile
 from .lab.protocols import protocol as protocol
 from .lab.records import Record as Record
-from .lab.runs import execute as execute
-from .lab.runs import trained as trained
+from .lab.runs import run as run
 from .loop import Result as Result
 from .loop import Training as Training
 from .loop import evaluate as evaluate

@@ -26,7 +26,7 @@ def digits():
 @pytest.fixture
 def kept(digits, tmp_path):
     """A trained network and the file that it was saved to."""
-    net, _ = runs.trained(described(), digits)
+    net, _ = runs.run(described(), digits)
     return net, checkpoints.save(net, described(), tmp_path / "net.safetensors")
 
 
@@ -43,7 +43,7 @@ def test_a_network_comes_back_bit_for_bit_with_its_gates_and_modes(kept, digits)
 
 def test_a_checkpoint_with_the_earlier_names_is_read(tmp_path):
     e = experiment("split-glyphs", "class", "none", backbone="tuned", tasks=2, hidden=(12, 8), iterations=1)
-    net, _ = runs.trained(e)
+    net, _ = runs.run(e)
     path = checkpoints.save(net, e, tmp_path / "net.safetensors")
     with safe_open(path, framework="pt") as file:
         about = file.metadata()

@@ -165,6 +165,9 @@ def test_notebooks_that_were_copied_earlier_still_find_the_checks() -> None:
 
     assert replaylib.checks.Assignment is Assignment
     assert replaylib.checks.expect is expect
+    described = replaylib.experiment("split-digits", "task", "none", iterations=1)
+    made = replaylib.run(described).record.matrix
+    assert replaylib.execute(described).matrix == replaylib.trained(described)[1].matrix == made
 
 
 def test_export_takes_the_notebook_that_was_worked_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

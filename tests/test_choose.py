@@ -21,7 +21,7 @@ def stub(monkeypatch):
     """Runs that take no time: on validation data 0.01 is the best learning rate, on test data another would be."""
     ran = Counter()
 
-    def trained_together(group, *_, **__):
+    def run_seeds(group, *_, **__):
         (e,) = group
         ran[e.validation] += 1
         if e.lr > 0.5:
@@ -31,7 +31,7 @@ def stub(monkeypatch):
         matrix = tuple(tuple(v if v != v else 90 - 100 * distance + e.seed for v in row) for row in found.matrix)
         return [(torch.nn.Identity(), type(found)(**{**vars(found), "matrix": matrix}))]
 
-    monkeypatch.setattr(runs, "trained_together", trained_together)
+    monkeypatch.setattr(runs, "run_seeds", run_seeds)
     monkeypatch.setattr("replaylib.cli.sweeping.seconds_of", lambda *_: 1.0)
     return ran
 

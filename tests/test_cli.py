@@ -184,8 +184,8 @@ def test_ctrl_c_is_clean(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "where", "says"),
     [
-        (["run", "split-digits"], "lab.runs.trained_together", "nothing is kept: give --save FOLDER"),
-        (["run", "split-digits", "--save", "new"], "lab.runs.trained_together", "runs that had finished are kept"),
+        (["run", "split-digits"], "lab.runs.run_seeds", "nothing is kept: give --save FOLDER"),
+        (["run", "split-digits", "--save", "new"], "lab.runs.run_seeds", "runs that had finished are kept"),
         (["reproduce", "fig6", "--protocol", "permuted-digits"], "cli.sweeping.sweep", "runs that had finished are"),
         (["pretrain", "digits", "--out", "x"], "cli.commands.pretrain", "the same command goes on from the last state"),
         (["bench", "split-digits"], "lab.bench.measure", "nothing is kept\n"),
@@ -356,7 +356,7 @@ def test_out_of_memory_is_one_line_that_says_what_to_reduce(error, says, capsys,
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(runs, "trained_together", fails)
+    monkeypatch.setattr(runs, "run_seeds", fails)
     assert main(QUICK) == 2
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("replaylib: out of memory: ")
@@ -369,7 +369,7 @@ def test_other_errors_are_not_taken_for_want_of_memory(monkeypatch):
     def fails(*_, **__):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(runs, "trained_together", fails)
+    monkeypatch.setattr(runs, "run_seeds", fails)
     with pytest.raises(RuntimeError, match="mat1"):
         main(QUICK)
 
@@ -449,14 +449,14 @@ def test_an_empty_name_is_none(capsys):
 
 
 def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
-    whole = runs.trained_together
+    whole = runs.run_seeds
 
     def trained(some, *given, **named):
         if some[0].seed == 0:
             raise Diverged(runs.network(some[0], catalogue.load("digits")), 1, 2)
         return whole(some, *given, **named)
 
-    monkeypatch.setattr(runs, "trained_together", trained)
+    monkeypatch.setattr(runs, "run_seeds", trained)
     assert main([*QUICK, "--seeds", "2", "--save", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert "seeds 1" in out
@@ -478,14 +478,14 @@ def test_results_are_printed_before_they_cannot_be_saved(capsys, tmp_path, monke
 
 
 def test_a_folder_that_is_removed_while_seeds_run_loses_no_result(capsys, tmp_path, monkeypatch):
-    whole, folder = runs.trained_together, tmp_path / "runs"
+    whole, folder = runs.run_seeds, tmp_path / "runs"
 
     def trained(some, *given, **named):
         if some[0].seed == 1:
             shutil.rmtree(folder)
         return whole(some, *given, **named | {"unfinished": None})
 
-    monkeypatch.setattr(runs, "trained_together", trained)
+    monkeypatch.setattr(runs, "run_seeds", trained)
     assert main([*QUICK, "--seeds", "3", "--save", str(folder)]) == 2
     out, err = capsys.readouterr()
     assert "seeds 0, 1, 2" in out

@@ -9,7 +9,7 @@ import torch
 
 from replaylib.data.catalogue import load
 from replaylib.errors import InputError
-from replaylib.lab import compare, runs
+from replaylib.lab import compare, frames
 from replaylib.lab.experiments import experiment
 from replaylib.lab.methods import METHODS
 from replaylib.lab.runs import assemble
@@ -145,7 +145,7 @@ def test_a_judge_and_a_dreamer_with_other_orders_of_classes_speak_of_the_same_la
 
 def test_of_stored_runs_those_at_the_methods_own_values_are_compared():
     table = compare.stored("split-mnist", "feedback")
-    published = runs.published().query("protocol == 'split-mnist' and scenario == 'class' and method == 'rtf'")
+    published = frames.published().query("protocol == 'split-mnist' and scenario == 'class' and method == 'rtf'")
     row = table.query("scenario == 'class' and without == 'gr-distill'").iloc[0]
     assert row["with"] == "rtf"
     assert row["acc_with"] == pytest.approx(published.query("seed < @row.seeds")["acc"].mean())
@@ -188,7 +188,7 @@ def test_accuracies_stand_by_method_and_scale_the_shortest_first():
 
 def test_stored_runs_join_those_of_ones_own_where_these_are_missing():
     one = (
-        runs.published("mnist-5k")
+        frames.published("mnist-5k")
         .query(
             "protocol == 'split-mnist-5k' and scenario == 'class' and method == 'gr' and iterations == 200 and seed < 2"
         )

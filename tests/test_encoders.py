@@ -65,13 +65,13 @@ def test_a_run_on_features_says_so_in_its_record():
     description = experiment("split-glyphs", "class", "bi-r", iterations=2, tasks=2, hidden=(20, 20), clutter=0.25)
     data = runs.data_of(description)
     assert data.train.name == "glyphs, clutter 0.25"
-    net, record = runs.trained(description, data)
+    net, record = runs.run(description, data)
     assert net.classifier.path[0].in_features == 1024
     assert (net.pixels, net.likelihood) == (3072, "gaussian")
     assert record.versions["encoder glyphs"] == encoders.load("glyphs").digest[:12]
-    assert runs.trained(description)[1].matrix[-1] == record.matrix[-1]
+    assert runs.run(description).record.matrix[-1] == record.matrix[-1]
     pixels = experiment("split-glyphs", "class", "gr", iterations=2, tasks=2, hidden=(20, 20), clutter=0.25)
-    net, record = runs.trained(pixels, data)
+    net, record = runs.run(pixels, data)
     assert net.classifier.path[0].in_features == 3072
     assert not any(name.startswith("encoder") for name in record.versions)
 
@@ -81,9 +81,9 @@ def test_glyphs_that_the_experiment_is_not_about_are_refused():
     with pytest.raises(
         InputError, match=r"these are glyphs, 4 symbols, and the experiment is about glyphs, clutter 0\.25"
     ):
-        runs.trained(description, glyphs(4, 5, 5))
+        runs.run(description, glyphs(4, 5, 5))
     with pytest.raises(InputError, match=r"clutter 0\.25, 6 symbols, and .* 4 symbols"):
-        runs.trained(description, glyphs(6, 5, 5, clutter=0.25))
+        runs.run(description, glyphs(6, 5, 5, clutter=0.25))
 
 
 def test_an_unknown_encoder_is_found_before_any_computing():

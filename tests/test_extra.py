@@ -52,7 +52,7 @@ def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> No
 @pytest.mark.parametrize("protocol", ["split-digits", "split-glyphs"])
 def test_each_is_a_method_by_name_on_pixels_and_on_features(name: str, protocol: str) -> None:
     described = experiment(protocol, "class", name, iterations=2, hidden=(8,), backbone=ON_FEATURES.get(protocol))
-    _, record = runs.trained(described)
+    _, record = runs.run(described)
     assert record.experiment.method == name
     assert (record.memory_bytes > 0) == (name != "diffusion-replay")
     assert len(record.matrix) == described.tasks
@@ -78,7 +78,7 @@ def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
 def test_each_goes_on_where_it_was_stopped(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a sample's answers, or a Gaussian, were kept before."""
     described = experiment("split-digits", "class", name, iterations=6, hidden=(8,))
-    whole = runs.trained(described)[0].state_dict()
+    whole = runs.run(described).net.state_dict()
 
     def stop(now) -> None:
         if (now.task, now.step) == (2, 3):
@@ -86,8 +86,8 @@ def test_each_goes_on_where_it_was_stopped(name: str, tmp_path, monkeypatch: pyt
 
     monkeypatch.setattr(resume, "EVERY", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        runs.trained_together([described], watch=stop, unfinished=tmp_path)
-    ((net, _),) = runs.trained_together([described], unfinished=tmp_path, say=print)
+        runs.run_seeds([described], watch=stop, unfinished=tmp_path)
+    ((net, _),) = runs.run_seeds([described], unfinished=tmp_path, say=print)
     assert all(value.equal(whole[key]) for key, value in net.state_dict().items())
 
 

@@ -29,7 +29,7 @@ from tests.helpers import assembled
 SETTINGS = {"iterations": 12, "batch": 16, "lr": 1e-3}
 
 
-def train_together(streams, parts, generators, **settings):
+def train_stacked(streams, parts, generators, **settings):
     """Stacked, also where there is one seed."""
     return follow(Together(streams, parts, generators), **settings)
 
@@ -52,7 +52,7 @@ def digits():
 def test_every_seed_ends_as_it_would_by_itself(digits, method, scenario):
     options = {"strength": 10.0} if method in ("ewc", "online-ewc") else {}
     streams, parts, generators = assembled(digits, method, scenario, 3, **options)
-    together = train_together(streams, parts, generators, **SETTINGS)
+    together = train_stacked(streams, parts, generators, **SETTINGS)
     alone = []
     for stream, part, generator, result in zip(
         *assembled(digits, method, scenario, 3, **options), together, strict=True
@@ -68,7 +68,7 @@ def test_every_seed_ends_as_it_would_by_itself(digits, method, scenario):
 
 def test_parameters_are_the_same_up_to_rounding(digits):
     streams, parts, generators = assembled(digits, "bi-r-si", "class", 2)
-    train_together(streams, parts, generators, **SETTINGS)
+    train_stacked(streams, parts, generators, **SETTINGS)
     for part, stream, alone, generator in zip(parts, *assembled(digits, "bi-r-si", "class", 2), strict=True):
         train(stream, alone.net, alone.replay, generator, penalty=alone.penalty, **SETTINGS)
         for (name, stacked), single in zip(part.net.named_parameters(), alone.net.parameters(), strict=True):
@@ -86,11 +86,11 @@ def test_fewer_samples_are_replayed_alone_and_together(digits, monkeypatch):
     monkeypatch.setattr(Generated, "draw", lambda replay, n: asked.append(n) or real(replay, n))
     small = {"hidden": (20, 16), "iterations": 6, "replayed": 3}
     described = [experiment("split-digits", "class", "gr", seed, **small) for seed in range(2)]
-    nets = [net for net, _ in runs.trained_together(described, digits)]
+    nets = [run.net for run in runs.run_seeds(described, digits)]
     assert set(asked) == {3}
     for net, one in zip(nets, described, strict=True):
-        alone, _ = runs.trained(one, digits)
-        as_many, _ = runs.trained(dataclasses.replace(one, replayed=None), digits)
+        alone, _ = runs.run(one, digits)
+        as_many, _ = runs.run(dataclasses.replace(one, replayed=None), digits)
         same, other = (
             [(a - b).abs().max() for a, b in zip(net.parameters(), of.parameters(), strict=True)]
             for of in (alone, as_many)
@@ -100,9 +100,9 @@ def test_fewer_samples_are_replayed_alone_and_together(digits, monkeypatch):
 
 def test_seeds_do_not_touch_one_another(digits):
     both = assembled(digits, "gr", "class", 2)
-    train_together(*both, **SETTINGS)
+    train_stacked(*both, **SETTINGS)
     first = assembled(digits, "gr", "class", 1)
-    train_together(*first, **SETTINGS)
+    train_stacked(*first, **SETTINGS)
     pairs = zip(both[1][0].net.parameters(), first[1][0].net.parameters(), strict=True)
     assert all(torch.allclose(a, b, atol=2e-4) for a, b in pairs)
 
@@ -131,7 +131,7 @@ def test_a_seed_that_diverges_is_named_and_no_seed_takes_the_step(digits):
         parts[1].net.readout.bias[0] = torch.inf
     before = [p.clone() for p in parts[2].net.parameters()]
     with pytest.raises(Diverged, match="task 1, step 1") as stopped:
-        train_together(streams, parts, generators, **SETTINGS)
+        train_stacked(streams, parts, generators, **SETTINGS)
     assert stopped.value.place == 1
     assert stopped.value.net is parts[1].net
     assert all(a.equal(b) for a, b in zip(before, parts[2].net.parameters(), strict=True))
@@ -141,23 +141,23 @@ def test_runs_that_differ_in_more_than_their_seed_are_refused(digits):
     none, joint = assembled(digits, "none", "class", 2), assembled(digits, "joint", "class", 2)
     mixed = [[a[0], b[1]] for a, b in zip(none, joint, strict=True)]
     with pytest.raises(InputError, match="differ in more than their seed"):
-        train_together(*mixed, **SETTINGS)
+        train_stacked(*mixed, **SETTINGS)
     with pytest.raises(InputError, match="0 streams, 0 parts, 0 generators: give as many"):
-        train_together([], [], [], **SETTINGS)
+        train_stacked([], [], [], **SETTINGS)
     with pytest.raises(InputError, match=r"GenerativeClassifier cannot be stacked, .* waits for the labels"):
-        train_together(*assembled(digits, "generative-classifier", "class", 2), **SETTINGS)
+        train_stacked(*assembled(digits, "generative-classifier", "class", 2), **SETTINGS)
     described = experiment("split-digits", "class", "none")
     with pytest.raises(InputError, match="differ in more than their seed"):
-        list(runs.trained_together([described, dataclasses.replace(described, lr=0.1)], digits))
+        list(runs.run_seeds([described, dataclasses.replace(described, lr=0.1)], digits))
 
 
 def test_records_of_seeds_together_are_those_of_each(digits):
     described = [experiment("split-digits", "class", "rtf", seed, hidden=(20, 16), iterations=12) for seed in range(3)]
-    together = list(runs.trained_together(described, digits))
-    assert [record.experiment for _, record in together] == described
-    assert all(record.together == 3 for _, record in together)
+    together = runs.run_seeds(described, digits)
+    assert [run.record.experiment for run in together] == described
+    assert all(run.record.together == 3 for run in together)
     for (net, record), one in zip(together, described, strict=True):
-        alone, own = runs.trained(one, digits)
+        alone, own = runs.run(one, digits)
         assert torch.allclose(record.tensor(), own.tensor(), atol=1.5, equal_nan=True)
         assert all(torch.allclose(a, b, atol=2e-4) for a, b in zip(net.parameters(), alone.parameters(), strict=True))
 

@@ -26,7 +26,7 @@ def on_a_gpu():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_and_is_tested_there(method):
     described = experiment("split-digits", METHODS[method].scenarios[0], method, **SMALL)
-    net, record = runs.trained(described, load("digits"), "cuda")
+    net, record = runs.run(described, load("digits"), "cuda")
     assert record.device == "a GPU's double"
     assert next(net.parameters()).device.type == "cpu"
 
@@ -34,7 +34,7 @@ def test_every_method_trains_and_is_tested_there(method):
 @pytest.mark.parametrize("method", ["joint", "exact", "lwf", "ewc", "bi-r-si"])
 def test_so_do_many_seeds_at_once(method):
     described = [experiment("split-digits", "class", method, seed, **SMALL) for seed in range(2)]
-    assert len(runs.trained_together(described, load("digits"), "cuda")) == 2
+    assert len(runs.run_seeds(described, load("digits"), "cuda")) == 2
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,15 @@ def test_so_do_many_seeds_at_once(method):
      ("split-glyphs", "class", "gr", {"backbone": "tuned"})],
 )  # fmt: skip
 def test_so_do_other_data(protocol, scenario, method, options):
-    runs.trained(experiment(protocol, scenario, method, **SMALL, **options), device="cuda")
+    runs.run(experiment(protocol, scenario, method, **SMALL, **options), device="cuda")
 
 
 def test_what_is_imagined_is_measured_there():
     for protocol in ("split-digits", "split-glyphs"):
-        record = replay_quality.measured(experiment(protocol, "class", "bi-r", **SMALL), device="cuda")
+        described = experiment(protocol, "class", "bi-r", **SMALL)
+        data = runs.data_of(described, "cuda")
+        net, record = runs.run(described, data, "cuda")
+        record = replay_quality.measure(net.to("cuda"), record, data)
         assert set(record.measures) > set(replay_quality.MEASURES)
 
 

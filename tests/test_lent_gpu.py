@@ -60,13 +60,13 @@ def test_every_item_of_the_list_can_be_described(name):
 
 def test_on_a_gpu_steps_would_be_captured(tmp_path, monkeypatch):
     asked = []
-    whole = lent_gpu.runs.trained_together
+    whole = lent_gpu.runs.run_seeds
 
     def train(group, data, device, watch, captured, start):
         asked.append(captured)
         return whole(group, data, device, watch, start=start)  # a double has no graphs
 
-    monkeypatch.setattr(lent_gpu.runs, "trained_together", train)
+    monkeypatch.setattr(lent_gpu.runs, "run_seeds", train)
     with gpu():
         run(tmp_path, item(), device="cuda")
     assert asked == [True, False, False]

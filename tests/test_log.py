@@ -45,9 +45,9 @@ def test_rows_are_the_losses_and_accuracies_of_the_run(digits, tmp_path):
         look(now)
         written(now)
 
-    made = runs.trained_together(group, digits, "cpu", watch)
+    made = runs.run_seeds(group, digits, "cpu", watch)
     written.close()
-    assert same(bits(made), bits(runs.trained_together(group, digits, "cpu")))
+    assert same(bits(made), bits(runs.run_seeds(group, digits, "cpu")))
     assert written.seconds > 0
     for place, one in enumerate(group):
         rows = rows_of(tmp_path, one)
@@ -76,7 +76,7 @@ def test_a_loss_is_the_mean_since_the_row_before(digits, tmp_path, monkeypatch):
         losses.append(now.loss.item())
         written(now)
 
-    runs.trained(one, digits, "cpu", watch)
+    runs.run(one, digits, "cpu", watch)
     written.close()
     # Tests, at other moments than losses, have rows as well.
     ends = sorted({*range(5, STEPS + 1, 5), *written.tests})
@@ -98,7 +98,7 @@ def test_a_run_that_goes_on_has_each_step_once(digits, tmp_path):
                 watch(now)
 
         try:
-            return runs.trained_together([one], digits, "cpu", both, unfinished=tmp_path)
+            return runs.run_seeds([one], digits, "cpu", both, unfinished=tmp_path)
         finally:
             written.close()
 
@@ -118,7 +118,7 @@ def test_tensorboard_reads_the_same(digits, tmp_path):
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     [one] = described([0])
     written = log.Log(tmp_path, [one])
-    runs.trained(one, digits, "cpu", written)
+    runs.run(one, digits, "cpu", written)
     written.close()
     events = reader.EventAccumulator(str(tmp_path / one.id)).Reload()
     rows = rows_of(tmp_path, one)

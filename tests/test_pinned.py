@@ -36,7 +36,7 @@ def accuracies(method: str, together: bool) -> list[list[list[float | None]]]:
     described = [experiment("split-digits", scenario, method, seed, iterations=STEPS) for seed in SEEDS]
     groups = [described] if together else [[one] for one in described]
     data = load("digits")
-    made = [record for some in groups for _, record in runs.trained_together(some, data, "cpu")]
+    made = [run.record for some in groups for run in runs.run_seeds(some, data, "cpu")]
     rows = [[record.untrained, *record.matrix] for record in made]
     return [[[None if a != a else round(a, 6) for a in row] for row in one] for one in rows]
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from replaylib.errors import InputError
-from replaylib.lab import register, runs
+from replaylib.lab import frames, register, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import METHODS, method
 from replaylib.lab.rows import PENALTIES
@@ -83,10 +83,10 @@ def test_a_penalty_of_ones_own_is_a_method_and_goes_with_any_other(mine):
     assert alone.options["pull"] == 1.0
     with_exact = experiment("split-digits", "class", f"exact+{name}", **SHORT)
     assert (with_exact.options["pull"], with_exact.per_class) == (0.5, 100)
-    _, record = runs.trained(with_exact)
+    _, record = runs.run(with_exact)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     assert record.versions[f"method {name}"] == f"{path.name} {digest}"
-    row = runs.frame([record]).iloc[0]
+    row = frames.frame([record]).iloc[0]
     assert (row["pull"], row["method"]) == (0.5, f"exact+{name}")
     assert Experiment.from_stored(with_exact.as_stored()) == with_exact
     assert len({with_exact.id, experiment("split-digits", "class", f"exact+{name}", pull=2, **SHORT).id}) == 2
@@ -96,7 +96,7 @@ def test_a_source_of_replay_of_ones_own_goes_with_the_librarys_penalties(mine):
     name, _ = mine
     described = experiment("split-digits", "class", f"{name}-buffer+si", **SHORT)
     assert (described.per_class, described.strength) == (3, 0.1)
-    net, record = runs.trained(described)
+    net, record = runs.run(described)
     assert record.memory_bytes > 0
     assert all(p.isfinite().all() for p in net.parameters())
 
@@ -136,7 +136,7 @@ def test_a_combination_has_one_name(mine):
 
 def test_the_same_parts_give_the_same_networks_whatever_the_name():
     nets = [
-        runs.trained(experiment("split-digits", "class", name, gate_prop=0.5, strength=1.0, **SHORT))[0]
+        runs.run(experiment("split-digits", "class", name, gate_prop=0.5, strength=1.0, **SHORT)).net
         for name in ("bi-r-si", "bi-r+si")
     ]
     assert all(torch.equal(a, b) for a, b in zip(*(net.state_dict().values() for net in nets), strict=True))

@@ -10,10 +10,10 @@ from replaylib.course.reproduce import figure
 from replaylib.data.catalogue import load
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
-from replaylib.lab import encoders, quality, records, replay_quality, runs
+from replaylib.lab import encoders, frames, quality, records, replay_quality, runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
-from replaylib.lab.replay_quality import as_judged, measured
+from replaylib.lab.replay_quality import as_judged, measure
 
 FEW = {"hidden": (20, 20), "noise_dim": 4, "batch": 16}
 
@@ -25,9 +25,15 @@ def few_samples(monkeypatch):
     monkeypatch.setattr(replay_quality, "SAMPLES", 5)
 
 
+def measured(described, data=None):
+    """The record of a run with its measures."""
+    data = runs.data_of(described) if data is None else data
+    return measure(*runs.run(described, data, "cpu"), data)
+
+
 def test_the_record_is_that_of_the_plain_run_and_has_measures():
     described, data = experiment("split-digits", "class", "bi-r", 1, iterations=5, **FEW), load("digits")
-    record, plain = measured(described, data), runs.execute(described, data)
+    record, plain = measured(described, data), runs.run(described, data).record
     assert str(record.matrix) == str(plain.matrix)
     assert plain.measures is None
     found = record.measures
@@ -88,10 +94,10 @@ def test_glyphs_are_judged_as_features_whatever_is_imagined(name, end):
 @pytest.mark.parametrize(
     ("described", "says"),
     [
-        (experiment("split-digits", "class", "joint"), "joint imagines nothing"),
-        (experiment("split-digits", "class", "generative-classifier"), "generative-classifier imagines nothing"),
-        (experiment("split-digits", "task", "gr"), "not on split-digits, task-incremental"),
-        (experiment("permuted-digits", "class", "gr"), "not on permuted-digits"),
+        (experiment("split-digits", "class", "joint", iterations=1), "joint imagines nothing"),
+        (experiment("split-digits", "class", "generative-classifier", iterations=1), "classifier imagines nothing"),
+        (experiment("split-digits", "task", "gr", iterations=1), "not on split-digits, task-incremental"),
+        (experiment("permuted-digits", "class", "gr", iterations=1), "not on permuted-digits"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(described, says):
@@ -159,7 +165,7 @@ def test_what_the_figure_shows_is_said_and_inputs_of_two_kinds_are_kept_apart():
             records.Record(e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00", measures)
         )
     with figures.caught() as drawn:
-        figure("fig9").draw(runs.frame(made))
+        figure("fig9").draw(frames.frame(made))
     words = drawn[0]["text/plain"]
     assert "log-likelihood of pixels (nats): gr 1, gr+feedback 1" in words
     assert "log-likelihood of features (nats): gr+internal 1, bi-r 1" in words

@@ -12,7 +12,7 @@ from replaylib.course import figures
 from replaylib.course.paper_figures import so_far
 from replaylib.course.reproduce import FIGURES, check_writable, draw, figure
 from replaylib.errors import InputError
-from replaylib.lab import compare, runs
+from replaylib.lab import compare, frames, runs
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.records import Record
 from replaylib.lab.replay_quality import MEASURES
@@ -118,14 +118,14 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
     folder = tmp_path / "runs"
     command = [*SMALL, "--save", str(folder), "--out", str(tmp_path / "x.svg"), "--methods", "none,joint"]
     ran = []
-    real = runs.trained_together
+    real = runs.run_seeds
 
     def counted(descriptions, data, device, watch=None, **how):
         if watch is None:
             ran.extend(descriptions)
         return real(descriptions, data, device, watch, **how)
 
-    monkeypatch.setattr(runs, "trained_together", counted)
+    monkeypatch.setattr(runs, "run_seeds", counted)
     assert main([*command[:-1], "none"]) == 0
     assert main(command) == 0
     out = capsys.readouterr().out
@@ -138,19 +138,19 @@ def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_p
 
 
 def test_a_figure_is_not_drawn_without_a_run_that_diverged(capsys, tmp_path, monkeypatch):
-    real = runs.trained_together
+    real = runs.run_seeds
 
     def spoilt(descriptions, data, device, watch=None, **how):
         if descriptions[0].method == "joint":
             raise Diverged(None, 2, 1)
         return real(descriptions, data, device, watch, **how)
 
-    monkeypatch.setattr(runs, "trained_together", spoilt)
+    monkeypatch.setattr(runs, "run_seeds", spoilt)
     kept = ["--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]
     assert main([*SMALL, "--iterations", "3", "--methods", "joint,none", *kept]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "these runs failed, and only the others are kept: joint, task-incremental, seed 0" in said
-    assert set(runs.load(tmp_path / "runs")["method"]) == {"none"}
+    assert set(frames.load_records(tmp_path / "runs")["method"]) == {"none"}
     assert not (tmp_path / "x.svg").exists()
 
 
@@ -158,7 +158,7 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
     small = ["--seeds", "2", "--iterations", "3", "--methods", "none,generative-classifier", "--together"]
     kept = ["--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]
     assert main([*SMALL, *small, *kept]) == 0
-    found = runs.load(tmp_path / "runs")
+    found = frames.load_records(tmp_path / "runs")
     assert len(found) == 8
     assert ((found["together"] == 2) == (found["method"] == "none")).all()
 
@@ -246,7 +246,7 @@ def test_times_are_said_as_one_reads_them():
 
 
 def test_the_stored_dial_is_whole_and_shows_what_it_is_for():
-    frame = runs.published("dial")
+    frame = frames.published("dial")
     assert sorted(frame["id"]) == sorted(e.id for e in figure("dial").experiments(seeds=3))
     assert not frame["commit"].str.endswith("+").any()
     frame["backbone"] = frame["backbone"].fillna("pixels")

@@ -46,7 +46,7 @@ def in_a_process(group, data, folder, out):
     with contextlib.suppress(BaseException):
         resume.EVERY, resume.SHARE = 0.0, 1e9
         found = []
-        made = runs.trained_together(group, data, "cpu", unfinished=folder, say=found.append)
+        made = runs.run_seeds(group, data, "cpu", unfinished=folder, say=found.append)
         for _, record in made:
             records.write(record, folder)
         resume.discard(folder, group)
@@ -81,7 +81,7 @@ def check(method, seeds, data, folder, kills, draw):
     folder.mkdir()
     group = described(method, seeds)
     made, resumed = killed_at_random(group, data, folder, kills, draw)
-    assert same(made, bits(runs.trained_together(group, data, "cpu")))
+    assert same(made, bits(runs.run_seeds(group, data, "cpu")))
     # The record is there, and of the unfinished run nothing.
     assert set(records.done(folder)) == {one.id for one in group}
     assert not (folder / resume.FOLDER).exists()
@@ -108,15 +108,15 @@ def test_a_signal_stops_a_run_within_a_step_and_it_goes_on(digits, tmp_path, met
     group = described(method, range(seeds), scenario)
     before, lines = signal.getsignal(signal.SIGTERM), []
     with pytest.raises(resume.Stopped) as stopped:
-        runs.trained_together(group, digits, "cpu", StopsAt(*at), unfinished=tmp_path, say=lines.append)
+        runs.run_seeds(group, digits, "cpu", StopsAt(*at), unfinished=tmp_path, say=lines.append)
     assert stopped.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
     seen = []
-    made = runs.trained_together(
+    made = runs.run_seeds(
         group, digits, "cpu", lambda now: seen.append((now.task, now.step)), unfinished=tmp_path, say=lines.append
     )
     assert seen[0] == ((at[0], at[1] + 1) if at[1] < STEPS else (at[0] + 1, 1))
-    assert same(bits(made), bits(runs.trained_together(group, digits, "cpu")))
+    assert same(bits(made), bits(runs.run_seeds(group, digits, "cpu")))
     [line] = lines
     assert f"going on from where it was stopped (task {at[0] + 1}, step {at[1]}, after" in line
 
@@ -126,7 +126,7 @@ def stopped(digits, tmp_path):
     """A run of exact replay that was stopped in its second task; its description, its folder, its file."""
     [one] = described("exact", [0])
     with pytest.raises(resume.Stopped):
-        runs.trained_together([one], digits, "cpu", StopsAt(1, 3), unfinished=tmp_path)
+        runs.run_seeds([one], digits, "cpu", StopsAt(1, 3), unfinished=tmp_path)
     return one, tmp_path, resume.path_of(tmp_path, [one])
 
 
@@ -149,14 +149,14 @@ def test_a_state_of_something_else_is_refused_by_name(digits, stopped, monkeypat
         with monkeypatch.context():
             change()
             with pytest.raises(InputError, match=says + ".*remove it, or give --no-resume"):
-                runs.trained_together([one], digits, "cpu", unfinished=folder)
+                runs.run_seeds([one], digits, "cpu", unfinished=folder)
             monkeypatch.undo()
     other = replace(one, lr=0.5)
     elsewhere = resume.path_of(folder, [other])
     elsewhere.parent.mkdir()
     elsewhere.write_bytes(content)  # put in another's place
     with pytest.raises(InputError, match=r"with lr 0\.002, and this run has 0\.5"):
-        runs.trained_together([other], digits, "cpu", unfinished=folder)
+        runs.run_seeds([other], digits, "cpu", unfinished=folder)
     assert path.read_bytes() == content
 
 
@@ -165,23 +165,23 @@ def test_a_damaged_state_is_said_to_be_one(digits, stopped, damage):
     one, folder, path = stopped
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match="is damaged or no state of a run: remove it, or give --no-resume"):
-        runs.trained_together([one], digits, "cpu", unfinished=folder)
+        runs.run_seeds([one], digits, "cpu", unfinished=folder)
 
 
 def test_a_state_runs_no_code(digits, stopped):
     one, folder, path = stopped
     torch.save({"about": Path("x"), "training": {}}, path)  # a class that is no tensor, number or text
     with pytest.raises(InputError, match="is damaged or no state of a run"):
-        runs.trained_together([one], digits, "cpu", unfinished=folder)
+        runs.run_seeds([one], digits, "cpu", unfinished=folder)
 
 
 def test_a_state_that_cannot_be_written_does_not_stop_the_run(digits, tmp_path):
     [one] = described("none", [0])
     (tmp_path / resume.FOLDER).write_text("in the way")
     lines = []
-    made = runs.trained_together([one], digits, "cpu", unfinished=tmp_path, say=lines.append)
+    made = runs.run_seeds([one], digits, "cpu", unfinished=tmp_path, say=lines.append)
     assert lines
-    assert same(bits(made), bits(runs.trained_together([one], digits, "cpu")))
+    assert same(bits(made), bits(runs.run_seeds([one], digits, "cpu")))
 
 
 class Counted(Everything):

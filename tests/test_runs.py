@@ -19,19 +19,19 @@ def quick(**changes):
 
 @pytest.fixture(scope="module")
 def record():
-    return runs.execute(quick())
+    return runs.run(quick()).record
 
 
 def test_a_run_repeats_bit_for_bit_and_seeds_differ(record):
-    again = runs.execute(quick(), load("digits"))
+    again = runs.run(quick(), load("digits")).record
     assert again.tensor().nan_to_num(-1).equal(record.tensor().nan_to_num(-1))
-    other = runs.execute(quick(seed=1))
+    other = runs.run(quick(seed=1)).record
     assert not other.tensor().nan_to_num(-1).equal(record.tensor().nan_to_num(-1))
 
 
 def test_the_network_comes_with_its_record():
     data = load("digits")
-    net, record = runs.trained(quick(), data)
+    net, record = runs.run(quick(), data)
     stream = protocol("split-digits").stream(data, "class", 5, 0)
     assert tuple(evaluate(stream, net, seen=5).tolist()) == record.matrix[-1]
 
@@ -39,9 +39,9 @@ def test_the_network_comes_with_its_record():
 def test_methods_start_from_one_network_and_see_the_same_current_samples():
     # In the first task there is nothing to replay or to protect yet: what trains the plain classifier is one run.
     plain = ("none", "joint", "exact", "lwf", "ewc", "online-ewc", "si")
-    first = {runs.execute(experiment("split-digits", "task", m, iterations=3)).matrix[0] for m in plain}
+    first = {runs.run(experiment("split-digits", "task", m, iterations=3)).record.matrix[0] for m in plain}
     assert len(first) == 1
-    gated = runs.execute(experiment("split-digits", "task", "xdg", iterations=3)).matrix[0]
+    gated = runs.run(experiment("split-digits", "task", "xdg", iterations=3)).record.matrix[0]
     assert gated not in first
 
 
@@ -64,11 +64,11 @@ def test_a_record_says_where_it_comes_from(record):
 
 
 def test_a_folder_of_records_is_one_frame_whatever_the_files_are_called(record, tmp_path):
-    for r, name in ((record, "a"), (runs.execute(quick(seed=1)), "b")):
+    for r, name in ((record, "a"), (runs.run(quick(seed=1)).record, "b")):
         (tmp_path / name).mkdir()
         records.write(r, tmp_path / name)
     (tmp_path / "a" / f"{record.experiment.id}.json").rename(tmp_path / "a" / "renamed.json")
-    frame = runs.load(tmp_path)
+    frame = frames.load_records(tmp_path)
     assert sorted(frame["seed"]) == [0, 1]
     assert set(frame["id"]) == {quick().id, quick(seed=1).id}
     row = frame.set_index("seed").loc[0]
@@ -77,19 +77,19 @@ def test_a_folder_of_records_is_one_frame_whatever_the_files_are_called(record, 
     assert row["matrix"][4] == record.matrix[4]
     assert row["commit"] == record.commit
     with pytest.raises(InputError, match="not a folder"):
-        runs.load(tmp_path / "nowhere")
+        frames.load_records(tmp_path / "nowhere")
 
 
 def test_the_published_runs_are_what_they_say():
-    frame = runs.published()
+    frame = frames.published()
     paper = frame[frame["protocol"] == "split-mnist"]
     assert set(paper["dataset"]) == {"mnist"}
     assert set(paper["iterations"]) == {2000}
 
 
-@pytest.mark.parametrize("folder", list(runs.FOLDERS))
+@pytest.mark.parametrize("folder", list(frames.FOLDERS))
 def test_stored_runs_come_from_a_clean_checkout_and_stand_once(folder):
-    frame = runs.published(folder)
+    frame = frames.published(folder)
     assert not frame.duplicated("id").any()
     assert frame["commit"].notna().all()
     assert not frame["commit"].astype(str).str.endswith("+").any()
@@ -123,14 +123,14 @@ def test_stored_runs_come_from_a_clean_checkout_and_stand_once(folder):
     ],
 )
 def test_the_published_protocol_gives_the_published_accuracies(scenario, method, low, high):
-    frame = runs.published().query("protocol == 'split-mnist' and scenario == @scenario and method == @method")
+    frame = frames.published().query("protocol == 'split-mnist' and scenario == @scenario and method == @method")
     frame = frame[(frame["per_class"].fillna(100) == 100) & (frame["policy"].fillna("balanced") == "balanced")]
     assert sorted(frame["seed"])[:3] == [0, 1, 2]
     assert low <= frame["acc"].mean() <= high
 
 
 def test_over_twenty_permutations_generative_replay_falls_behind_and_brain_inspired_replay_does_not():
-    frame = runs.published().query("protocol == 'permuted-mnist' and scenario == 'domain' and tasks == 20")
+    frame = frames.published().query("protocol == 'permuted-mnist' and scenario == 'domain' and tasks == 20")
     acc = frame.groupby("method")["acc"]
     assert acc.count()[["none", "gr", "bi-r", "joint"]].min() >= 3
     kept = {name: compare.share_of_gap(frame, name).mean() for name in ("gr", "bi-r")}
@@ -141,47 +141,45 @@ def test_over_twenty_permutations_generative_replay_falls_behind_and_brain_inspi
 def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
     # If this fails because the quick protocol changed, its runs have to be stored again: see book/results/README.md.
     asked = [experiment("split-mnist-5k", "class", "bi-r", seed) for seed in (2, 0, 1)]
-    found = runs.of_book(asked)
+    found = frames.of_book(asked)
     assert found is not None
     assert found["seed"].tolist() == [2, 0, 1]
     assert found["id"].tolist() == [one.id for one in asked]
-    assert runs.of_book([*asked, experiment("split-mnist-5k", "class", "bi-r", 999)]) is None
+    assert frames.of_book([*asked, experiment("split-mnist-5k", "class", "bi-r", 999)]) is None
 
 
 def test_runs_that_are_not_all_stored_are_trained_now(monkeypatch):
     asked = [experiment("split-mnist-5k", "class", "bi-r", seed) for seed in (1, 0)]
     trained = []
-    real = runs.trained_together
+    real = runs.run_seeds
 
     def counted(descriptions, data=None):
         trained.extend(descriptions)
         return real(descriptions, data)
 
-    monkeypatch.setattr(runs, "trained_together", counted)
-    assert runs.stored_or_trained(asked)["id"].tolist() == [one.id for one in asked]
+    monkeypatch.setattr(runs, "run_seeds", counted)
+    assert runs.stored_or_run(asked)["id"].tolist() == [one.id for one in asked]
     assert not trained
     new = [quick(), quick(seed=1)]
-    assert (
-        runs.stored_or_trained(new, load("digits"))["id"].tolist() == [one.id for one in new] == [e.id for e in trained]
-    )
+    assert runs.stored_or_run(new, load("digits"))["id"].tolist() == [one.id for one in new] == [e.id for e in trained]
 
 
 def test_the_folders_of_runs_are_those_that_come_with_the_library_and_are_explained():
     folder = shipped("")
     there = {path.name for path in folder.iterdir() if path.is_dir()} - {"bench", "counting", "encoders"}
-    assert there <= set(runs.FOLDERS)
+    assert there <= set(frames.FOLDERS)
     explained = (folder / "README.md").read_text()
-    assert all(f"`{name}`" in explained for name in runs.FOLDERS)
-    assert runs.published("mnist-5k")["protocol"].str.contains("mnist-5k").all()
+    assert all(f"`{name}`" in explained for name in frames.FOLDERS)
+    assert frames.published("mnist-5k")["protocol"].str.contains("mnist-5k").all()
     with pytest.raises(InputError, match="Did you mean mnist-5k"):
-        runs.published("mnist5k")
+        frames.published("mnist5k")
 
 
 def test_a_folder_in_which_no_run_is_stored_yet_has_columns_and_no_row(monkeypatch, tmp_path):
     monkeypatch.setattr(frames, "shipped", lambda folder: tmp_path / folder)
-    empty = runs.published("fig4")
+    empty = frames.published("fig4")
     assert len(empty) == 0
-    assert list(empty.columns) == list(runs.frame([runs.execute(quick())]).columns)
+    assert list(empty.columns) == list(frames.frame([runs.run(quick()).record]).columns)
 
 
 @pytest.mark.parametrize("together", [False, True])

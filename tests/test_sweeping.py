@@ -9,7 +9,7 @@ import torch
 
 from replaylib.cli.main import main
 from replaylib.errors import InputError
-from replaylib.lab import grids, records, register, runs
+from replaylib.lab import frames, grids, records, register, runs
 from replaylib.lab.methods import METHODS
 from replaylib.lab.records import Record
 
@@ -29,11 +29,11 @@ def stub(monkeypatch):
     """Runs that take no time, and how often each was made."""
     ran = Counter()
 
-    def trained_together(group, *_, **__):
+    def run_seeds(group, *_, **__):
         ran.update(description.id for description in group)
         return [(torch.nn.Identity(), made(description)) for description in group]
 
-    monkeypatch.setattr(runs, "trained_together", trained_together)
+    monkeypatch.setattr(runs, "run_seeds", run_seeds)
     monkeypatch.setattr("replaylib.cli.sweeping.seconds_of", lambda *_: 1.0)
     return ran
 
@@ -66,7 +66,7 @@ def test_a_sweep_is_all_combinations_of_what_is_given(tmp_path, stub, capsys):
     out = capsys.readouterr().out
     assert "left out: xdg, which does not serve domain-incremental learning" in out
     assert "24 runs, 0 of them stored, 24 to do" in out
-    found = runs.load(tmp_path)
+    found = frames.load_records(tmp_path)
     assert Counter(zip(found["method"], found["scenario"], strict=True)) == {
         ("none", "task"): 8, ("none", "domain"): 8, ("xdg", "task"): 8,
     }  # fmt: skip
@@ -139,7 +139,7 @@ def test_force_runs_what_is_stored_anew_and_sets_the_old_record_aside(tmp_path, 
     assert set(stub.values()) == {1}
     assert main([*command, "--force"]) == main([*command, "--force"]) == 0
     assert set(stub.values()) == {3}
-    assert len(runs.load(tmp_path)) == 2
+    assert len(frames.load_records(tmp_path)) == 2
     assert len(list(tmp_path.glob("*.json.replaced-[12]"))) == 4
     assert main(["run", "split-digits", "--seeds", "2", "--save", str(tmp_path), "--force"]) == 0
     assert set(stub.values()) == {4}

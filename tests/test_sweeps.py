@@ -91,7 +91,7 @@ def test_a_failure_of_other_code_does_not_count(tmp_path):
 
 
 def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, monkeypatch):
-    real = runs.trained_together
+    real = runs.run_seeds
 
     def spoilt(some, *arguments, **how):
         places = [place for place, e in enumerate(some) if e.seed == 1]
@@ -99,7 +99,7 @@ def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, m
             raise Diverged(None, 2, 3, place=places[0])
         return real(some, *arguments, **how)
 
-    monkeypatch.setattr(runs, "trained_together", spoilt)
+    monkeypatch.setattr(runs, "run_seeds", spoilt)
     ended = {one.experiment: one for one in sweep([DUE], tmp_path)}
     assert str(ended[DUE[1]].failure).endswith(f"seed 1, id {DUE[1].id}: diverged in task 2, step 3")
     found = stored([tmp_path])
@@ -108,7 +108,7 @@ def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, m
 
 
 def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tmp_path, monkeypatch):
-    real, asked = runs.trained_together, []
+    real, asked = runs.run_seeds, []
 
     def spoilt(some, *arguments, **how):
         asked.append([e.seed for e in some])
@@ -116,7 +116,7 @@ def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tm
             raise ZeroDivisionError("of one's own")
         return real(some, *arguments, **how)
 
-    monkeypatch.setattr(runs, "trained_together", spoilt)
+    monkeypatch.setattr(runs, "run_seeds", spoilt)
     for tries in (1, 2, 3, 3):
         list(sweep([[e for e in DUE if e.id not in stored([tmp_path])]], tmp_path))
         failure = failures.read(tmp_path, DUE[1].id)
@@ -128,13 +128,13 @@ def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tm
 
 
 def test_two_sweeps_into_one_folder_do_nothing_twice(tmp_path, monkeypatch):
-    real, ran = runs.trained_together, []
+    real, ran = runs.run_seeds, []
 
     def counted(some, *arguments, **how):
         ran.extend(e.id for e in some)
         return real(some, *arguments, **how)
 
-    monkeypatch.setattr(runs, "trained_together", counted)
+    monkeypatch.setattr(runs, "run_seeds", counted)
     ended: list = []
     both = [
         threading.Thread(target=lambda: ended.extend(sweep([[e] for e in DUE], tmp_path, How(resumed=False))))
@@ -218,4 +218,4 @@ def test_a_sweep_goes_on_with_the_run_that_was_stopped(tmp_path, monkeypatch, ca
     assert "going on from where it was stopped (task 4, step 2" in capsys.readouterr().err
     assert not (tmp_path / resume.FOLDER).exists()
     records = stored([tmp_path])
-    assert {repr(records[one.id].matrix) for one in DUE} == {repr(runs.execute(one).matrix) for one in DUE}
+    assert {repr(records[one.id].matrix) for one in DUE} == {repr(runs.run(one).record.matrix) for one in DUE}

@@ -152,14 +152,14 @@ def test_the_fisher_information_of_convolutions_is_that_of_each_sample_by_itself
 def test_methods_train_their_encoder(method):
     options = {"backbone": "tuned", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
     description = experiment("split-glyphs", "class", method, **options)
-    net, record = runs.trained(description)
+    net, record = runs.run(description)
     backbone = net.classifier.backbone if isinstance(net, BrainNet) else net.backbone
     pretrained = encoders.load("glyphs").net
     assert not backbone.layers[0].weight.equal(pretrained.layers[0].weight)
     assert not pretrained.layers[0].weight.requires_grad
     assert "encoder glyphs" in record.versions
     assert record.tensor()[-1].isfinite().all()
-    again, same = runs.trained(description)
+    again, same = runs.run(description)
     assert all(a.equal(b) for a, b in zip(net.state_dict().values(), again.state_dict().values(), strict=True))
     assert same.matrix[-1] == record.matrix[-1]
 
@@ -168,7 +168,7 @@ def test_methods_train_their_encoder(method):
 def test_pixels_are_replayed_through_an_encoder_that_stays_as_it_is(method):
     options = {"backbone": "frozen", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
     description = experiment("split-glyphs", "class", method, **options)
-    net, record = runs.trained(description)
+    net, record = runs.run(description)
     pretrained = encoders.load("glyphs").net.state_dict()
     for backbone in filter(None, (net.classifier.backbone, net.recognition.backbone)):
         assert all(value.equal(pretrained[name]) for name, value in backbone.state_dict().items())

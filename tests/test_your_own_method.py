@@ -96,7 +96,7 @@ def test_mas_is_the_mean_absolute_gradient_of_the_squared_output():
 
 @pytest.mark.parametrize("method", ["der-plus-plus", "mas", "exact+mas", "lwf+mas"])
 def test_each_runs_as_an_experiment(method):
-    record = runs.trained(experiment("split-digits", "class", method, **SHORT))[1]
+    record = runs.run(experiment("split-digits", "class", method, **SHORT)).record
     assert 0 < record.summary()["acc"] <= 100
     own = [name for name in record.versions if name.startswith("method ")]
     assert len(own) == 1
@@ -170,7 +170,7 @@ def test_domains_are_turned_or_noisier():
 @pytest.mark.parametrize("method", ["exact", "bi-r"])
 def test_each_stream_is_learned_with_each_kind_of_replay(stream, scenario, tasks, method):
     described = experiment("split-digits", scenario, method, stream=stream, tasks=tasks, iterations=40, hidden=(32, 32))
-    record = runs.trained(described)[1]
+    record = runs.run(described).record
     assert record.tensor().shape == (tasks, tasks)
     assert record.tensor().diagonal().mean() > 100 / 6  # above guessing
     own = "streams.py" if stream != "uneven" else None
@@ -227,7 +227,7 @@ def test_a_vision_transformer_with_weights_from_a_file_is_a_backbone_frozen_or_t
         for backbone, method in (("frozen", "bi-r"), ("tuned", "exact")):
             short = {"iterations": 2, "hidden": (8,), "tasks": 2}
             described = experiment("split-glyphs", "class", method, encoder="tiny-vit", backbone=backbone, **short)
-            trained = runs.trained(described)[0]
+            trained = runs.run(described).net
             before, after = loaded.state_dict(), trained.state_dict()
             moved = [
                 not after[f"backbone.{name}"].equal(value) for name, value in before.items() if backbone == "tuned"

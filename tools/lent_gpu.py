@@ -19,7 +19,7 @@ import torch
 from replaylib.data.dataset import Dataset, Split
 from replaylib.data.files import writable
 from replaylib.errors import InputError
-from replaylib.lab import records, replay_quality, runs
+from replaylib.lab import frames, records, replay_quality, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import method
 from replaylib.lab.sweeps import loader
@@ -190,7 +190,7 @@ def _run_group(
     who = f"{item.name}: {group[0].method} x {len(group)}"
     began = time.perf_counter()
     try:
-        made = runs.trained_together(group, data, device, clock, captured=captured, start=start)
+        made = runs.run_seeds(group, data, device, clock, captured=captured, start=start)
     except OutOfTime as stopped:
         return f"{who}: given up, {stopped}"
     except Diverged as stopped:
@@ -198,15 +198,15 @@ def _run_group(
     except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
         return f"{who}: FAILED {type(error).__name__}: {str(error).splitlines()[0][:300]}"
     for net, record in made:
-        kept = replay_quality.with_measures(net.to(device), record, data) if item.measured else record
+        kept = replay_quality.measure(net.to(device), record, data) if item.measured else record
         records.write(kept, folder)
-    accuracies = ", ".join(f"{record.summary()['acc']:.2f}" for _, record in made)
+    accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in made)
     pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
     return f"{who}: {accuracies}{pace}, {time.perf_counter() - began:.1f} s"
 
 
 def _published() -> dict[str, Any]:
-    return dict.fromkeys(runs.book().index)
+    return dict.fromkeys(frames.book().index)
 
 
 def check(device: str) -> str:
@@ -215,7 +215,7 @@ def check(device: str) -> str:
     for name in ("none", "exact", "bi-r-si", "gr"):
         group = [experiment("split-digits", "class", name, seed, iterations=30) for seed in (0, 1)]
         plain, captured = (
-            [net.state_dict() for net, _ in runs.trained_together(group, None, device, captured=graph)]
+            [run.net.state_dict() for run in runs.run_seeds(group, None, device, captured=graph)]
             for graph in (False, True)
         )
         differences = [
@@ -244,7 +244,7 @@ def pace(device: str) -> Iterator[str]:
             group = [experiment("split-cifar100", "class", name, seed, **options) for seed in range(count)]
             clock, began = Clock(float("inf"), group), time.perf_counter()
             try:
-                runs.trained_together(group, data, device, clock, captured=device == "cuda")
+                runs.run_seeds(group, data, device, clock, captured=device == "cuda")
             except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
                 yield f"{name} x {count}, {precision}: FAILED {type(error).__name__}: {str(error)[:300]}"
                 continue

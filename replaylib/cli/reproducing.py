@@ -6,7 +6,7 @@ from pathlib import Path
 from replaylib.cli.sweeping import performed
 from replaylib.course.reproduce import check_writable, draw, figure
 from replaylib.data.files import shipped
-from replaylib.lab import runs
+from replaylib.lab import frames
 
 
 def reproduce(options: argparse.Namespace) -> None:
@@ -15,7 +15,7 @@ def reproduce(options: argparse.Namespace) -> None:
     out = options.out or Path(f"{chosen.name}.svg")
     check_writable(out)
     asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
-    kept = performed(chosen.name, asked, options, [*map(shipped, runs.FOLDERS)], chosen.measured)
+    kept = performed(chosen.name, asked, options, [*map(shipped, frames.FOLDERS)], chosen.measured)
     if options.plan:
         return
     if missing := [e for e in asked if e.id not in kept]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from replaylib.data.files import replacing, shipped
 from replaylib.errors import InputError
-from replaylib.lab import claims, failures, grids, records, resume, runs, store
+from replaylib.lab import claims, failures, frames, grids, records, resume, store
 
 
 def results(options: argparse.Namespace) -> None:
@@ -122,7 +122,7 @@ def status(options: argparse.Namespace) -> None:
 
 def command(options: argparse.Namespace) -> None:
     """``command``: the command line that runs a stored experiment again."""
-    folders = [options.folder] if options.folder else [*map(shipped, runs.FOLDERS), Path("runs")]
+    folders = [options.folder] if options.folder else [*map(shipped, frames.FOLDERS), Path("runs")]
     for folder in folders:
         if not Path(folder).is_dir():
             continue

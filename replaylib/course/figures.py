@@ -187,7 +187,7 @@ def by_method(ax: Axes, frame: pd.DataFrame, column: str) -> None:
 
 
 def accuracy_by_method(ax: Axes, frame: pd.DataFrame, chance: float | None = None, lying: bool = False) -> None:
-    """Draw final accuracy, a bar a method (mean, SEM) and a dot a seed, from a frame as `runs.load` gives.
+    """Draw final accuracy, a bar a method (mean, SEM) and a dot a seed, from a frame as `frames.load_records` gives.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """What each figure of the paper shows of a frame of runs, and the same in words for who cannot see it.
 
-Frames are as `replaylib.lab.runs.frame` gives; each function draws one and shows it, see `figures.figure`.
+Frames are as `replaylib.lab.frames.frame` gives; each function draws one and shows it, see `figures.figure`.
 """
 
 import pandas as pd

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from replaylib.errors import InputError
-from replaylib.lab import compare, runs
+from replaylib.lab import compare, frames
 
 #: Where values come from, by year.
 SOURCES = {
@@ -95,7 +95,7 @@ def beside(frame: pd.DataFrame, years: tuple[int, ...]) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : as `replaylib.lab.runs.frame` gives, runs of one published protocol and scenario, at one scale.
+    frame : as `replaylib.lab.frames.frame` gives, runs of one published protocol and scenario, at one scale.
     years : of the sources, see `SOURCES`.
     """
     first = frame.iloc[0]
@@ -146,7 +146,7 @@ def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.D
 def benchmark() -> pd.DataFrame:
     """The stored runs of Split CIFAR-100 at the published scale, class-incremental, in order of accuracy."""
 
-    every = runs.published("cifar100")
+    every = frames.published("cifar100")
     whole = every[(every["iterations"] == 5000) & (every["scenario"] == "class")]
     order = whole.groupby("method")["acc"].mean().sort_values().index
     return whole.sort_values("method", key=lambda names: names.map(list(order).index), kind="stable")

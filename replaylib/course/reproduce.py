@@ -14,7 +14,7 @@ import pandas as pd
 from replaylib.course import figures, paper_figures
 from replaylib.data.glyphs import LEVELS
 from replaylib.errors import InputError, unknown
-from replaylib.lab import replay_quality, runs
+from replaylib.lab import frames, replay_quality
 from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
 from replaylib.lab.methods import METHODS, Method, method
 from replaylib.lab.protocols import protocol
@@ -32,7 +32,7 @@ class Figure:
     ----------
     methods : as they are drawn, each for all of ``scenarios`` that it can serve.
     protocol : another of the same kind may be put in its place.
-    draw : draws a frame of runs, see `replaylib.lab.runs.frame`, and shows the figure.
+    draw : draws a frame of runs, see `replaylib.lab.frames.frame`, and shows the figure.
     variants : what else varies, as fields of an experiment; backbones that a method cannot have are left out, and a
         method that lacks one of the other fields is refused.
     measured : whether what the networks imagine is measured, see `replaylib.lab.replay_quality`: methods then are
@@ -190,7 +190,7 @@ def figure(name: str) -> Figure:
 def draw(chosen: Figure, records: Iterable[Record], path: Path) -> Path:
     """Draw the figure into an SVG file; raises `InputError` where it cannot be written."""
     with figures.caught() as drawn:
-        chosen.draw(runs.frame(records))
+        chosen.draw(frames.frame(records))
     try:
         path.write_text(drawn[0]["image/svg+xml"])
     except OSError as error:

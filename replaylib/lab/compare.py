@@ -13,7 +13,7 @@ from replaylib.brain import Brain
 from replaylib.data.dataset import Split
 from replaylib.errors import InputError, unknown
 from replaylib.generative import BrainNet
-from replaylib.lab import bench, runs
+from replaylib.lab import bench, frames, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import method
 from replaylib.nets import Classifier
@@ -78,7 +78,7 @@ def of_switch(frame: pd.DataFrame, switch: str) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : as `replaylib.lab.runs.frame` or `replaylib.lab.runs.load` gives, runs of one protocol and scenario.
+    frame : as `replaylib.lab.frames.frame` gives, runs of one protocol and scenario.
     switch : a field of `replaylib.brain.Brain`, e.g. ``"feedback"``.
 
     Raises
@@ -126,7 +126,7 @@ def share_of_gap(frame: pd.DataFrame, method_name: str) -> pd.Series:
 
     Parameters
     ----------
-    frame : as `replaylib.lab.runs.frame` gives, runs of one protocol, scenario, dial and backbone; of other methods,
+    frame : as `replaylib.lab.frames.frame` gives, runs of one protocol, scenario, dial and backbone; of other methods,
         none is looked at. Seeds that the three do not share are left out.
 
     Raises
@@ -162,7 +162,7 @@ def with_stored(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : as `replaylib.lab.runs.frame` gives, at least one run, all of one protocol and scenario.
+    frame : as `replaylib.lab.frames.frame` gives, at least one run, all of one protocol and scenario.
     """
     first = frame.iloc[0]
     kept = _at_own_values(first["protocol"])
@@ -172,7 +172,7 @@ def with_stored(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
 
 def _at_own_values(protocol_name: str) -> pd.DataFrame:
-    frame = runs.book()
+    frame = frames.book()
     frame = frame[frame["protocol"] == protocol_name].reset_index(drop=True)
     own = [
         run["id"] == experiment(protocol_name, run["scenario"], run["method"], run["seed"]).id
@@ -202,7 +202,7 @@ def at_scales(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    frame : as `replaylib.lab.runs.frame` gives, runs of one protocol and scenario.
+    frame : as `replaylib.lab.frames.frame` gives, runs of one protocol and scenario.
     """
     some = frame[frame["method"].isin(methods)]
     some = some[own_options(some)]

@@ -31,7 +31,7 @@ FOLDERS = {
 }
 
 
-def load(folder: str | Path) -> pd.DataFrame:
+def load_records(folder: str | Path) -> pd.DataFrame:
     """All records below a folder as one frame, a row each.
 
     Columns: the fields of `Experiment`, ``id``, ``acc``, ``bwt``, ``fwt``, ``forgetting``, and the fields of `Record`
@@ -47,7 +47,7 @@ def load(folder: str | Path) -> pd.DataFrame:
 
 
 def frame(several: Iterable[Record]) -> pd.DataFrame:
-    """Records as a frame, a row each; see `load` for its columns, which an empty one has as well."""
+    """Records as a frame, a row each; see `load_records` for its columns, which an empty one has as well."""
     own = [field.name for field in fields(Record) if field.name != "experiment"]
     rows = [
         {
@@ -64,7 +64,7 @@ def frame(several: Iterable[Record]) -> pd.DataFrame:
 
 
 def published(folder: str = "runs") -> pd.DataFrame:
-    """The runs in one of `FOLDERS`; columns as in `load`, and no row where none is stored yet.
+    """The runs in one of `FOLDERS`; columns as in `load_records`, and no row where none is stored yet.
 
     Raises
     ------
@@ -73,12 +73,12 @@ def published(folder: str = "runs") -> pd.DataFrame:
     if folder not in FOLDERS:
         raise unknown("folder of runs", folder, FOLDERS)
     path = shipped(folder)
-    return load(path) if path.is_dir() else frame([])
+    return load_records(path) if path.is_dir() else frame([])
 
 
 @cache
 def book() -> pd.DataFrame:
-    """All `FOLDERS` as one frame, indexed by ``id``, each experiment once; columns as in `load`.
+    """All `FOLDERS` as one frame, indexed by ``id``, each experiment once; columns as in `load_records`.
 
     Read once, for a chapter asks again and again: take parts of it, and never change it.
     """
@@ -87,7 +87,7 @@ def book() -> pd.DataFrame:
 
 
 def of_book(descriptions: Sequence[Experiment]) -> pd.DataFrame | None:
-    """The book's runs of these experiments, in their order; None unless every one is stored. Columns as in `load`."""
+    """The book's runs of these experiments, in their order; None unless every one is stored."""
     stored = book()
     ids = [description.id for description in descriptions]
     return stored.loc[ids].reset_index(drop=True) if set(ids) <= set(stored.index) else None

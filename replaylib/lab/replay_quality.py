@@ -18,9 +18,8 @@ from replaylib.generative import BrainNet
 from replaylib.lab import encoders, quality, runs
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.methods import method
-from replaylib.lab.protocols import default_device, protocol
+from replaylib.lab.protocols import protocol
 from replaylib.lab.records import Record
-from replaylib.loop import Watch
 from replaylib.nets import Classifier, Network
 
 #: Test images that are asked about, if there are as many; as many are imagined.
@@ -29,7 +28,7 @@ IMAGES = 10_000
 LIKELY, SAMPLES = 2000, 100
 #: Images that go through a network at once.
 CHUNK = 1000
-#: What `measured` adds to a record, and whether more of it is better.
+#: What `measure` adds to a record, and whether more of it is better.
 MEASURES = {
     "log_likelihood": True, "reconstruction_error": False, "inception_score": True, "frechet_distance": False,
     "precision": True, "recall": True,
@@ -46,10 +45,8 @@ def check(description: Experiment) -> None:
         raise InputError(f"the quality of replay is measured where each class is in one task, not on {found}")
 
 
-def measured(
-    description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
-) -> Record:
-    """As `replaylib.lab.runs.execute`, and with ``measures`` in the record, all of them after the last task.
+def measure(net: Network, record: Record, data: Split) -> Record:
+    """The record of a run, with ``measures`` of what its network imagines after the last task.
 
     ``log_likelihood`` (mean, nats) and ``reconstruction_error`` (mean a unit) of test samples, as the network takes
     them: of features they cannot be compared with those of pixels. The scores of `replaylib.lab.quality.Quality`; the
@@ -58,25 +55,14 @@ def measured(
 
     Parameters
     ----------
-    description, data, device, watch : see `replaylib.lab.runs.trained`.
+    net, record : as `replaylib.lab.runs.run` gives; the network on the device of the data.
+    data : the run's, as `replaylib.lab.runs.data_of` gives.
 
     Raises
     ------
-    InputError : a method that imagines nothing, or a stream whose classes are not each in one task, see `check`; data
-        that do not fit, and runs that diverge, see `replaylib.lab.runs.trained`.
+    InputError : a method that imagines nothing, or a stream whose classes are not each in one task, see `check`.
     """
-    check(description)
-    device = default_device() if device is None else device
-    data = runs.data_of(description, device) if data is None else data
-    net, record = runs.trained(description, data, device, watch)
-    return with_measures(net.to(device), record, data)
-
-
-def with_measures(net: Network, record: Record, data: Split) -> Record:
-    """The record of a run that `check` allows, with ``measures`` as in `measured`.
-
-    ``net`` is the network at its end, and ``data`` are the run's, on the network's device.
-    """
+    check(record.experiment)
     assert isinstance(net, BrainNet)
     return replace(record, measures=_measures(net, record.experiment, data))
 

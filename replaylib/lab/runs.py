@@ -16,14 +16,7 @@ from replaylib.errors import InputError
 from replaylib.lab import contents, encoders, machine, resume
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.fast import execution, learner
-
-# Where records of runs are asked for: the same functions.
-from replaylib.lab.frames import FOLDERS as FOLDERS
-from replaylib.lab.frames import book as book
-from replaylib.lab.frames import frame as frame
-from replaylib.lab.frames import load as load
-from replaylib.lab.frames import of_book as of_book
-from replaylib.lab.frames import published as published
+from replaylib.lab.frames import frame, of_book
 from replaylib.lab.methods import method
 from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import default_device, protocol
@@ -101,10 +94,17 @@ def network(description: Experiment, data: Split) -> Network:
     return assemble(description, data).parts.net
 
 
-def trained(
+class Run(NamedTuple):
+    """What a run leaves: the network at its end, on the CPU, and its record."""
+
+    net: Network
+    record: Record
+
+
+def run(
     description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
-) -> tuple[Network, Record]:
-    """Train and test as described, from nothing; the network at the end, on the CPU, and the record of the run.
+) -> Run:
+    """Run an experiment: train a network as described, from nothing, and test it.
 
     On the same machine, with as many threads, the same description gives the same network, bit for bit. With another
     number of threads, which a record's ``device`` says, sums are added up in another order, and the network differs by
@@ -121,10 +121,10 @@ def trained(
     InputError : data, or an encoder, that do not fit the experiment, or cannot be loaded; `replaylib.steps.Diverged`,
         which is one, where the loss or its gradient stops being finite.
     """
-    return trained_together([description], data, device, watch)[0]
+    return run_seeds([description], data, device, watch)[0]
 
 
-def trained_together(
+def run_seeds(
     descriptions: Sequence[Experiment],
     data: Split | None = None,
     device: str | None = None,
@@ -135,8 +135,8 @@ def trained_together(
     unfinished: Path | None = None,
     say: Callable[[str], None] = resume.on_stderr,
     start: Start | None = None,
-) -> list[tuple[Network, Record]]:
-    """As `trained`, for experiments that differ in their seed alone; several are computed as one, see `lab.fast`.
+) -> list[Run]:
+    """As `run`, for experiments that differ in their seed alone; several are computed as one, see `lab.fast`.
 
     One by one and together, a seed's accuracies differ by rounding. A record's ``seconds`` are its share of the time.
     With ``compiled``, which is for one seed, its loss is compiled first; accuracies differ by rounding, and the
@@ -149,7 +149,7 @@ def trained_together(
 
     Raises
     ------
-    InputError : as `trained`; no experiment, or experiments that differ in more than their seed; several, or
+    InputError : as `run`; no experiment, or experiments that differ in more than their seed; several, or
         ``compiled`` or ``captured``, where the network or the device does not allow that; an unfinished run that
         differs in more than its seed, or that was begun with another version or on another kind of machine.
     resume.Stopped : a signal arrived, and the unfinished run is kept.
@@ -182,10 +182,10 @@ def trained_together(
             resume.discard(unfinished, descriptions)
         raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
     seconds = (time.perf_counter() - began + (keeper.before if keeper else 0)) / len(results)
-    made = []
+    made: list[Run] = []
     for description, stream, part, result in zip(descriptions, streams, parts, results, strict=True):
         made.append(
-            (
+            Run(
                 part.net.cpu(),
                 Record(
                     experiment=description,
@@ -205,23 +205,18 @@ def trained_together(
     return made
 
 
-def execute(
-    description: Experiment, data: Split | None = None, device: str | None = None, watch: Watch | None = None
-) -> Record:
-    """The record of a run, as `trained` makes it, where the network itself is of no interest; raises what that does."""
-    return trained(description, data, device, watch)[1]
+def stored_or_run(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:
+    """The book's runs of these experiments where every one is stored; otherwise all are run now, together.
 
-
-def stored_or_trained(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:
-    """`of_book` where every one is stored; otherwise all of them trained now, together. Columns as in `load`.
+    Columns are as in `replaylib.lab.frames.load`.
 
     Parameters
     ----------
-    descriptions, data : see `trained_together`.
+    descriptions, data : see `run_seeds`.
 
     Raises
     ------
-    InputError : a damaged record, or what `trained_together` raises where they are trained.
+    InputError : a damaged record, or what `run_seeds` raises where they are run.
     """
     found = of_book(descriptions)
-    return frame(record for _, record in trained_together(descriptions, data)) if found is None else found
+    return frame(run.record for run in run_seeds(descriptions, data)) if found is None else found

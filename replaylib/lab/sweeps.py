@@ -23,7 +23,6 @@ from replaylib.lab.experiments import Experiment
 from replaylib.lab.failures import Failure
 from replaylib.lab.records import Record
 from replaylib.loop import Training
-from replaylib.nets import Network
 from replaylib.steps import Diverged
 
 #: Steps that are timed to say how long runs will take.
@@ -40,10 +39,11 @@ Group = Sequence[Experiment]
 class How(NamedTuple):
     """How the runs of a sweep are computed, the same in every worker.
 
-    ``device`` as PyTorch calls it, or ``"auto"``, a worker's GPU if it has one; ``measured``: each run ends as
-    `replaylib.lab.replay_quality.measured` does, and a worker trains a judge of its own, the same; ``captured``: steps
-    are replayed as a CUDA graph, where the network allows it; ``resumed``: unfinished runs are kept, and gone on with;
-    ``threads`` of the processor for each run, None: as they are; ``files`` of the user's own that a worker runs first.
+    ``device`` as PyTorch calls it, or ``"auto"``, a worker's GPU if it has one; ``measured``: each record has what
+    `replaylib.lab.replay_quality.measure` finds, for which a worker trains a judge of its own, the same; ``captured``:
+    steps are replayed as a CUDA graph, where the network allows it; ``resumed``: unfinished runs are kept, and gone on
+    with; ``threads`` of the processor for each run, None: as they are; ``files`` of the user's own that a worker runs
+    first.
     """
 
     device: str = "cpu"
@@ -185,7 +185,7 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 
     short = [replace(description, iterations=first + TIMED) for description in timed]
     with suppress(Enough, Diverged):
-        runs.trained_together(short, data, device, watch, captured=captured and pure, start=start)
+        runs.run_seeds(short, data, device, watch, captured=captured and pure, start=start)
     steps = group[0].iterations * group[0].tasks * len(group) // len(timed)
     return (marks[-1] - marks[0]) / (len(marks) - 1) * steps if len(marks) > 1 else 0.0  # it diverges at once
 
@@ -198,8 +198,8 @@ def _start(group: Group, data: Split, captured: bool) -> tuple[runs.Start | None
 
 def surviving(
     group: Group, data: Split, device: str, failed: Callable[[Experiment, Exception], None], **how: Any
-) -> Iterator[tuple[Group, list[tuple[Network, Record]]]]:
-    """What `replaylib.lab.runs.trained_together` makes, which takes ``how``; a run that fails takes no other along.
+) -> Iterator[tuple[Group, list[runs.Run]]]:
+    """What `replaylib.lab.runs.run_seeds` makes, which takes ``how``; a run that fails takes no other along.
 
     One that diverges is left out, and the others begin anew without it; after an error of the program, each runs
     alone. Yields those that were computed as one, and what was made of them. ``failed`` is called with each that does
@@ -209,7 +209,7 @@ def surviving(
     while due:
         some, start = due.pop(0), how.pop("start", None)
         try:
-            made = runs.trained_together(some, data, device, start=start, **how)
+            made = runs.run_seeds(some, data, device, start=start, **how)
         except Diverged as stopped:
             failed(some.pop(stopped.place), stopped)
             due = [some, *due] if some else due
@@ -243,7 +243,7 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
         for some, made in surviving(part, data, how.device, fail, start=start, **asked):
             for net, record in made:
                 if how.measured:
-                    record = replay_quality.with_measures(net.to(how.device), record, data)
+                    record = replay_quality.measure(net.to(how.device), record, data)
                 _save(record, folder)
                 yield Ended(record.experiment, record)
             resume.discard(folder, some)
