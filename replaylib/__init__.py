@@ -19,6 +19,6 @@ _offered, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> object:
-    if name in ("execute", "trained"):
+    if name in ("execute", "load", "trained"):
         return getattr(import_module("replaylib.earlier"), name)
     return _offered(name)

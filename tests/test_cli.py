@@ -265,8 +265,8 @@ def test_training_that_diverges_says_so_and_keeps_the_last_good_network(capsys, 
     )
     (kept,) = tmp_path.glob("*.safetensors")
     assert str(kept) in err
-    net = runs.network(checkpoints.describe(kept), catalogue.load("digits"))
-    checkpoints.load(net, kept)
+    net = runs.network(checkpoints.describe(kept), catalogue.load_dataset("digits"))
+    checkpoints.load_weights(net, kept)
 
 
 def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
@@ -453,7 +453,7 @@ def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
 
     def trained(some, *given, **named):
         if some[0].seed == 0:
-            raise Diverged(runs.network(some[0], catalogue.load("digits")), 1, 2)
+            raise Diverged(runs.network(some[0], catalogue.load_dataset("digits")), 1, 2)
         return whole(some, *given, **named)
 
     monkeypatch.setattr(runs, "run_seeds", trained)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import compare, frames
 from replaylib.lab.experiments import experiment
@@ -90,7 +90,7 @@ def test_a_method_knows_its_modifications():
 
 
 def test_costs_are_those_of_the_networks_that_are_trained():
-    data = load("digits")
+    data = load_dataset("digits")
     shared = {"hidden": (30, 20), "batch": 8, "noise_dim": 5}
     plain, fed, gated = (
         experiment("split-digits", "class", name, **shared) for name in ("gr", "gr+feedback", "gr+gating")
@@ -111,7 +111,7 @@ def test_costs_are_those_of_the_networks_that_are_trained():
 
 
 def test_dreams_are_some_of_every_class_and_the_same_for_the_same_noise():
-    data = load("digits")
+    data = load_dataset("digits")
     stream, (net, *_), _ = assemble(experiment("split-digits", "class", "gr+conditional", hidden=(30, 20)), data)
     made = compare.dreams(net, stream, 3, torch.Generator().manual_seed(0))
     assert made.x.shape == (30, 1, 8, 8)
@@ -125,7 +125,7 @@ def test_dreams_are_some_of_every_class_and_the_same_for_the_same_noise():
 
 
 def test_a_judge_and_a_dreamer_with_other_orders_of_classes_speak_of_the_same_labels():
-    data = load("digits")
+    data = load_dataset("digits")
     own, other = split_stream(data, "class", 5, seed=0), split_stream(data, "class", 5, seed=3)
     # Whatever it is asked for, this network draws its first class, and the judge knows.
     label = int(other.classes.flatten()[0])

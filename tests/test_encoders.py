@@ -18,7 +18,7 @@ def images() -> Split:
 
 
 def test_features_are_those_of_the_encoder_in_evaluation_mode_one_image_at_a_time(images):
-    found = encoders.load("glyphs")
+    found = encoders.load_encoder("glyphs")
     features = encoders.features(images, "glyphs")
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (found.origin.mean, found.origin.std))
     for part, seen in zip(images, features, strict=True):
@@ -54,7 +54,7 @@ def test_images_of_another_shape_are_refused(images):
 
 
 def test_the_encoder_that_comes_along_says_where_it_is_from():
-    origin = encoders.load("glyphs").origin
+    origin = encoders.load_encoder("glyphs").origin
     assert (origin.dataset, origin.flip, origin.shape) == ("glyphs-pretraining", False, (3, 32, 32))
     assert origin.commit
     assert not origin.commit.endswith("+")
@@ -68,7 +68,7 @@ def test_a_run_on_features_says_so_in_its_record():
     net, record = runs.run(description, data)
     assert net.classifier.path[0].in_features == 1024
     assert (net.pixels, net.likelihood) == (3072, "gaussian")
-    assert record.versions["encoder glyphs"] == encoders.load("glyphs").digest[:12]
+    assert record.versions["encoder glyphs"] == encoders.load_encoder("glyphs").digest[:12]
     assert runs.run(description).record.matrix[-1] == record.matrix[-1]
     pixels = experiment("split-glyphs", "class", "gr", iterations=2, tasks=2, hidden=(20, 20), clutter=0.25)
     net, record = runs.run(pixels, data)

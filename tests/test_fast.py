@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
@@ -36,7 +36,7 @@ def train_stacked(streams, parts, generators, **settings):
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("digits")
+    return load_dataset("digits")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def zipped(root: Path, outer: str = "") -> Path:
 
 def refused(path: Path, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        catalogue.load(path)
+        catalogue.load_dataset(path)
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
 
@@ -55,7 +55,7 @@ def root(tmp_path) -> Path:
 
 
 def test_a_folder_becomes_tensors(root):
-    train, test = catalogue.load(root)
+    train, test = catalogue.load_dataset(root)
     assert (train.name, train.classes, train.shape) == ("colours", ("blue", "red"), (3, 32, 32))
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert test.labels.tolist() == [0, 0, 1, 1]
@@ -71,7 +71,7 @@ def test_mean_and_std_are_those_of_the_training_part(tmp_path):
             for number in range(3):
                 pixels = draw.integers(0, 256, (32, 32, 3), np.uint8)
                 Image.fromarray(pixels).save(tmp_path / "noise" / part / name / f"{number}.png")
-    train, test = catalogue.load(tmp_path / "noise")
+    train, test = catalogue.load_dataset(tmp_path / "noise")
     inputs = train.inputs(train.images)
     assert inputs.mean((0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-5)
     assert inputs.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1], abs=1e-5)
@@ -79,17 +79,17 @@ def test_mean_and_std_are_those_of_the_training_part(tmp_path):
 
 
 def test_a_channel_that_never_varies_is_only_centred(root):
-    train, _ = catalogue.load(root)
+    train, _ = catalogue.load_dataset(root)
     assert train.std[1] == 1
     assert train.inputs(train.images)[:, 1].abs().max() == 0
 
 
 @pytest.mark.parametrize("outer", ["", "colours-v2"])
 def test_a_zip_reads_as_the_folder_does_and_is_not_unpacked(root, outer):
-    expected = catalogue.load(root)
+    expected = catalogue.load_dataset(root)
     archive = zipped(root, outer)
     shutil.rmtree(root)
-    found = catalogue.load(archive)
+    found = catalogue.load_dataset(archive)
     for part, wanted in zip(found, expected, strict=True):
         assert torch.equal(part.images, wanted.images)
         assert torch.equal(part.labels, wanted.labels)
@@ -104,18 +104,18 @@ def test_folders_and_zips_in_the_data_directory_go_by_name(root, tmp_path):
     assert set(folders.find(tmp_path)) == {"colours", "more"}
     assert folders.find(tmp_path)["colours"] == root
     assert "more" in catalogue.names()
-    assert len(catalogue.load("more").train) == 6
+    assert len(catalogue.load_dataset("more").train) == 6
 
 
 @pytest.mark.parametrize("name", ["val", "validation", "Test"])
 def test_the_test_part_may_have_another_name(root, name):
     (root / "test").rename(root / name)
-    assert len(catalogue.load(root).test) == 4
+    assert len(catalogue.load_dataset(root).test) == 4
 
 
 def test_test_goes_before_validation(root):
     shutil.copytree(root / "train", root / "val")
-    assert len(catalogue.load(root).test) == 4
+    assert len(catalogue.load_dataset(root).test) == 4
 
 
 def test_what_is_hidden_or_no_image_is_passed_over(root):
@@ -124,23 +124,23 @@ def test_what_is_hidden_or_no_image_is_passed_over(root):
     (root / "train" / ".cache").mkdir()
     (root / "__MACOSX" / "train" / "red").mkdir(parents=True)
     (root / "__MACOSX" / "train" / "red" / "._0.png").touch()
-    assert len(catalogue.load(root).train) == 6
-    assert len(catalogue.load(zipped(root, "outer")).train) == 6
+    assert len(catalogue.load_dataset(root).train) == 6
+    assert len(catalogue.load_dataset(zipped(root, "outer")).train) == 6
 
 
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("1", 1), ("P", 3), ("RGBA", 3)])
 def test_images_are_grey_only_if_all_are(tmp_path, mode, channels):
     root = write(tmp_path / "modes", mode=mode)
-    assert catalogue.load(root).train.shape == (channels, 32, 32)
+    assert catalogue.load_dataset(root).train.shape == (channels, 32, 32)
     Image.new("RGB", (8, 8)).save(root / "test" / "red" / "0.png")
-    assert catalogue.load(root).train.shape == (3, 32, 32)
+    assert catalogue.load_dataset(root).train.shape == (3, 32, 32)
 
 
 @settings(max_examples=15, deadline=None)
 @given(width=st.integers(1, 70), height=st.integers(1, 70), size=st.integers(4, 48))
 def test_images_of_any_size_are_cropped_to_a_square_and_resized(tmp_path_factory, width, height, size):
     root = write(tmp_path_factory.mktemp("sizes") / "any", train=1, test=1, size=(width, height))
-    train, _ = catalogue.load(root, size=size)
+    train, _ = catalogue.load_dataset(root, size=size)
     assert train.images.shape == (2, 3, size, size)
     assert train.images[1].flatten(1).amin(1).tolist() == [250, 0, 0]
 
@@ -152,21 +152,21 @@ def test_images_of_the_wanted_size_keep_their_pixels_and_exif_turns_them(root):
     exif = Image.Exif()
     exif[0x0112] = 3  # upside down
     image.save(root / "train" / "blue" / "1.png", exif=exif)
-    images = catalogue.load(root).train.images
+    images = catalogue.load_dataset(root).train.images
     assert np.array_equal(images[0].permute(1, 2, 0).numpy(), pixels)
     assert np.array_equal(images[1].permute(1, 2, 0).numpy(), pixels[::-1, ::-1])
 
 
 def test_large_jpegs_are_read(tmp_path):
     root = write(tmp_path / "large", train=1, test=1, size=(1000, 600), suffix="jpg")
-    train, _ = catalogue.load(root)
+    train, _ = catalogue.load_dataset(root)
     assert (train.images[0].float().mean((1, 2)) - torch.tensor([0.0, 0.0, 250.0])).abs().max() < 4
 
 
 @pytest.mark.parametrize("size", [0, -1, 3, 5000, 32.0, "32", True])
 def test_an_absurd_size_is_refused(root, size):
     with pytest.raises(InputError, match="image size"):
-        catalogue.load(root, size=size)
+        catalogue.load_dataset(root, size=size)
 
 
 def test_one_class_is_refused(root):
@@ -206,7 +206,7 @@ def test_a_broken_image_is_named(root, content):
 
 def test_of_sixteen_bits_the_upper_eight_are_kept(root):
     Image.fromarray(np.full((8, 8), 60_000, np.uint16)).save(root / "train" / "red" / "1.png")
-    train, _ = catalogue.load(root)
+    train, _ = catalogue.load_dataset(root)
     assert train.images[4].unique().tolist() == [60_000 >> 8]
     Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(root / "train" / "red" / "1.tif")
     refused(root, r"train/red/1.tif \(numbers that are no shades of grey\)")
@@ -222,7 +222,7 @@ def test_what_is_transparent_is_put_on_white_or_black_by_what_is_visible(tmp_pat
             pixels[..., 3] = 0
             pixels[rows, 4:28, 3] = 255
             Image.fromarray(pixels).save(root / part / name / "0.png")
-    train, _ = catalogue.load(root)
+    train, _ = catalogue.load_dataset(root)
     assert train.images[0, :, 2, 2].tolist() == [behind] * 3
     assert train.images[0, :, 4, 16].tolist() == [ink] * 3
     assert train.images[1, :, 20, 16].tolist() == [ink] * 3
@@ -233,20 +233,20 @@ def test_what_is_transparent_is_put_on_white_or_black_by_what_is_visible(tmp_pat
 def test_links_to_folders_above_are_not_followed(root):
     (root / "train" / "red" / "self").symlink_to(".")
     (root / "train" / "blue" / "up").symlink_to("../..")
-    train, _ = catalogue.load(root)
+    train, _ = catalogue.load_dataset(root)
     assert train.labels.bincount().tolist() == [3, 3]
 
 
 def test_a_class_may_be_a_link_to_a_folder_elsewhere(root, tmp_path):
     shutil.move(root / "train" / "red", tmp_path / "elsewhere")
     (root / "train" / "red").symlink_to(tmp_path / "elsewhere")
-    assert catalogue.load(root).train.labels.bincount().tolist() == [3, 3]
+    assert catalogue.load_dataset(root).train.labels.bincount().tolist() == [3, 3]
 
 
 def test_a_large_image_is_cut_down_without_a_word_and_a_huge_one_is_named(root, monkeypatch, recwarn):
     Image.new("L", (120, 120), 90).save(root / "train" / "red" / "1.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # Pillow warns above it, and stops at twice as many
-    assert len(catalogue.load(root).train) == 6
+    assert len(catalogue.load_dataset(root).train) == 6
     assert not [one for one in recwarn if "DecompressionBomb" in one.category.__name__]
     Image.new("L", (150, 150), 90).save(root / "train" / "red" / "1.png")
     refused(root, r"train/red/1.png \(more pixels than Pillow decodes, some 180 million: make it smaller\)")
@@ -258,14 +258,14 @@ def test_what_is_passed_over_is_counted_and_named(root, caplog):
     Image.new("RGB", (8, 8), COLOURS["red"]).save(root / "train" / "red" / "photo.jfif", "JPEG")
     (root / "train" / "red" / "@eaDir").mkdir()
     Image.new("RGB", (8, 8)).save(root / "train" / "red" / "@eaDir" / "thumbnail.png")
-    assert catalogue.load(root).train.labels.bincount().tolist() == [3, 4]
+    assert catalogue.load_dataset(root).train.labels.bincount().tolist() == [3, 4]
     assert "passed over 4 files that are no images known here (4 .xcf; train/red/0.xcf and others)" in caplog.text
 
 
 def test_one_name_in_two_forms_of_unicode_is_one_class(root):
     (root / "train" / "red").rename(root / "train" / "caf\u00e9")
     (root / "test" / "red").rename(root / "test" / "cafe\u0301")
-    assert catalogue.load(root).train.classes == ("blue", "caf\u00e9")
+    assert catalogue.load_dataset(root).train.classes == ("blue", "caf\u00e9")
 
 
 def test_names_that_differ_in_case_are_asked_about(root):
@@ -283,14 +283,14 @@ def test_names_that_differ_in_spaces_or_width_are_asked_about(root):
 def test_classes_that_link_to_each_other_keep_their_own_images(root, caplog):
     (root / "train" / "red" / "other").symlink_to("../blue")
     (root / "train" / "blue" / "other").symlink_to("../red")
-    assert catalogue.load(root).train.labels.bincount().tolist() == [3, 3]
+    assert catalogue.load_dataset(root).train.labels.bincount().tolist() == [3, 3]
     assert "passed over 2 links that lead back into it" in caplog.text
 
 
 def test_a_part_may_be_a_link_to_the_other(root):
     shutil.rmtree(root / "test")
     (root / "test").symlink_to("train")
-    assert len(catalogue.load(root).test) == 6
+    assert len(catalogue.load_dataset(root).test) == 6
 
 
 @pytest.mark.parametrize("beside", ["docs/picture.png", "notes/", "LICENSE", "__MACOSX/outer/._x"])
@@ -306,7 +306,7 @@ def test_what_lies_beside_the_outer_folders_is_left_alone(root, tmp_path, beside
         Image.new("RGB", (8, 8)).save(extra)
     else:
         extra.write_text("x")
-    assert catalogue.load(tmp_path / "download").train.labels.bincount().tolist() == [3, 3]
+    assert catalogue.load_dataset(tmp_path / "download").train.labels.bincount().tolist() == [3, 3]
 
 
 def test_two_folders_of_images_in_one_are_asked_about(root, tmp_path):
@@ -322,7 +322,7 @@ def test_a_zip_keeps_its_paths_as_it_likes(root, prefix):
     with zipfile.ZipFile(archive, "w") as opened:
         for path in sorted(root.rglob("*.png")):
             opened.write(path, prefix + str(path.relative_to(root)))
-    assert catalogue.load(archive).train.labels.bincount().tolist() == [3, 3]
+    assert catalogue.load_dataset(archive).train.labels.bincount().tolist() == [3, 3]
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_the_upper_eight_of_as_many_bits_as_there_are(tmp_path, caplog, mode, va
         for name, value in zip(("dark", "bright"), values, strict=True):
             (root / part / name).mkdir(parents=True)
             Image.fromarray(np.full((32, 32), value, mode)).save(root / part / name / "0.tif")
-    train, _ = catalogue.load(root)
+    train, _ = catalogue.load_dataset(root)
     assert train.images.shape == (2, 1, 32, 32)
     assert (train.images[0].unique().tolist(), train.images[1].unique().tolist()) == ([expected], [0])
     assert f"4 images have more than 8 bits a pixel, up to {values[1]}: divided by" in caplog.text
@@ -352,7 +352,7 @@ def test_a_zip_with_backslashes_and_a_note_beside_the_outer_folder(root):
         opened.writestr("README.txt", "mine")
         for path in sorted(root.rglob("*.png")):
             opened.write(path, "outer\\" + str(path.relative_to(root)).replace("/", "\\"))
-    assert catalogue.load(archive).train.labels.bincount().tolist() == [3, 3]
+    assert catalogue.load_dataset(archive).train.labels.bincount().tolist() == [3, 3]
 
 
 def test_other_archives_are_named(root):
@@ -410,7 +410,7 @@ def test_loading_stops_at_an_interruption(root, monkeypatch):
 
     monkeypatch.setattr(decode, "_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        catalogue.load(root)
+        catalogue.load_dataset(root)
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no symbolic links here")
@@ -419,4 +419,4 @@ def test_links_are_followed(root, tmp_path):
     linked.mkdir()
     for part in ("train", "test"):
         (linked / part).symlink_to(root / part, target_is_directory=True)
-    assert len(catalogue.load(linked).train) == 6
+    assert len(catalogue.load_dataset(linked).train) == 6

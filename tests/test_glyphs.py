@@ -28,7 +28,7 @@ for threads in (1, 3):
 
 
 def test_a_split_has_the_shape_asked_for():
-    train, test = catalogue.load("glyphs", classes=3, train_per_class=5, test_per_class=2, clutter=0.5)
+    train, test = catalogue.load_dataset("glyphs", classes=3, train_per_class=5, test_per_class=2, clutter=0.5)
     assert (train.images.shape, test.images.shape) == ((15, 3, 32, 32), (6, 3, 32, 32))
     assert train.labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
     assert test.labels.tolist() == [0, 0, 1, 1, 2, 2]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.data.dataset import Split
 from replaylib.lab import bench, checkpoints, replay_quality, runs, sweeps
 from replaylib.lab.experiments import experiment
@@ -26,7 +26,7 @@ def on_a_gpu():
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_and_is_tested_there(method):
     described = experiment("split-digits", METHODS[method].scenarios[0], method, **SMALL)
-    net, record = runs.run(described, load("digits"), "cuda")
+    net, record = runs.run(described, load_dataset("digits"), "cuda")
     assert record.device == "a GPU's double"
     assert next(net.parameters()).device.type == "cpu"
 
@@ -34,7 +34,7 @@ def test_every_method_trains_and_is_tested_there(method):
 @pytest.mark.parametrize("method", ["joint", "exact", "lwf", "ewc", "bi-r-si"])
 def test_so_do_many_seeds_at_once(method):
     described = [experiment("split-digits", "class", method, seed, **SMALL) for seed in range(2)]
-    assert len(runs.run_seeds(described, load("digits"), "cuda")) == 2
+    assert len(runs.run_seeds(described, load_dataset("digits"), "cuda")) == 2
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_what_is_imagined_is_measured_there():
 
 def test_steps_are_timed_there():
     described = experiment("split-digits", "class", "gr", **SMALL)
-    data = Split(*(part.to("cuda") for part in load("digits")))
+    data = Split(*(part.to("cuda") for part in load_dataset("digits")))
     assert bench.measure(described, data, steps=3, loader=True).device == "a GPU's double"
     assert sweeps.seconds_of([described], data, "cuda") > 0
 
 
 def test_an_encoder_is_pretrained_there():
-    images = Split(*(part.to("cuda") for part in load("glyphs-pretraining")))
+    images = Split(*(part.to("cuda") for part in load_dataset("glyphs-pretraining")))
     few = Split(*(replace(part, images=part.images[:40], labels=part.labels[:40]) for part in images))
     encoder, origin = pretrain(few, Settings(epochs=1, batch=20, hidden=(12,)))
     assert origin.device == "a GPU's double"
@@ -76,8 +76,8 @@ def test_the_command_line_takes_the_gpu_by_itself(capsys, tmp_path):
     assert main(["run", "split-digits", "--method", "gr", "--weights", *short, *kept]) == 0
     assert "a GPU's double, 2 seeds together" in capsys.readouterr().out
     described = experiment("split-digits", "class", "gr", iterations=2)
-    net = runs.network(described, load("digits", "cuda"))
-    assert checkpoints.load(net, tmp_path / "runs" / f"{described.id}.safetensors") == described
+    net = runs.network(described, load_dataset("digits", "cuda"))
+    assert checkpoints.load_weights(net, tmp_path / "runs" / f"{described.id}.safetensors") == described
     assert next(net.parameters()).device == GPU
     drawn = ["--methods", "none,bi-r", "--out", str(tmp_path / "x.svg")]
     assert main(["reproduce", "fig3", "--protocol", "split-digits", *drawn, *short, *kept]) == 0

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.lab import log, resume, runs
 from replaylib.lab.experiments import experiment
 from replaylib.loop import evaluate
@@ -18,7 +18,7 @@ STEPS = 20
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("digits")
+    return load_dataset("digits")
 
 
 def described(seeds):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from replaylib import steps
 from replaylib.conv import ConvEncoder
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
@@ -132,7 +132,7 @@ def test_unseen_classes_take_no_part_in_class_incremental_training():
 
 
 def test_accuracy_equals_counting_by_hand_whatever_the_chunk():
-    digits = load("digits")
+    digits = load_dataset("digits")
     stream = split_stream(digits, "task", 5, seed=3)
     net = Classifier(64, (16,), 10, torch.Generator().manual_seed(0))
     by_hand = []
@@ -149,15 +149,15 @@ def test_accuracy_equals_counting_by_hand_whatever_the_chunk():
 
 
 def test_tasks_without_output_units_yet_have_no_accuracy():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     result, _ = run(stream, iterations=5)
     assert result.matrix.isnan().equal(torch.ones(5, 5).triu(1).bool())
     assert result.untrained.isnan().all()
-    assert not run(permuted_stream(load("digits"), "domain", 2), iterations=5)[0].matrix.isnan().any()
+    assert not run(permuted_stream(load_dataset("digits"), "domain", 2), iterations=5)[0].matrix.isnan().any()
 
 
 def test_without_replay_it_forgets_and_with_replay_it_does_not():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     forgot, _ = run(stream)
     assert forgot.matrix[-1, :-1].max() < 5  # all but the last task
     assert forgot.matrix.diagonal().min() > 95
@@ -168,7 +168,7 @@ def test_without_replay_it_forgets_and_with_replay_it_does_not():
 
 
 def test_same_seed_same_bits_and_two_seeds_differ():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     (_, one), (_, two), (_, three) = (run(stream, seed=seed, iterations=20) for seed in (0, 0, 1))
     assert all(a.equal(b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert not any(a.equal(b) for a, b in zip(one.parameters(), three.parameters(), strict=True))
@@ -267,7 +267,7 @@ def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_networ
 
 
 def test_any_optimizer_trains():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     nets = []
     for momentum in (0.0, 0.9):
         generator = torch.Generator().manual_seed(0)
@@ -291,7 +291,7 @@ def test_a_watch_sees_the_loss_of_the_step_and_the_rows_so_far():
         rows.append(len(now.rows))
         assert now.stream is stream
 
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     run(stream, iterations=30, watch=watch)
     assert rows == [task for task in range(5) for _ in range(30)]
     # Of two classes at random log 2; a new task finds nothing that it needs, and the loss jumps.
@@ -305,7 +305,7 @@ def test_a_bad_step_leaves_no_trace_in_the_running_statistics_of_a_tuned_front(e
     monkeypatch.setitem(steps.LOOK_EVERY, "cpu", every)
     backbone = ConvEncoder(torch.Generator().manual_seed(0), (1, 8, 8))
     net = Classifier(backbone.units, (8,), 10, torch.Generator().manual_seed(0), backbone=backbone)
-    stream, states = split_stream(load("digits"), "class", 5), []
+    stream, states = split_stream(load_dataset("digits"), "class", 5), []
 
     def watch(now):
         states.append({name: value.clone() for name, value in now.net.state_dict().items()})
@@ -325,7 +325,7 @@ def test_no_step_waits_for_the_device(name, monkeypatch):
     # On a CPU, and there alone, PyTorch's own reads the highest number first.
     monkeypatch.setattr(F, "one_hot", lambda y, classes: torch.eye(classes, dtype=torch.long)[y])
     description = experiment("split-digits", METHODS[name].scenarios[0], name, hidden=(8, 8), iterations=3)
-    stream, parts, generator = runs.assemble(description, load("digits"))
+    stream, parts, generator = runs.assemble(description, load_dataset("digits"))
     waits = Waits()
 
     def watch(now):
@@ -347,7 +347,7 @@ def test_the_count_of_waits_can_fail():
 
 
 def test_bfloat16_is_for_the_products_of_layers_alone_and_changes_little():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     nets = {}
     for precision in ("float32", "bfloat16"):
         generator = torch.Generator().manual_seed(0)
@@ -368,7 +368,7 @@ def test_the_loop_that_chapter_1_shows_gives_the_network_that_the_library_gives(
     shown = cell.partition("\n\n\n")[0]
     assert len(shown.splitlines()) <= 12
     p = protocol("split-digits")
-    stream = p.stream(load("digits"), "class", p.tasks, 0)
+    stream = p.stream(load_dataset("digits"), "class", p.tasks, 0)
     names = {"torch": torch, "Classifier": Classifier, "classification_loss": classification_loss}
     names |= {"p": p, "stream": stream}
     exec(shown, names)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from replaylib.data import downloads, official
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 
 
@@ -36,37 +36,37 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_official_pixels_in_a_zip_are_the_dataset(folder):
-    train, test = load("cifar100")
+    train, test = load_dataset("cifar100")
     assert (train.name, train.classes, len(train), len(test)) == ("cifar100", ("apple", "bear"), 6, 2)
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert (train.mean, train.std) == downloads.CIFAR100_STATISTICS
 
 
 def test_they_are_decoded_once(folder, monkeypatch):
-    first = load("cifar100")
-    monkeypatch.setattr(official.folders, "load", lambda path: pytest.fail("decoded again"))
-    again = load("cifar100")
+    first = load_dataset("cifar100")
+    monkeypatch.setattr(official.folders, "load_folder", lambda path: pytest.fail("decoded again"))
+    again = load_dataset("cifar100")
     assert again.train.images.equal(first.train.images)
     assert again.test.labels.equal(first.test.labels)
 
 
 def test_a_spoilt_cache_is_not_believed(folder):
-    first = load("cifar100")
+    first = load_dataset("cifar100")
     (kept,) = (folder / "cache").rglob("*.safetensors")
     content = bytearray(kept.read_bytes())
     content[-1] ^= 1
     kept.write_bytes(content)
-    assert load("cifar100").test.images.equal(first.test.images)
+    assert load_dataset("cifar100").test.images.equal(first.test.images)
     kept.write_bytes(b"nothing")
-    assert load("cifar100").test.images.equal(first.test.images)
+    assert load_dataset("cifar100").test.images.equal(first.test.images)
 
 
 def test_other_pixels_under_its_name_are_refused(folder):
     zipped(folder / "cifar100.zip", change=1)
     with pytest.raises(InputError, match=r"cifar100\.zip is called as cifar100 is and holds other pixels .* rename it"):
-        load("cifar100")
+        load_dataset("cifar100")
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(folder):
     (folder / "cache").write_text("a file where the folder would be")
-    assert len(load("cifar100").train) == 6
+    assert len(load_dataset("cifar100").train) == 6

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.methods import METHODS
@@ -35,7 +35,7 @@ def accuracies(method: str, together: bool) -> list[list[list[float | None]]]:
     scenario = METHODS[method].scenarios[-1]
     described = [experiment("split-digits", scenario, method, seed, iterations=STEPS) for seed in SEEDS]
     groups = [described] if together else [[one] for one in described]
-    data = load("digits")
+    data = load_dataset("digits")
     made = [run.record for some in groups for run in runs.run_seeds(some, data, "cpu")]
     rows = [[record.untrained, *record.matrix] for record in made]
     return [[[None if a != a else round(a, 6) for a in row] for row in one] for one in rows]

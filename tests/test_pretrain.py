@@ -112,8 +112,8 @@ def test_it_learns_and_its_batch_statistics_are_those_of_evaluation(symbols):
 
 def test_a_file_gives_back_the_encoder_and_its_origin(symbols, tmp_path):
     net, origin = pretrain(symbols, FAST)
-    path = encoders.save(net, origin, tmp_path / "mine.safetensors")
-    found = encoders.load(str(path))
+    path = encoders.save_encoder(net, origin, tmp_path / "mine.safetensors")
+    found = encoders.load_encoder(str(path))
     assert same(found.net, net)
     assert found.origin == origin
     assert not found.net.training
@@ -125,29 +125,29 @@ def test_a_file_gives_back_the_encoder_and_its_origin(symbols, tmp_path):
 def test_encoders_are_found_by_name_and_wrong_ones_refused(symbols, tmp_path, monkeypatch):
     monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
     (tmp_path / "encoders").mkdir()
-    file = encoders.save(*pretrain(symbols, FAST), tmp_path / "encoders" / "symbols.safetensors")
-    assert encoders.load("symbols").origin.dataset == "glyphs"
+    file = encoders.save_encoder(*pretrain(symbols, FAST), tmp_path / "encoders" / "symbols.safetensors")
+    assert encoders.load_encoder("symbols").origin.dataset == "glyphs"
     with pytest.raises(InputError, match=r"unknown encoder 'symbol'\. Did you mean symbols"):
-        encoders.load("symbol")
+        encoders.load_encoder("symbol")
     with pytest.raises(InputError, match=r"there is no encoder nowhere/x\.safetensors"):
-        encoders.load("nowhere/x.safetensors")
+        encoders.load_encoder("nowhere/x.safetensors")
     whole = file.read_bytes()
     for damaged in (whole[:1000], whole[:-1], b"", b"x" * 100):
         file.write_bytes(damaged)
         with pytest.raises(InputError, match="is damaged or no encoder"):
-            encoders.load("symbols")
+            encoders.load_encoder("symbols")
     net = ConvEncoder(torch.Generator())
     with torch.no_grad():
         net.layers[0].weight[0] = torch.nan
-    encoders.save(net, pretrain(symbols, FAST)[1], file)
+    encoders.save_encoder(net, pretrain(symbols, FAST)[1], file)
     with pytest.raises(InputError, match="not finite"):
-        encoders.load("symbols")
+        encoders.load_encoder("symbols")
     with pytest.raises(InputError, match="cannot write"):
-        encoders.save(net, pretrain(symbols, FAST)[1], tmp_path / "no" / "folder.safetensors")
+        encoders.save_encoder(net, pretrain(symbols, FAST)[1], tmp_path / "no" / "folder.safetensors")
 
 
 def test_symbols_to_pretrain_on_are_not_those_of_experiments():
-    split = catalogue.load("glyphs-pretraining", classes=4, train_per_class=10, test_per_class=5)
+    split = catalogue.load_dataset("glyphs-pretraining", classes=4, train_per_class=10, test_per_class=5)
     assert split.train.classes == tuple(symbol_name(s) for s in SYMBOLS[RESERVED : RESERVED + 4])
     assert split.train.labels.bincount().tolist() == [10] * 4
     assert split.test.labels.bincount().tolist() == [5] * 4
@@ -155,7 +155,7 @@ def test_symbols_to_pretrain_on_are_not_those_of_experiments():
         alone = glyphs(4, 2, 1, clutter, first=RESERVED)
         assert split.train.images[8 * level : 8 * level + 8].equal(alone.train.images)
     with pytest.raises(InputError, match="multiple of the 5 levels"):
-        catalogue.load("glyphs-pretraining", train_per_class=7)
+        catalogue.load_dataset("glyphs-pretraining", train_per_class=7)
 
 
 @pytest.mark.parametrize(

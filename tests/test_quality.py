@@ -7,7 +7,7 @@ import scipy.linalg
 import torch
 from torch.distributions import MultivariateNormal
 
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab.quality import (
     assess,
@@ -233,7 +233,7 @@ def test_f_score_is_the_best_of_the_curve_by_hand():
 
 @pytest.fixture(scope="module")
 def digits():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     return stream, judge(stream, seeded(), hidden=(64, 32), iterations=120, batch=64)
 
 
@@ -246,7 +246,7 @@ def test_a_judge_knows_the_real_classes_of_every_task(digits):
 
 
 def test_a_judge_is_its_generators_doing():
-    stream = split_stream(load("digits"), "class", 5)
+    stream = split_stream(load_dataset("digits"), "class", 5)
     for lr in (0, 1e-3):  # the start alone, and trained
         nets = [judge(stream, seeded(seed), hidden=(8,), iterations=2, lr=lr) for seed in (0, 0, 1)]
         first, again, other = (net.encode(torch.ones(1, 64)) for net in nets)
@@ -273,7 +273,7 @@ def test_real_images_are_judged_better_than_noise_and_than_half_the_classes(digi
 
 FEATURES = normal(10, 4)
 REFUSED = [
-    (lambda: judge(split_stream(load("digits"), "domain", 5), seeded()), "scenario is 'domain'"),
+    (lambda: judge(split_stream(load_dataset("digits"), "domain", 5), seeded()), "scenario is 'domain'"),
     (lambda: log_likelihood(LinearGaussian(), X[:0], seeded()), "at least one"),
     (lambda: log_likelihood(LinearGaussian(), X.byte(), seeded()), "give .* float"),
     (lambda: log_likelihood(LinearGaussian(), X, seeded(), y=Y[:3]), "labels of shape"),

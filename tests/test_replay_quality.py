@@ -7,7 +7,7 @@ import torch
 
 from replaylib.cli.main import main
 from replaylib.course.reproduce import figure
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
 from replaylib.lab import encoders, frames, quality, records, replay_quality, runs
@@ -32,7 +32,7 @@ def measured(described, data=None):
 
 
 def test_the_record_is_that_of_the_plain_run_and_has_measures():
-    described, data = experiment("split-digits", "class", "bi-r", 1, iterations=5, **FEW), load("digits")
+    described, data = experiment("split-digits", "class", "bi-r", 1, iterations=5, **FEW), load_dataset("digits")
     record, plain = measured(described, data), runs.run(described, data).record
     assert str(record.matrix) == str(plain.matrix)
     assert plain.measures is None
@@ -44,7 +44,7 @@ def test_the_record_is_that_of_the_plain_run_and_has_measures():
 
 
 def test_measures_are_those_of_quality_and_better_for_a_network_that_learned_longer():
-    data = load("digits")
+    data = load_dataset("digits")
     short, long = (
         measured(
             experiment("split-digits", "class", "bi-r", iterations=n, hidden=(60, 60), noise_dim=10), data
@@ -62,7 +62,7 @@ def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_s
     real = quality.judge
     monkeypatch.setattr(quality, "judge", lambda *args, **options: made.append(options) or real(*args, **options))
     replay_quality._judge.cache_clear()
-    data = load("digits")
+    data = load_dataset("digits")
     for name, seed in (("gr", 0), ("bi-r", 0), ("gr", 1)):
         measured(experiment("split-digits", "class", name, seed, iterations=2, **FEW), data)
     assert len(made) == 1
@@ -71,7 +71,7 @@ def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_s
 
 
 def test_pixels_and_features_come_before_one_judge():
-    data = load("glyphs", classes=10)
+    data = load_dataset("glyphs", classes=10)
     few = Split(*(Dataset(d.name, d.images[:40], d.labels[:40], d.classes, d.mean, d.std) for d in data))
     features = encoders.features(few, "glyphs").test
     pixels = few.test.inputs(few.test.images).flatten(1)

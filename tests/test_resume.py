@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import contents, machine, methods, records, resume, runs, state
 from replaylib.lab.experiments import experiment
@@ -35,7 +35,7 @@ def described(method, seeds, scenario="class"):
 
 @pytest.fixture(scope="module")
 def digits():
-    return load("digits")
+    return load_dataset("digits")
 
 
 def in_a_process(group, data, folder, out):
@@ -275,7 +275,7 @@ def test_every_method_says_what_of_it_changes(name, digits):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    kills, draw, data = int(sys.argv[1]), random.Random(1), load("digits")
+    kills, draw, data = int(sys.argv[1]), random.Random(1), load_dataset("digits")
     import tempfile
 
     for method in METHODS:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.data.files import shipped
 from replaylib.errors import InputError
 from replaylib.lab import compare, frames, records, runs, sweeps
@@ -23,14 +23,14 @@ def record():
 
 
 def test_a_run_repeats_bit_for_bit_and_seeds_differ(record):
-    again = runs.run(quick(), load("digits")).record
+    again = runs.run(quick(), load_dataset("digits")).record
     assert again.tensor().nan_to_num(-1).equal(record.tensor().nan_to_num(-1))
     other = runs.run(quick(seed=1)).record
     assert not other.tensor().nan_to_num(-1).equal(record.tensor().nan_to_num(-1))
 
 
 def test_the_network_comes_with_its_record():
-    data = load("digits")
+    data = load_dataset("digits")
     net, record = runs.run(quick(), data)
     stream = protocol("split-digits").stream(data, "class", 5, 0)
     assert tuple(evaluate(stream, net, seen=5).tolist()) == record.matrix[-1]
@@ -46,7 +46,7 @@ def test_methods_start_from_one_network_and_see_the_same_current_samples():
 
 
 def test_networks_that_imagine_hold_the_classifier_that_all_methods_start_from():
-    data = load("digits")
+    data = load_dataset("digits")
     plain = runs.network(experiment("split-digits", "class", "none"), data)
     for m in ("gr", "bi-r"):
         net = runs.network(experiment("split-digits", "class", m), data)
@@ -148,20 +148,21 @@ def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
     assert frames.of_book([*asked, experiment("split-mnist-5k", "class", "bi-r", 999)]) is None
 
 
-def test_runs_that_are_not_all_stored_are_trained_now(monkeypatch):
+def test_runs_that_are_not_all_stored_are_run_now(monkeypatch):
     asked = [experiment("split-mnist-5k", "class", "bi-r", seed) for seed in (1, 0)]
-    trained = []
+    ran = []
     real = runs.run_seeds
 
     def counted(descriptions, data=None):
-        trained.extend(descriptions)
+        ran.extend(descriptions)
         return real(descriptions, data)
 
     monkeypatch.setattr(runs, "run_seeds", counted)
     assert runs.stored_or_run(asked)["id"].tolist() == [one.id for one in asked]
-    assert not trained
+    assert not ran
     new = [quick(), quick(seed=1)]
-    assert runs.stored_or_run(new, load("digits"))["id"].tolist() == [one.id for one in new] == [e.id for e in trained]
+    made = runs.stored_or_run(new, load_dataset("digits"))
+    assert made["id"].tolist() == [one.id for one in new] == [one.id for one in ran]
 
 
 def test_the_folders_of_runs_are_those_that_come_with_the_library_and_are_explained():
@@ -199,5 +200,5 @@ def test_no_network_is_made_to_be_thrown_away(tmp_path, monkeypatch, together):
     groups = [described] if together else [[one] for one in described]
     list(sweeps.sweep(groups, tmp_path))
     assert made == [0, 1, 0, 1]
-    sweeps.seconds_of(groups[0], load("digits"), "cpu")
+    sweeps.seconds_of(groups[0], load_dataset("digits"), "cpu")
     assert made == [0, 1, 0, 1, *([0, 1] if together else [0])]

@@ -89,4 +89,4 @@ def test_another_archive_is_refused_and_leaves_nothing(tmp_path):
 def test_who_lacks_the_dataset_is_told_how_it_is_made(tmp_path, monkeypatch):
     monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path))
     with pytest.raises(InputError, match=r"tools/tiny_imagenet\.py"):
-        catalogue.load("tiny-imagenet-32")
+        catalogue.load_dataset("tiny-imagenet-32")

@@ -23,7 +23,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def classifier() -> Classifier:
-    backbone = copy.deepcopy(encoders.load("glyphs").net)
+    backbone = copy.deepcopy(encoders.load_encoder("glyphs").net)
     return Classifier(backbone.units, (30, 20), 6, generator(), backbone=backbone)
 
 
@@ -154,7 +154,7 @@ def test_methods_train_their_encoder(method):
     description = experiment("split-glyphs", "class", method, **options)
     net, record = runs.run(description)
     backbone = net.classifier.backbone if isinstance(net, BrainNet) else net.backbone
-    pretrained = encoders.load("glyphs").net
+    pretrained = encoders.load_encoder("glyphs").net
     assert not backbone.layers[0].weight.equal(pretrained.layers[0].weight)
     assert not pretrained.layers[0].weight.requires_grad
     assert "encoder glyphs" in record.versions
@@ -169,7 +169,7 @@ def test_pixels_are_replayed_through_an_encoder_that_stays_as_it_is(method):
     options = {"backbone": "frozen", "tasks": 2, "hidden": (20, 20), "iterations": 2, "batch": 8}
     description = experiment("split-glyphs", "class", method, **options)
     net, record = runs.run(description)
-    pretrained = encoders.load("glyphs").net.state_dict()
+    pretrained = encoders.load_encoder("glyphs").net.state_dict()
     for backbone in filter(None, (net.classifier.backbone, net.recognition.backbone)):
         assert all(value.equal(pretrained[name]) for name, value in backbone.state_dict().items())
     assert net.classifier.path == [*net.classifier.hidden, net.classifier.readout]

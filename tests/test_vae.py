@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.vae import (
     VAE,
@@ -113,7 +113,7 @@ def test_bad_input_is_refused():
 
 
 def test_it_learns_to_rebuild_digits():
-    x = load("digits").train.images[:200].float().flatten(1) / 255
+    x = load_dataset("digits").train.images[:200].float().flatten(1) / 255
     net = VAE(64, (32,), 5, seeded())
     optimizer = torch.optim.Adam(net.parameters(), 1e-2)
     generator, losses = seeded(1), []

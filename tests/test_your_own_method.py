@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 from replaylib.lab import encoders, register, runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.methods import METHODS
@@ -113,7 +113,7 @@ def test_the_command_line_knows_them_and_their_options(capsys):
 
 
 def test_a_resnet_is_a_frozen_backbone_of_512_features():
-    found = encoders.load("resnet18")
+    found = encoders.load_encoder("resnet18")
     assert found.net.units == 512
     assert len(found.digest) == 64
     described = experiment("split-glyphs", "class", "none", encoder="resnet18", iterations=2, hidden=(8,))
@@ -125,7 +125,7 @@ def test_a_resnet_is_a_frozen_backbone_of_512_features():
 
 
 def stream_of(name, tasks, scenario="class"):
-    return STREAMS.find(name)(load("digits"), scenario, tasks, 0, None)
+    return STREAMS.find(name)(load_dataset("digits"), scenario, tasks, 0, None)
 
 
 def test_tasks_may_be_of_any_size():
@@ -220,7 +220,7 @@ def test_a_vision_transformer_with_weights_from_a_file_is_a_backbone_frozen_or_t
     (tmp_path / "vit.py").write_text(VIT.replace("WEIGHTS", str(tmp_path / "weights.pt")))
     register.file(tmp_path / "vit.py")
     try:
-        loaded = encoders.load("tiny-vit").net
+        loaded = encoders.load_encoder("tiny-vit").net
         net.heads = torch.nn.Identity()
         images = torch.rand(3, 3, 32, 32)
         torch.testing.assert_close(loaded(images), net.eval()(images))

@@ -4,7 +4,7 @@ python tools/count_features.py cifar100 cifar10-jpeg-e100 book/results/counting/
 
 Neither has a seed or depends on the order of classes. Beside the encoder's features stand, as bounds of what it has
 learned, pixels (averaged over 2 x 2) and features of the same layers before any training, from three seeds. The dataset
-is looked for as everywhere, see `replaylib.load`.
+is looked for as everywhere, see `replaylib.load_dataset`.
 """
 
 import json
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import AvgPool2d, Module
 
-from replaylib import Split, load
+from replaylib import Split, load_dataset
 from replaylib.brain import internal
 from replaylib.conv import ConvEncoder
 from replaylib.data.files import create
@@ -59,7 +59,7 @@ def untaught(images: Split, encoder: str) -> dict[str, list[dict[str, float]]]:
 
 def write(images: Split, dataset: str, encoder: str, target: Path) -> None:
     """One JSON file: the accuracies, and where they come from."""
-    known, features = encoders.load(encoder), encoders.features(images, encoder)
+    known, features = encoders.load_encoder(encoder), encoders.features(images, encoder)
     about = {
         "dataset": dataset, "classes": len(features.train.classes), "training samples": len(features.train),
         "encoder": encoder, "digest": known.digest, "trained on": asdict(known.origin)["dataset"],
@@ -73,4 +73,4 @@ def write(images: Split, dataset: str, encoder: str, target: Path) -> None:
 
 if __name__ == "__main__":
     name, encoder, target = sys.argv[1:]
-    write(load(name), name, encoder, Path(target))
+    write(load_dataset(name), name, encoder, Path(target))

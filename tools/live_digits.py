@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from replaylib.data.catalogue import load
+from replaylib.data.catalogue import load_dataset
 
 OUT = Path(__file__).resolve().parents[1] / "book" / "_static" / "live" / "digits.js"
 TRAIN, TEST = 100, 50  # images a class
@@ -24,7 +24,7 @@ NOTE = "/* MNIST (LeCun et al. 1998): {train} of each digit to train on, {test} 
 
 def images() -> np.ndarray:
     """The first images of each class, (10 * (TRAIN + TEST), SIDE, SIDE) ink from 0 to LEVELS, class after class."""
-    data = load("mnist-5k").train
+    data = load_dataset("mnist-5k").train
     pixels, labels = data.images.numpy(), data.labels.numpy()
     rows = np.concatenate([np.flatnonzero(labels == label)[: TRAIN + TEST] for label in range(10)])
     halves = pixels[rows].reshape(len(rows), SIDE, 28 // SIDE, SIDE, 28 // SIDE).mean(axis=(2, 4))

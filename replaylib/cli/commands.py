@@ -38,7 +38,7 @@ def pretrain_encoder(options: argparse.Namespace) -> None:
     if out.exists():
         raise InputError(f"{out} exists: an encoder is not overwritten; choose another place with --out")
     writable(out.parent, "choose another with --out")
-    split = catalogue.load(options.dataset, device)
+    split = catalogue.load_dataset(options.dataset, device)
     state = out.with_name(f"{out.name}.state")
     steps = len(split.train) // settings.batch
     pace = 1 if sys.stderr.isatty() else 60
@@ -54,7 +54,7 @@ def pretrain_encoder(options: argparse.Namespace) -> None:
             bar.update()
 
         net, origin = pretrain(split, settings, state, watch)
-    encoders.save(net, origin, out)
+    encoders.save_encoder(net, origin, out)
     state.unlink(missing_ok=True)
     print(json.dumps(asdict(origin) | {"file": str(out)}) if options.json else f"{out}: {origin}")
 

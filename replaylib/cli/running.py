@@ -184,7 +184,7 @@ def _saved(net: Network, record: Record, folder: Path, weights: bool) -> str:
         write(record, folder)
         failures.discard(folder, [record.experiment.id])
         if weights:
-            checkpoints.save(net, record.experiment, folder / f"{record.experiment.id}.safetensors")
+            checkpoints.save_weights(net, record.experiment, folder / f"{record.experiment.id}.safetensors")
     except InputError as error:
         _say(f"seed {record.experiment.seed} ended with {record.summary()['acc']:.2f} %, and is not stored: {error}")
         return str(error)
@@ -219,7 +219,7 @@ def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Pa
     """What went wrong, and where the network is kept as it was before the step that would have spoilt it."""
     if folder is None:
         return str(stopped)
-    path = checkpoints.save(stopped.net, description, folder / f"{description.id}-stopped.safetensors")
+    path = checkpoints.save_weights(stopped.net, description, folder / f"{description.id}-stopped.safetensors")
     return f"{stopped}; the network before that step is kept in {path}"
 
 

@@ -87,7 +87,7 @@ SOURCES: dict[str, Callable[..., Split]] = {
 FILES: dict[str, Callable[[str], Split]] = {".npz": arrays.from_npz, ".csv": arrays.from_csv}
 
 
-def load(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: Any) -> Split:
+def load_dataset(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: Any) -> Split:
     """A dataset by name, both parts as tensors on `device`.
 
     Parameters
@@ -120,11 +120,11 @@ def _source(name: str) -> Callable[..., Split]:
     if name in SOURCES:
         return SOURCES[name]
     if name in downloads.SOURCES:
-        return lambda: downloads.load(name, data_directory())
+        return lambda: downloads.load_download(name, data_directory())
     if read := FILES.get(Path(name).suffix.lower()):
         return lambda: read(name)
     path = _image_folder(name)
-    return lambda size=folders.SIZE: folders.load(path, size)
+    return lambda size=folders.SIZE: folders.load_folder(path, size)
 
 
 def _image_folder(name: str) -> Path:

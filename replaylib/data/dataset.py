@@ -164,7 +164,7 @@ def for_validation(split: Split, share: float, seed: int) -> Split:
 def pad(split: Split, pixels: int) -> Split:
     """Images with `pixels` rows and columns of zeros added on each side.
 
-    Permuted MNIST uses 28x28 digits padded to 32x32: ``pad(load("mnist"), 2)``.
+    Permuted MNIST uses 28x28 digits padded to 32x32: ``pad(load_dataset("mnist"), 2)``.
 
     Parameters
     ----------

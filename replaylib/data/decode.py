@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def decoded(path: Path, names: list[str], read: Read, size: int) -> Tensor:
-    """The images of these names, which ``read`` gives, as (n, channels, size, size) uint8; see `folders.load`.
+    """The images of these names, which ``read`` gives, as (n, channels, size, size) uint8; see `folders.load_folder`.
 
     Threads help, for Pillow decodes without holding the interpreter's lock. ``path`` is what messages name. Raises
     `InputError` for an image that cannot be read.

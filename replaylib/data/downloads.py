@@ -42,7 +42,7 @@ class Source:
     read: Callable[[str, Path], Split]
 
 
-def load(name: str, directory: Path) -> Split:
+def load_download(name: str, directory: Path) -> Split:
     """One of `SOURCES` from `directory`, downloaded to it first if it is not there.
 
     What is there is only read, so `directory` may be read-only. A zip of its images, ``<name>.zip``, serves as well,
@@ -55,7 +55,7 @@ def load(name: str, directory: Path) -> Split:
     source, archive = SOURCES[name], directory / f"{name}.zip"
     if not (directory / DOWNLOADS[name].folder).exists() and _raw(directory, DOWNLOADS[name].folder) is None:
         if name in official.DIGESTS and archive.is_file():
-            return official.load(name, archive, *CIFAR100_STATISTICS)
+            return official.load_archive(name, archive, *CIFAR100_STATISTICS)
         _check_no_archive(name, directory)
         _download(name, source, directory)
     return source.read(name, directory)

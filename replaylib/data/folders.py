@@ -50,7 +50,7 @@ LAYOUT = "expected train/<class>/<image> and test/<class>/<image>"
 log = logging.getLogger(__name__)
 
 
-def load(path: Path, size: int = SIZE) -> Split:
+def load_folder(path: Path, size: int = SIZE) -> Split:
     """An image folder, or a zip of one (read without unpacking it), as tensors.
 
     Classes are the names of the folders in ``train``, sorted; the test part may also be called ``val`` or

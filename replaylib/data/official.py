@@ -32,7 +32,7 @@ DIGESTS = {
 }
 
 
-def load(name: str, archive: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
+def load_archive(name: str, archive: Path, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
     """The dataset of that name from a zip of its images; ``mean`` and ``std`` are what its pixels are normalised with.
 
     Raises
@@ -57,7 +57,7 @@ def _are_official(name: str, images: list[Tensor]) -> bool:
 
 
 def _decoded(name: str, archive: Path) -> tuple[tuple[str, ...], list[Tensor]]:
-    split = folders.load(archive)
+    split = folders.load_folder(archive)
     images = [part.images for part in split]
     if not _are_official(name, images):
         raise InputError(

@@ -17,7 +17,7 @@ from replaylib.nets import Network
 RENAMED = re.compile(r"\bfront\.")
 
 
-def save(net: Network, description: Experiment, path: str | Path) -> Path:
+def save_weights(net: Network, description: Experiment, path: str | Path) -> Path:
     """Write a network's state to a safetensors file, whole or not at all; a file that is there is replaced.
 
     Raises
@@ -32,11 +32,11 @@ def save(net: Network, description: Experiment, path: str | Path) -> Path:
 
 
 def describe(path: str | Path) -> Experiment:
-    """The experiment that a checkpoint's network was trained in; raises `InputError` as `load` does."""
+    """The experiment that a checkpoint's network was trained in; raises `InputError` as `load_weights` does."""
     return _read(path)[1]
 
 
-def load(net: Network, path: str | Path) -> Experiment:
+def load_weights(net: Network, path: str | Path) -> Experiment:
     """Give a network the state that a file holds; returns the experiment that it was trained in.
 
     Make the network first, for example with `replaylib.lab.runs.network`. It is left as it was unless all fits. No code

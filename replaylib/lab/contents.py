@@ -83,7 +83,7 @@ def encoder_version(name: str | None) -> dict[str, str]:
     """Which file an encoder came from: the beginning of its SHA-256; nothing where there is none."""
     from replaylib.lab import encoders
 
-    return {} if name is None else {f"encoder {name}": encoders.load(name).digest[:DIGITS]}
+    return {} if name is None else {f"encoder {name}": encoders.load_encoder(name).digest[:DIGITS]}
 
 
 def code_of(d: "Experiment") -> dict[str, str]:

@@ -84,7 +84,7 @@ def _registered(name: str) -> Pretrained:
     return Pretrained(cast(ConvEncoder, net.requires_grad_(False)), row, digest.hexdigest())
 
 
-def save(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
+def save_encoder(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
     """Write an encoder to a safetensors file, whole or not at all; a file that is there is replaced.
 
     Raises
@@ -97,7 +97,7 @@ def save(net: ConvEncoder, origin: Origin, path: str | Path) -> Path:
     return target
 
 
-def load(name: str) -> Pretrained:
+def load_encoder(name: str) -> Pretrained:
     """An encoder by name or path, on the CPU. No code in the file is run.
 
     Raises
@@ -140,7 +140,7 @@ def normalised(split: Split, encoder: str) -> Split:
     ------
     InputError : the data are not images of the shape that it was trained on.
     """
-    origin = load(encoder).origin
+    origin = load_encoder(encoder).origin
     colours = origin.shape[0]
     if split.train.shape == (1, *origin.shape[1:]) and colours > 1:
         wide = (part.images.expand(-1, colours, -1, -1).contiguous() for part in split)
@@ -166,7 +166,7 @@ def features(split: Split, encoder: str) -> Split:
     ------
     InputError : no such encoder, or the data are not images of the shape that it was trained on.
     """
-    prepared, found = normalised(split, encoder), load(encoder)
+    prepared, found = normalised(split, encoder), load_encoder(encoder)
     known: dict[tuple[str, int], tuple[Split, Tensor]] = _computed.setdefault(split.train.images, {})
     key = (found.digest, id(split.test.images))
     if key not in known:

@@ -102,9 +102,9 @@ class Protocol:
         Raises
         ------
         InputError : more symbols than are kept apart for experiments, a size for data that have theirs, or what
-            `replaylib.data.load` raises.
+            `replaylib.data.catalogue.load_dataset` raises.
         """
-        from replaylib.data.catalogue import load
+        from replaylib.data.catalogue import load_dataset
         from replaylib.data.dataset import Split, pad
 
         options: dict[str, int | float] = {}
@@ -121,7 +121,7 @@ class Protocol:
         if name in DATASETS:
             data = Split(*(part.to(device) for part in DATASETS[name]()))
         else:
-            data = load(name, device, **options)
+            data = load_dataset(name, device, **options)
         return pad(data, self.padding) if self.padding else data
 
     def symbols_of(self, tasks: int) -> int:

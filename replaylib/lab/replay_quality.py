@@ -116,7 +116,7 @@ def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
     images = x.view(-1, *by.shape)
     if by.mean is not None and by.std is not None:
         images = images * _by_channel(by.std, x) + _by_channel(by.mean, x)
-    found = encoders.load(encoder)
+    found = encoders.load_encoder(encoder)
     images = (images - _by_channel(found.origin.mean, x)) / _by_channel(found.origin.std, x)
     backbone = copy.deepcopy(found.net).to(x.device)
     return torch.cat([backbone(part) for part in images.split(CHUNK)])

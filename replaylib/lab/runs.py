@@ -82,7 +82,7 @@ def assemble(description: Experiment, data: Split) -> Start:
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
     m = method(description.method)
     images = description.encoder is not None and data.train.images.ndim == 4
-    backbone = encoders.load(description.encoder).net if description.encoder and images else None
+    backbone = encoders.load_encoder(description.encoder).net if description.encoder and images else None
     frozen = description.backbone == "frozen"
     plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, backbone, frozen)
     told = {name: value for name, value in description.options.items() if value is not None}
@@ -208,7 +208,7 @@ def run_seeds(
 def stored_or_run(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:
     """The book's runs of these experiments where every one is stored; otherwise all are run now, together.
 
-    Columns are as in `replaylib.lab.frames.load`.
+    Columns are as in `replaylib.lab.frames.load_records`.
 
     Parameters
     ----------
