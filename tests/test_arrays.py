@@ -56,7 +56,10 @@ def test_without_a_test_part_a_fifth_of_each_class_is_tested_on_and_that_is_said
         ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 1}, "label 4 to test on and none such to train on"),
         ({"x_train": np.where(X > 2, np.nan, X), "y_train": Y}, "nan or infinity in"),
         ({"x_train": X, "y_train": Y[:50]}, "100 images and 50 labels"),
-        ({"x_train": X, "y_train": np.eye(4)[Y]}, r"labels of shape \(100, 4\): expected one for each sample"),
+        ({"x_train": X, "y_train": np.eye(4)[Y]}, r"labels of shape \(100, 4\): expected one .* one-hot .* argmax"),
+        ({"x_train": np.repeat(IMAGES[..., None], 4, -1), "y_train": Y}, "expected pixels of 1 or 3 channels"),
+        ({"x_train": IMAGES[:, :0], "y_train": Y}, "expected pixels of 1 or 3 channels"),
+        ({"x_train": X * 1e300, "y_train": Y}, "nan or infinity in"),
         ({"x_train": X, "y_train": Y + 0.5}, "labels with nan or fractions"),
         ({"x_train": X, "y_train": Y * 0}, "has 1 labels to train on: expected two or more"),
         ({"x_train": IMAGES / 255, "y_train": Y}, "images are uint8; make them uint8, 0 to 255, or flatten"),
@@ -100,6 +103,9 @@ def test_a_table_is_its_numbers_and_its_labels(tmp_path):
         (TABLE.partition("\n")[2], r"has no column label \(its first row: .*\): name the columns there"),
         (TABLE + "1,x,cat\n", "has 'x' in line 102, column b: expected a number"),
         (TABLE + "1,,cat\n", "has nothing in line 102, column b: expected a number"),
+        (TABLE + "1,NA,cat\n", "has 'NA' in line 102, column b: expected a number"),
+        (TABLE.replace(",", ";"), "separates its columns by semicolons: write it anew with commas"),
+        (TABLE.replace(",", "\t"), "separates its columns by tabs"),
         (TABLE + "1,2,\n", "has no label in line 102"),
         (TABLE + "1,inf,cat\n", "nan or infinity in 1 of"),
         (TABLE + "1,2,3,4\n", "no table with commas"),
@@ -113,6 +119,30 @@ def test_a_table_that_cannot_be_used_is_refused_in_one_line(tmp_path, text, says
     with pytest.raises(InputError, match=says) as refused:
         load_dataset(tmp_path / "pets.csv")
     assert "\n" not in str(refused.value)
+
+
+def test_names_that_mean_missing_elsewhere_are_names_of_classes(tmp_path):
+    (tmp_path / "lands.csv").write_text(TABLE.replace("cat", "NA").replace("dog", "None"))
+    assert load_dataset(tmp_path / "lands.csv").train.classes == ("NA", "None")
+
+
+@pytest.mark.parametrize("name", ["", "id"])
+def test_a_column_that_numbers_the_rows_is_no_measurement(tmp_path, caplog, name):
+    header, *rows = TABLE.splitlines()
+    rows.sort(key=lambda row: row.rsplit(",")[-1])  # by label, so that a row's number would tell it
+    numbered = [f"{name},{header}", *(f"{number},{row}" for number, row in enumerate(rows))]
+    (tmp_path / "pets.csv").write_text("\n".join(numbered))
+    assert load_dataset(tmp_path / "pets.csv").train.shape == (2,)
+    assert f"column {name or 'Unnamed: 0'} numbers the rows and is left out" in caplog.text
+    # A part of a table keeps the numbers of the whole one; only a column without a name is then known to be such.
+    (tmp_path / "pets.csv").write_text("\n".join(numbered[::3]))
+    assert load_dataset(tmp_path / "pets.csv").train.shape == ((3,) if name else (2,))
+
+
+def test_labels_may_be_a_column(npz):
+    assert load_dataset(npz(x_train=X, y_train=Y[:, None])).train.labels.equal(
+        load_dataset(npz(x_train=X, y_train=Y)).train.labels
+    )
 
 
 def test_a_dataset_of_torchvision_is_its_images():

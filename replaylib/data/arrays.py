@@ -23,6 +23,8 @@ PARTS = ("x_train", "y_train", "x_test", "y_test")
 LABEL, PART = "label", "part"
 #: Of each class, what is tested on where there is no test part, and the seed that it is drawn with.
 HELD_OUT, SEED = 0.2, 0
+#: From so many rows on, whole numbers that are each one apart are no chance.
+FEWEST_NUMBERED = 8
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +87,13 @@ def _with_test_part(name: str, x: ArrayLike, codes: Any, classes: Sequence[str])
 
 
 def _whole(name: str, y: ArrayLike) -> np.ndarray:
-    """Labels as whole numbers or names, (n,)."""
+    """Labels as whole numbers or names, (n,), from those or from one column of them, as Keras gives them."""
     array = np.asarray(y)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
     if array.ndim != 1:
-        raise InputError(f"{name} has labels of shape {array.shape}: expected one for each sample, (n,)")
+        advice = "; of one-hot rows take argmax(1)" if array.ndim == 2 else ""
+        raise InputError(f"{name} has labels of shape {array.shape}: expected one for each sample, (n,){advice}")
     if array.dtype.kind == "f":
         if not (np.isfinite(array) & (array == np.rint(array))).all():
             raise InputError(f"{name} has labels with nan or fractions: expected whole numbers or names")
@@ -108,11 +113,14 @@ def _samples(name: str, x: ArrayLike) -> Tensor:
         array = array[:, None]
     elif array.dtype == np.uint8 and array.ndim == 4 and array.shape[-1] in (1, 3) and array.shape[1] not in (1, 3):
         array = array.transpose(0, 3, 1, 2)
-    if array.dtype == np.uint8 and array.ndim == 4:
+    if array.dtype == np.uint8 and array.ndim == 4 and array.shape[1] in (1, 3) and 0 not in array.shape[1:]:
         return torch.from_numpy(np.ascontiguousarray(array))
     if array.ndim == 2 and array.dtype.kind in "fiu":
-        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        with np.errstate(over="ignore"):  # what becomes infinite is refused, with its rows, by `Dataset`
+            return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     found = f"samples of shape {array.shape} and type {array.dtype}"
+    if array.dtype == np.uint8 and array.ndim == 4:
+        raise InputError(f"{name} has {found}: expected pixels of 1 or 3 channels, none for what is transparent")
     if array.ndim in (3, 4) and array.dtype.kind in "fiub":
         advice = "make them uint8, 0 to 255, or flatten each to a row of numbers"
         raise InputError(f"{name} has {found}: images are uint8; {advice}")
@@ -152,7 +160,9 @@ def from_npz(path: str | Path) -> Split:
 def from_csv(path: str | Path) -> Split:
     """A table, a row a sample: numbers, a column ``label``, maybe a column ``part``, which says ``train`` or ``test``.
 
-    The first row names the columns. The numbers are taken as they are: none is scaled.
+    The first row names the columns. The numbers are taken as they are: none is scaled. A column that numbers the rows,
+    as spreadsheets and pandas write one, is left out, and the logger says so: where rows are sorted by label, the label
+    could be read from it. Only an empty cell is a missing value: ``NA`` and ``None`` are names of classes like others.
 
     Raises
     ------
@@ -162,7 +172,7 @@ def from_csv(path: str | Path) -> Split:
 
     file = Path(path).expanduser()
     try:
-        table = pd.read_csv(file, skipinitialspace=True)
+        table = pd.read_csv(file, skipinitialspace=True, keep_default_na=False, na_values=[""])
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror or error})") from error
     except ValueError as error:  # pandas' own are of this kind, and so is text that is no UTF-8
@@ -170,6 +180,9 @@ def from_csv(path: str | Path) -> Split:
         raise InputError(f"{path} is no table with commas ({reason}): write it anew, in UTF-8") from error
     if LABEL not in table:
         found = ", ".join(map(str, table.columns[:6]))
+        for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+            if len(table.columns) == 1 and LABEL in found.split(mark):
+                raise InputError(f"{path} separates its columns by {called}: write it anew with commas, 1.5 not 1,5")
         raise InputError(f"{path} has no column {LABEL} (its first row: {found}): name the columns there")
     if table[LABEL].isna().any():
         line = int(table[LABEL].isna().to_numpy().argmax()) + 2
@@ -180,6 +193,9 @@ def from_csv(path: str | Path) -> Split:
             row = int(wrong.to_numpy().argmax())
             value = repr(str(numbers[column].iloc[row])) if pd.notna(numbers[column].iloc[row]) else "nothing"
             raise InputError(f"{path} has {value} in line {row + 2}, column {column}: expected a number")
+    for column in [name for name in numbers if _numbers_the_rows(name, numbers[name].to_numpy(np.float64))]:
+        log.warning("%s: column %s numbers the rows and is left out", path, column)
+        numbers = numbers.drop(columns=column)
     if numbers.empty:
         raise InputError(f"{path} has {len(table)} rows of {numbers.shape[1]} numbers: expected one or more of each")
     x, y = numbers.to_numpy(np.float32), table[LABEL].to_numpy()
@@ -190,6 +206,14 @@ def from_csv(path: str | Path) -> Split:
         raise InputError(f"{path} has {strange[0]!r} in column {PART}: expected train or test")
     train = (table[PART] == "train").to_numpy()
     return from_arrays(file.stem, x[train], y[train], x[~train], y[~train])
+
+
+def _numbers_the_rows(name: Any, values: np.ndarray) -> bool:
+    """Whether a column, (n,), is no measurement: whole numbers one apart, or, where it has no name, all different."""
+    rows = len(values)
+    if rows < FEWEST_NUMBERED or (values != np.rint(values)).any() or len(np.unique(values)) < rows:
+        return False
+    return str(name).startswith("Unnamed: ") or values.max() - values.min() == rows - 1
 
 
 def from_torchvision(train: Any, test: Any, name: str = "") -> Split:
