@@ -184,21 +184,3 @@ def test_accuracies_stand_by_method_and_scale_the_shortest_first():
     assert table.index.tolist() == ["bi-r", "gr, tuned", "joint"]
     assert table.loc["joint"].tolist() == ["21.0\u00a0±\u00a01.0 (2)", "30.0 (1)"]
     assert table.loc["gr, tuned"].tolist() == ["7.0 (1)", ""]
-
-
-def test_stored_runs_join_those_of_ones_own_where_these_are_missing():
-    one = (
-        frames.published("mnist-5k")
-        .query(
-            "protocol == 'split-mnist-5k' and scenario == 'class' and method == 'gr' and iterations == 200 and seed < 2"
-        )
-        .sort_values("seed")
-    )
-    own = one.assign(acc=[1.0, 2.0])
-    joined = compare.with_stored(own, ["gr", "bi-r", "bi-r-no-gating", "xdg"])
-    assert joined.sort_values("seed").groupby("method")["seed"].apply(list).to_dict() == {
-        "gr": [0, 1], "bi-r": [0, 1], "bi-r-no-gating": [0, 1],
-    }  # fmt: skip
-    assert joined.query("method == 'gr'")["acc"].tolist() == [1.0, 2.0]
-    assert (joined["lr"] == 0.001).all()
-    assert compare.with_stored(own, ["gr"]) is own

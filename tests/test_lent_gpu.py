@@ -7,6 +7,7 @@ import pytest
 
 from replaylib.lab import records
 from replaylib.lab.sweeps import loader
+from replaylib.steps import Diverged
 from tests.gpu_double import gpu
 
 FEW = {"hidden": (12, 8), "batch": 8}
@@ -42,11 +43,20 @@ def test_what_would_take_too_long_is_given_up(tmp_path, monkeypatch):
     assert not records.done(tmp_path)
 
 
-def test_a_group_that_fails_stops_no_other(tmp_path):
-    spoilt = lent_gpu.Item("few", "split-digits", "class", ("none",), (0,), {**FEW, "iterations": 400, "lr": 1.0})
-    lines = [*run(tmp_path, spoilt), *run(tmp_path, item(("none",)))]
-    assert len(records.done(tmp_path)) >= 2
-    assert len(lines) == 2
+def test_a_seed_that_diverges_stops_no_other(tmp_path, monkeypatch):
+    whole = lent_gpu.runs.run_seeds
+
+    def spoilt(group, *given, **how):
+        for place, described in enumerate(group):
+            if described.seed == 1:
+                raise Diverged(None, 1, 2, described.method, place)
+        return whole(group, *given, **how)
+
+    monkeypatch.setattr(lent_gpu.runs, "run_seeds", spoilt)
+    ran, failed = run(tmp_path, item(("none",)))
+    assert ran.startswith("few: none x 1:")
+    assert failed.startswith("few: none x 1: Diverged")
+    assert [record.experiment.seed for record in records.done(tmp_path).values()] == [0]
 
 
 @pytest.mark.parametrize("name", [one.name for one in lent_gpu.items()])

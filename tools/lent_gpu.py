@@ -16,16 +16,15 @@ from typing import Any
 
 import torch
 
-from replaylib.data.dataset import Dataset, Split
+from replaylib.data.dataset import Split
 from replaylib.data.files import writable
 from replaylib.errors import InputError
 from replaylib.lab import frames, records, replay_quality, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import method
-from replaylib.lab.sweeps import loader
+from replaylib.lab.sweeps import loader, surviving
 from replaylib.loop import Training
 from replaylib.nets import Network
-from replaylib.steps import Diverged
 
 #: Steps after which the pace is known, and how many it is known from: in the first task, where it is a lower bound, and
 #: in the second, in which replay has begun.
@@ -117,8 +116,8 @@ def items(seeds: Sequence[int] = (1, 2, 3), encoder: str | None = None) -> tuple
     )  # fmt: skip
 
 
-class OutOfTime(Exception):
-    """The group would not end before its time is up."""
+class OutOfTime(InputError):
+    """The group would not end before its time is up; its seeds are not tried one by one either."""
 
 
 class Clock:
@@ -146,9 +145,11 @@ class Clock:
                 left = (self.first.tasks - task) * self.first.iterations - step
                 tests = TESTING * self.count * (self.first.tasks - task)
                 if time.perf_counter() + left * self.pace + tests > self.deadline:
-                    raise OutOfTime(f"{1000 * self.pace:.2f} ms a step: {left * self.pace + tests:.0f} s more")
+                    raise OutOfTime(
+                        f"given up, {1000 * self.pace:.2f} ms a step: {left * self.pace + tests:.0f} s more"
+                    )
         if step % 500 == 0 and time.perf_counter() > self.deadline:
-            raise OutOfTime("the time is up")
+            raise OutOfTime("given up, the time is up")
 
 
 def _wait(net: Network) -> None:
@@ -175,34 +176,33 @@ def run(
             say(f"{item.name}: {due[0].method}: no time left")
             continue
         data = load(due[0])
-        first = runs.assemble(due[0], data)
-        net, start = first.parts.net, [first]
+        start = runs.assemble(due[0], data)
+        net = start.parts.net
         captured = device == "cuda" and net.capturable
         for group in [due] if net.pure else [[one] for one in due]:
-            say(_run_group(item, group, folder, deadline, device, data, captured, start.pop() if start else None))
+            for line in _run_group(item, group, folder, deadline, device, data, captured=captured, start=start):
+                say(line)
+            start = None
 
 
 def _run_group(
-    item: Item, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split, captured: bool,
-    start: runs.Start | None,
-) -> str:  # fmt: skip
+    item: Item, group: list[Experiment], folder: Path, deadline: float, device: str, data: Split, **how: Any
+) -> Iterator[str]:
     clock = Clock(deadline, group)
-    who = f"{item.name}: {group[0].method} x {len(group)}"
     began = time.perf_counter()
-    try:
-        made = runs.run_seeds(group, data, device, clock, captured=captured, start=start)
-    except OutOfTime as stopped:
-        return f"{who}: given up, {stopped}"
-    except Diverged as stopped:
-        return f"{who}: {stopped}"
-    except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
-        return f"{who}: FAILED {type(error).__name__}: {str(error).splitlines()[0][:300]}"
-    for net, record in made:
-        kept = replay_quality.measure(net.to(device), record, data) if item.measured else record
-        records.write(kept, folder)
-    accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in made)
-    pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
-    return f"{who}: {accuracies}{pace}, {time.perf_counter() - began:.1f} s"
+    failed: dict[str, list[Experiment]] = {}
+
+    def fail(one: Experiment, error: Exception) -> None:
+        failed.setdefault(f"{type(error).__name__}: {str(error).splitlines()[0][:300]}", []).append(one)
+
+    for some, made in surviving(group, data, device, fail, watch=clock, **how):
+        for net, record in made:
+            records.write(replay_quality.measure(net.to(device), record, data) if item.measured else record, folder)
+        accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in made)
+        pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
+        took = f"{time.perf_counter() - began:.1f} s"
+        yield f"{item.name}: {group[0].method} x {len(some)}: {accuracies}{pace}, {took}"
+    yield from (f"{item.name}: {group[0].method} x {len(those)}: {why}" for why, those in failed.items())
 
 
 def _published() -> dict[str, Any]:
@@ -224,32 +224,6 @@ def check(device: str) -> str:
         ]  # fmt: skip
         worst.append(f"{name} {max(differences):.1e}")
     return "largest difference of a parameter with and without CUDA graphs: " + ", ".join(worst)
-
-
-def pace(device: str) -> Iterator[str]:
-    """Milliseconds of a step at the published scale of CIFAR-100, on noise in the shape of its features."""
-    images = torch.randn(50_000, 1024, generator=torch.Generator().manual_seed(0))
-    labels = torch.arange(50_000) % 100
-    part = Dataset("noise", images, labels, tuple(map(str, range(100))), image_units=3072).to(device)
-    data = Split(part, part)
-    for name, precision, counts in (
-        ("bi-r", "bfloat16", (1, 3, 5)),
-        ("bi-r", "float32", (3,)),
-        ("none", "bfloat16", (3,)),
-    ):
-        for count in counts:
-            options: dict[str, Any] = {
-                "tasks": 2, "iterations": SETTLED + TIMED + 1, "precision": precision, "backbone": "frozen",
-            }  # fmt: skip
-            group = [experiment("split-cifar100", "class", name, seed, **options) for seed in range(count)]
-            clock, began = Clock(float("inf"), group), time.perf_counter()
-            try:
-                runs.run_seeds(group, data, device, clock, captured=device == "cuda")
-            except (InputError, RuntimeError, torch.OutOfMemoryError) as error:
-                yield f"{name} x {count}, {precision}: FAILED {type(error).__name__}: {str(error)[:300]}"
-                continue
-            took = time.perf_counter() - began
-            yield f"{name} x {count}, {precision}: {1000 * (clock.pace or 0):.2f} ms a step ({took:.1f} s in all)"
 
 
 def main() -> None:
@@ -278,9 +252,6 @@ def main() -> None:
     for name in names:
         if name == "check":
             say(check(options.device))
-        elif name == "pace":
-            for line in pace(options.device):
-                say(line)
         else:
             writable(options.save)
             run(every[name], options.save, began + 60 * options.minutes, options.device, load, say)

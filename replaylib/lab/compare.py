@@ -148,37 +148,17 @@ def stored(protocol_name: str, switch: str) -> pd.DataFrame:
 
     Only runs at the protocol's and the method's own values count: of what differs in more, no seed is compared.
     """
-    frame = _at_own_values(protocol_name)
-    found = [
-        of_switch(frame[frame["scenario"] == scenario], switch).assign(scenario=scenario) for scenario in SCENARIOS
-    ]
-    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
-
-
-def with_stored(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
-    """A frame of runs, and below them the book's runs of those methods that are not in it, with the same seeds.
-
-    Only runs at the protocol's and the method's own values count; a method of which none is stored has no row.
-
-    Parameters
-    ----------
-    frame : as `replaylib.lab.frames.frame` gives, at least one run, all of one protocol and scenario.
-    """
-    first = frame.iloc[0]
-    kept = _at_own_values(first["protocol"])
-    missing = set(methods) - set(frame["method"])
-    wanted = kept["method"].isin(missing) & kept["seed"].isin(frame["seed"]) & (kept["scenario"] == first["scenario"])
-    return pd.concat([frame, kept[wanted]], ignore_index=True) if wanted.any() else frame
-
-
-def _at_own_values(protocol_name: str) -> pd.DataFrame:
     frame = frames.book()
     frame = frame[frame["protocol"] == protocol_name].reset_index(drop=True)
     own = [
         run["id"] == experiment(protocol_name, run["scenario"], run["method"], run["seed"]).id
         for _, run in frame.iterrows()
     ]
-    return frame.loc[own]
+    frame = frame.loc[own]
+    found = [
+        of_switch(frame[frame["scenario"] == scenario], switch).assign(scenario=scenario) for scenario in SCENARIOS
+    ]
+    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
 
 
 def own_options(frame: pd.DataFrame) -> pd.Series:
