@@ -506,3 +506,20 @@ def test_two_equal_commands_into_one_folder_share_the_seeds(tmp_path):
     assert len(list(tmp_path.glob("*.json"))) == 3
     tables = [[line for line in out.splitlines() if not line.startswith("BWT")] for out, _ in said]
     assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [("replaylib be", "bench"), ("replaylib run split-mnist-", "split-mnist-5k"),
+     ("replaylib run split-digits --method bi-r-no-d", "bi-r-no-distill"), ("replaylib run --gate", "--gate-prop")],
+)  # fmt: skip
+def test_the_shell_completes_commands_options_and_names(line, words, tmp_path):
+    said = tmp_path / "said"
+    asked = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": said}
+    subprocess.run([sys.executable, "-m", "replaylib"], env={**os.environ, **asked}, check=True, capture_output=True)
+    assert said.read_text().split() == [words]
+
+
+def test_what_every_command_takes_is_refused_in_the_name_of_the_command_line(capsys):
+    assert main(["--threads", "0", "list"]) == 2
+    assert capsys.readouterr().err.endswith("give a whole number from 1 to 1024 (try: python -m replaylib --help)\n")

@@ -15,8 +15,14 @@ from typing import Any, NoReturn
 from replaylib._version import __version__
 from replaylib.cli.declared import COMMANDS
 from replaylib.cli.telling import MPS_FALLBACK, Command, path
-from replaylib.errors import InputError, out_of_memory
+from replaylib.errors import SCENARIOS, InputError, out_of_memory
 from replaylib.lab import register
+from replaylib.lab.methods import METHODS
+from replaylib.lab.protocols import PROTOCOLS
+
+PROG = "python -m replaylib"
+#: What the shell completes, by the name of the argument.
+NAMES = {"protocol": PROTOCOLS, "scenario": SCENARIOS, "method": METHODS}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -127,7 +133,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _common(default: Any = None) -> _Parser:
     """The options that every command takes, before its name or after."""
-    common = _Parser(add_help=False, allow_abbrev=False)
+    common = _Parser(prog=PROG, add_help=False, allow_abbrev=False)
     common.add_argument(
         "--with", dest="files", action="append", type=path, default=default, metavar="FILE.py",
         help="first run this file, which registers methods, data or whatever is your own; may be given again",
@@ -150,7 +156,7 @@ def _threads(text: str) -> int:
 def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     """The parser; of all commands, those whose names are among the arguments get their options."""
     parser = _Parser(
-        prog="python -m replaylib", description="Continual learning with replay.", allow_abbrev=False,
+        prog=PROG, description="Continual learning with replay.", allow_abbrev=False,
         parents=[_common()],
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"replaylib {__version__}")
@@ -179,4 +185,9 @@ def _complete(parser: argparse.ArgumentParser) -> None:
         argcomplete = importlib.import_module("argcomplete")
     except ImportError:
         return
-    argcomplete.autocomplete(parser)
+
+    def names(prefix: str, action: argparse.Action, **_: object) -> list[str]:
+        found = [name for name in NAMES.get(action.dest, ()) if name.startswith(prefix)]
+        return found or list(argcomplete.FilesCompleter()(prefix))
+
+    argcomplete.autocomplete(parser, default_completer=names)
