@@ -106,3 +106,16 @@ def test_the_science_is_a_dozen_modules_that_one_can_read():
     said = (ROOT / "README.md").read_text().partition("To read it, open the twelve files")[2].partition("If you")[0]
     assert sorted(path.stem for path in science) == sorted(re.findall(r"`(\w+)`", said.partition(":")[2]))
     assert lines <= 2500
+
+
+def test_the_map_of_contributing_is_true():
+    """Each module of the library stands in its part's row, each name in a row is a module, and each path is there."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith(("| `data`", "| `lab", "| `course`"))]
+    for part in ("data", "lab", "course"):
+        said = " ".join(row for row in rows if row.startswith(f"| `{part}`"))
+        named = set(re.findall(r"`(\w+)`", said)) - {"data", "lab", "course"}
+        assert named == {path.stem for path in (LIBRARY / part).glob("*.py")} - {"__init__"}
+    paths = re.findall(r"`((?:book|chapters|grading|replaylib|tests|tools)/[\w./]+)`", page)
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / path).exists()]
