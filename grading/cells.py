@@ -63,6 +63,11 @@ def identifier(notebook: dict[str, Any]) -> str:
     return found.strip()[:200] if isinstance(found, str) else ""
 
 
+def declared(cells: Iterable[str]) -> set[str]:
+    """The assignments that a notebook says it is of, in the calls of ``Assignment("1_forgetting", globals())``."""
+    return {name for cell in cells for name in re.findall(r"^[^#\n]*\bAssignment\(\s*[\"'](\w{1,80})[\"']", cell, re.M)}
+
+
 def statements(cells: Iterable[str]) -> Iterator[Statement]:
     """The statements of code cells, in order. One that cannot be compiled is there all the same, as its whole cell."""
     from IPython.core.inputtransformer2 import TransformerManager

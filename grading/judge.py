@@ -52,11 +52,14 @@ def grade(
 
     Raises
     ------
-    NotGraded : it cannot be read, or no sandbox could be started for it.
+    NotGraded : it cannot be read, is of another assignment, or no sandbox could be started for it.
     """
     try:
         with at_most(READING):
             read = cells.parsed(notebook)
+            others = cells.declared(cells.sources(read))
+            if others and assignment.name not in others:
+                raise NotGraded(f"it is a notebook of another assignment, {min(others)}")
             read_through = list(cells.statements(cells.sources(read)))
     except (ValueError, TimeoutError) as error:
         raise NotGraded(str(error)) from error

@@ -18,6 +18,8 @@ import torch
 
 from grading import sandbox as sandboxes
 from grading.assignment import Assignment, Result, clean
+from grading.cells import declared as declared_in
+from grading.cells import sources as cells_of
 from grading.cells import statements
 from grading.flags import flags
 from grading.judge import grade
@@ -406,6 +408,17 @@ def test_notebooks_of_every_encoding_and_format_are_read() -> None:
 def test_file_that_is_no_notebook_is_not_graded(text: str, assignment: Assignment) -> None:
     with pytest.raises(NotGraded, match="not a notebook that can be read"):
         grade(text.encode(errors="surrogateescape"), assignment, Sandbox("none"), QUICK)
+
+
+def test_notebook_of_another_assignment_is_not_graded(assignment: Assignment) -> None:
+    """Handed in to the wrong place, it would get 0 points for questions that it does not have."""
+    declared = 'grader = replaylib.course.assignments.Assignment("{}", globals())'
+    other = small.notebook(declared.format("2_other"))
+    with pytest.raises(NotGraded, match="a notebook of another assignment, 2_other"):
+        grade(other.encode(), assignment, Sandbox("none"), QUICK)
+    for own in ((declared.format(small.NAME),), ("# " + declared.format("2_other"),), ()):
+        made = cells_of(json.loads(small.notebook(*own)))
+        assert declared_in(made) == ({small.NAME} if own and not own[0].startswith("#") else set())
 
 
 # The border
