@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from grading.sandbox import Limits, Sandbox
 from instructors.alternatives import more_1_to_3, more_4_and_5, more_styles
 from replaylib.course.assignments import read
 from replaylib.errors import InputError
+from replaylib.lab.protocols import PROTOCOLS
 from tests.colab import colab, runtime, wheel
 
 __all__ = ["colab", "runtime", "wheel"]  # fixtures
@@ -218,6 +220,25 @@ def test_masters_solutions_pass_and_the_untouched_notebook_does_not(name: str, m
 def solved(made: Path) -> dict[str, dict[str, Any]]:
     """The names that each master's solutions define."""
     return {name: names_after(code(made / assignments.BUILT / name / f"{name}.ipynb")) for name in NAMES}
+
+
+def experiments(notebook: Path) -> list[str]:
+    sources = cells.sources(cells.parsed(notebook.read_bytes()))
+    return [source for source in sources if source.startswith("# Experiment")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_experiments_run_with_right_answers(
+    name: str, made: Path, solved: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two steps each: what they show takes longer, that they run does not."""
+    for protocol in list(PROTOCOLS.values()):
+        monkeypatch.setitem(PROTOCOLS, protocol.name, replace(protocol, iterations=2))
+    sources = experiments(made / assignments.FOLDER / f"{name}.ipynb")
+    assert sources
+    names = dict(solved[name])
+    for source in sources:
+        exec(compile(re.sub(r"(steps|iterations)=\d+", r"\1=2", source), "<experiment>", "exec"), names)
 
 
 EVERY = [
