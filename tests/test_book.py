@@ -168,6 +168,15 @@ HTML("<table class='dataframe'><thead><tr><th></th><th>accuracy</th></tr></thead
 ```
 
 ```{code-cell} python
+:tags: [remove-input]
+:caption: What two columns show.
+
+from IPython.display import Markdown
+
+Markdown("| method | accuracy (%) |\\n|---|---|\\n| none | 20 |\\n\\nOne seed.")
+```
+
+```{code-cell} python
 from replaylib.course import figures, widgets
 
 def draw(steps):
@@ -486,6 +495,11 @@ def test_tables_have_numbers_and_captions_and_are_referred_to(small_book: Path) 
     caption = '<span class="caption-number">Table 4.1 </span><span class="caption-text">What one row shows.</span>'
     assert caption in shown
     assert "<table" in shown
+    [written] = re.findall(r'<table[^>]*id="table-2".*?</table>', chapter, re.S)
+    assert (
+        '<span class="caption-number">Table 4.2 </span><span class="caption-text">What two columns show.</span>'
+        in written
+    )
     assert re.search(r'href="\.\./chapters/04_exact.html#table-1"><span class="std std-numref">Table 4.1</span>',
                      page(small_book, "book/intro"))  # fmt: skip
 

@@ -12,6 +12,7 @@ from myst_nb.core.render import MimeData, NbElementRenderer
 from sphinx.application import Sphinx
 
 render_text_html = NbElementRenderer.render_text_html
+render_markdown = NbElementRenderer.render_markdown
 
 
 class CaptionedTable(nodes.General, nodes.Element):
@@ -50,6 +51,17 @@ def render_captioned_html(self: NbElementRenderer, data: MimeData) -> list[nodes
     return [numbered(self, made, "table", data)]
 
 
+def render_captioned_markdown(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:
+    """Show a cell's Markdown; where the cell has a caption, the first table in it gets it."""
+    shown: list[nodes.Element] = render_markdown(self, data)
+    words = data.cell_metadata.get("caption")
+    tables = [table for one in shown for table in one.findall(nodes.table)]
+    if words and tables:
+        tables[0].insert(0, nodes.title(str(words), str(words)))
+        numbered(self, tables[0], "table", data)
+    return shown
+
+
 def title_of(table: CaptionedTable) -> str:
     return table.children[0].astext()
 
@@ -69,5 +81,6 @@ def depart_table(self: Any, node: CaptionedTable) -> None:
 
 def setup(app: Sphinx) -> None:
     NbElementRenderer.render_text_html = render_captioned_html
+    NbElementRenderer.render_markdown = render_captioned_markdown
     html = (visit_table, depart_table)
     app.add_enumerable_node(CaptionedTable, "table", title_of, html=html, epub=html)
