@@ -118,6 +118,7 @@ def test_a_scheduler_that_is_not_there_and_workers_with_several_threads_are_name
         ("[cluster]\nkind = 'slrum'", "Did you mean slurm"),
         ("[cluster]\nkind = 'slurm'\nlanes = 3\ncores = 1\nmemory = '1GB'", "slurm does not take this"),
         ("[cluster]\nkind = 'slurm'", "slurm does not take this (You must specify"),
+        ("[cluster]\nkind = 'slurm'\njobs = 0\ncores = 1\nmemory = '1GB'", "jobs is 0: give a whole number from 1"),
     ],
 )
 def test_a_file_that_describes_no_cluster_is_named(tmp_path, text, says):
@@ -135,6 +136,56 @@ def test_jobs_of_a_file_are_workers(tmp_path):
     with cluster.opened(file=file) as client:
         found = dict(cluster.results(client, abs, [-3, 2]))
     assert found == {-3: 3, 2: 2}
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Commands of Slurm's names that run a job as a process group of its own, and a file that asks for one job."""
+    (tmp_path / "bin").mkdir()
+    # Dask removes the script as soon as it is submitted.
+    started = 'cp "$1" job.$$\nsetsid bash job.$$ > job.$$.out 2>&1 &\necho Submitted batch job $!'
+    for name, does in (("sbatch", started), ("scancel", "kill -- -$1")):
+        command = tmp_path / "bin" / name
+        command.write_text(f"#!/bin/bash\n{does}\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slurm.toml").write_text("[cluster]\nkind = 'slurm'\njobs = 1\ncores = 1\nmemory = '1GB'\n")
+    return tmp_path
+
+
+def test_a_job_that_is_killed_is_asked_for_again(slurm, monkeypatch):
+    import dask
+
+    monkeypatch.setattr(cluster, "UPKEEP", 0.5)
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "0.5s"}),
+        cluster.opened(file=slurm / "slurm.toml") as client,
+    ):
+        first, second = (client.submit(os.getpgid, 0, pure=False) for _ in range(2))
+        group = first.result(timeout=120)
+        assert second.result(timeout=120) == group != os.getpgid(0)
+        os.killpg(group, signal.SIGKILL)
+        again = client.submit(os.getpgid, 0, pure=False).result(timeout=120)
+        assert again != group
+
+    def gone():
+        try:
+            os.killpg(again, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_for(gone)
+
+
+def test_a_job_that_is_refused_ends_the_command_with_the_schedulers_words(slurm, capsys):
+    (slurm / "bin" / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: Memory is short' >&2\nexit 1\n")
+    asked = ["sweep", "split-digits", "--methods", "none", "--scenarios", "class", "--seeds", "1", "--save", "runs"]
+    assert main([*asked, "--cluster", "slurm.toml"]) == 2
+    err = capsys.readouterr().err
+    assert "slurm.toml: slurm does not take this (sbatch: error: Memory is short)" in err.splitlines()[-1]
+    assert "Traceback" not in err
 
 
 def test_without_dask_it_is_said_how_to_get_it_and_how_to_do_without(monkeypatch):

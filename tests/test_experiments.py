@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from replaylib.errors import InputError
@@ -222,7 +222,7 @@ DRAWN = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine
 @given(
     name=st.sampled_from([name for name in PROTOCOLS if name != "split-tiny-imagenet"]),
     method=st.sampled_from([*METHODS, "exact+ewc", "bi-r+si", "lwf+si"]),

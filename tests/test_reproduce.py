@@ -8,9 +8,9 @@ import torch
 
 from replaylib.cli.main import main
 from replaylib.cli.sweeping import in_time
-from replaylib.course import figures
+from replaylib.course import figure_files, figures
 from replaylib.course.paper_figures import so_far
-from replaylib.course.reproduce import FIGURES, check_writable, draw, figure
+from replaylib.course.reproduce import FIGURES, draw, figure
 from replaylib.errors import InputError
 from replaylib.lab import compare, frames, runs
 from replaylib.lab.experiments import Experiment
@@ -104,14 +104,14 @@ def test_a_plan_of_data_that_have_to_be_made_says_so(capsys, tmp_path, monkeypat
 
 
 def test_a_place_where_no_figure_can_be_written_is_found_and_nothing_is_left_there(tmp_path):
-    check_writable(tmp_path / "x.svg")
+    figure_files.check(tmp_path / "x.svg")
     assert not list(tmp_path.iterdir())
     (tmp_path / "y.svg").write_text("before")
-    check_writable(tmp_path / "y.svg")
+    figure_files.check(tmp_path / "y.svg")
     assert (tmp_path / "y.svg").read_text() == "before"
     for place in (tmp_path, tmp_path / "no" / "x.svg", Path("/proc/x.svg"), tmp_path / "y.svg" / "x.svg"):
         with pytest.raises(InputError, match=f"cannot write {place}"):
-            check_writable(place)
+            figure_files.check(place)
 
 
 def test_stored_runs_are_read_and_the_others_run_and_all_are_drawn(capsys, tmp_path, monkeypatch):

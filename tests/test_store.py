@@ -105,17 +105,17 @@ def test_methods_have_a_row_each_and_what_varies_a_column(folder):
 def test_two_methods_are_compared_seed_by_seed(folder):
     every = store.summaries(folder)
     gr, none = (every[every["method"] == name].sort_values("seed") for name in ("gr", "none"))
-    found = store.paired(none, gr)
+    found = store.paired(store.common(none, gr))
     gains = gr["acc"].to_numpy() - none["acc"].to_numpy()
     assert found["mean"] == pytest.approx(gains.mean())
     low, high = stats.t.interval(0.95, 3, gains.mean(), gains.std(ddof=1) / 2)
     assert (found["low"], found["high"]) == pytest.approx((low, high))
     assert found["p"] == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
-    assert store.paired(none[:2], gr[1:3])["seeds"] == 1
+    assert store.paired(store.common(none[:2], gr[1:3]))["seeds"] == 1
     with pytest.raises(InputError, match="no seed in common"):
-        store.paired(none[:1], gr[1:])
+        store.common(none[:1], gr[1:])
     with pytest.raises(InputError, match="a seed stands twice"):
-        store.paired(every, gr)
+        store.common(every, gr)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ def results(sub: argparse.ArgumentParser) -> None:
     which.add_argument("--against", type=path, metavar="FOLDER", help="how much higher another folder's runs are")
     sub.add_argument("--csv", type=path, metavar="FILE", help="write the table as CSV, in the place of showing it")
     sub.add_argument("--latex", type=path, metavar="FILE", help="write the table for LaTeX's package booktabs")
+    sub.add_argument(
+        "--figure", type=path, metavar="FILE.png|.svg|.pdf", help="draw it: accuracy by method, or of the two compared"
+    )
     shown(sub)
 
 

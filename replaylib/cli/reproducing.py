@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from replaylib.cli.sweeping import performed
-from replaylib.course.reproduce import check_writable, draw, figure
+from replaylib.course import figure_files
+from replaylib.course.reproduce import draw, figure
 from replaylib.data.files import shipped
 from replaylib.lab import frames
 
@@ -13,7 +14,7 @@ def reproduce(options: argparse.Namespace) -> None:
     """``reproduce``: the runs behind a figure, and the figure."""
     chosen = figure(options.figure)
     out = options.out or Path(f"{chosen.name}.svg")
-    check_writable(out)
+    figure_files.check(out)
     asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
     kept = performed(chosen.name, asked, options, [*map(shipped, frames.FOLDERS)], chosen.measured)
     if options.plan:

@@ -15,20 +15,30 @@ from replaylib.lab import claims, failures, frames, grids, records, resume, stor
 
 def results(options: argparse.Namespace) -> None:
     """``results``: the runs in a folder, an experiment a row; two methods or two folders compared seed by seed."""
+    if options.figure:  # only then is Matplotlib loaded
+        from replaylib.course import figure_files
+
+        figure_files.check(options.figure)
     frame = store.where(store.summaries(options.folder), options.where)
     if options.against is not None or options.compare:
         _compare(options, frame)
         return
     if frame.empty:
-        raise InputError(f"no run in {options.folder} is like that: ask for less with --where")
+        if options.where:
+            raise InputError(f"no run in {options.folder} is like that: ask for less with --where")
+        raise InputError(f"there is no run in {options.folder}: give the folder that was given to --save")
     if failed := failures.below(options.folder).keys() - set(frame["id"]):
         told = f"python -m replaylib status {options.folder}"
         print(f"{len(failed)} runs of this folder failed and are in no row: {told}", file=sys.stderr)
     table = frame.drop(columns="file") if options.runs else store.by_method(frame)
     _write(options, table)
+    if options.figure:
+        from replaylib.course import stored_figures
+
+        stored_figures.accuracies(frame, options.figure)
     if options.json:
         print(table.to_json(orient="records"))
-    elif not (options.csv or options.latex):
+    elif not (options.csv or options.latex or options.figure):
         print(table.to_string(index=False, float_format=lambda value: f"{value:.2f}", na_rep=""))
 
 
@@ -41,12 +51,21 @@ def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
             raise InputError(f"--compare {','.join(options.compare)}: give two methods, A,B")
         first, second = options.compare
         some, others = (frame[frame["method"] == name] for name in (first, second))
+    if first == second:
+        raise InputError(f"{first} is compared with itself: give another, the second")
     for name, its in ((first, some), (second, others)):
         if its.empty:
             raise InputError(f"there is no run of {name} to compare")
-    found = store.paired(some, others)
+    both = store.common(some, others)
+    found = store.paired(both)
+    row = {"first": first, "second": second, **found}
+    _write(options, pd.DataFrame([row]))
+    if options.figure:
+        from replaylib.course import stored_figures
+
+        stored_figures.comparison(first, second, both, found, options.figure)
     if options.json:
-        print(json.dumps(records.no_nan({"first": first, "second": second, **found})))
+        print(json.dumps(records.no_nan(row)))
         return
     line = f"{second} - {first}: {found['mean']:+.2f} points"
     if found["seeds"] > 1:

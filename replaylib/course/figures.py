@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -70,12 +70,12 @@ _STYLE = {
     "svg.hashsalt": "replaylib",  # same figure, same bytes
 }
 
-_caught: ContextVar[list[dict[str, str]] | None] = ContextVar("caught", default=None)
+_taker: ContextVar[Callable[[Figure], object] | None] = ContextVar("taker", default=None)
 
 
 def colour(method: str) -> tuple[float, float, float]:
-    """A method's colour, red, green and blue in [0, 1]; a neutral grey for one that has none of its own."""
-    return COLOURS.get(method, NEUTRAL)
+    """A method's colour, red, green and blue in [0, 1], whatever follows a comma; grey for one that has none."""
+    return COLOURS.get(method.partition(",")[0], NEUTRAL)
 
 
 @contextmanager
@@ -114,15 +114,19 @@ def show(drawn: Figure) -> None:
     if not alt:
         raise InputError("this figure has no alternative text: say in alt= what it shows, for who cannot see it")
     narrow.make_legible(drawn)
-    bundle = {SVG: _svg(drawn), "text/plain": alt}
-    if FOR_THE_BOOK in os.environ and narrow.rearrange(drawn):
-        bundle["narrow"] = _svg(drawn)
-    caught = _caught.get()
-    if caught is not None:
-        caught.append(bundle)
+    if take := _taker.get():
+        take(drawn)
         return
+    bundle = _bundle(drawn)
     more = {"narrow": bundle.pop("narrow")} if "narrow" in bundle else {}
     display(bundle, raw=True, metadata={SVG: {"alt": alt, **more}})
+
+
+def _bundle(drawn: Figure) -> dict[str, str]:
+    bundle = {SVG: _svg(drawn), "text/plain": str(drawn.get_label()).strip()}
+    if FOR_THE_BOOK in os.environ and narrow.rearrange(drawn):
+        bundle["narrow"] = _svg(drawn)
+    return bundle
 
 
 def _svg(drawn: Figure) -> str:
@@ -132,17 +136,21 @@ def _svg(drawn: Figure) -> str:
 
 
 @contextmanager
-def caught() -> Iterator[list[dict[str, str]]]:
-    """Collect the figures of a block, each its SVG and its words by MIME type, instead of displaying them.
-
-    Where figures are drawn for the book, each holds under "narrow" its SVG for a narrow screen as well.
-    """
-    held: list[dict[str, str]] = []
-    token = _caught.set(held)
+def taken(by: Callable[[Figure], object]) -> Iterator[None]:
+    """Give each figure of a block to a function instead of displaying it."""
+    token = _taker.set(by)
     try:
-        yield held
+        yield
     finally:
-        _caught.reset(token)
+        _taker.reset(token)
+
+
+@contextmanager
+def caught() -> Iterator[list[dict[str, str]]]:
+    """Collect a block's figures, SVG and words by MIME type; for the book also as "narrow" that for a narrow screen."""
+    held: list[dict[str, str]] = []
+    with taken(lambda drawn: held.append(_bundle(drawn))):
+        yield held
 
 
 def accuracy_matrix(ax: Axes, matrix: Tensor, title: str = "", bar: bool = True) -> None:

@@ -4,14 +4,13 @@ The figures are those of van de Ven, Siegelmann & Tolias (2020, Nature Communica
 ``dial``. What is drawn is what was run here, on the machine and data that the records name; nothing is the paper's own.
 """
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from replaylib.course import figures, paper_figures
+from replaylib.course import figure_files, paper_figures
 from replaylib.data.glyphs import LEVELS
 from replaylib.errors import InputError, unknown
 from replaylib.lab import frames, replay_quality
@@ -188,21 +187,7 @@ def figure(name: str) -> Figure:
 
 
 def draw(chosen: Figure, records: Iterable[Record], path: Path) -> Path:
-    """Draw the figure into an SVG file; raises `InputError` where it cannot be written."""
-    with figures.caught() as drawn:
+    """Draw the figure into a file, see `figure_files.into`; raises `InputError` where it cannot be written."""
+    with figure_files.into(path):
         chosen.draw(frames.frame(records))
-    try:
-        path.write_text(drawn[0]["image/svg+xml"])
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}): choose another place with --out") from error
     return path
-
-
-def check_writable(path: Path) -> None:
-    """Raise `InputError` where no figure could be written, before hours of computing."""
-    try:
-        with path.open("r+") if path.exists() else tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        advice = "choose a file in a folder that is there, with --out"
-        raise InputError(f"cannot write {path} ({error.strerror}): {advice}") from error

@@ -24,6 +24,8 @@ KINDS = {
 }  # fmt: skip
 #: How often another worker tries what its worker was lost with, before that is a failure.
 LOST = 3
+#: Seconds after which jobs that have ended are asked for again, and after which it is said that none has started.
+UPKEEP, SILENT = 20.0, 60.0
 #: The time within which a scheduler has to answer.
 PATIENCE = "20s"
 
@@ -69,14 +71,14 @@ def opened(
     if workers is not None and workers < 1:
         raise InputError(f"workers is {workers}: ask for 1 or more")
     distributed, dask = _dask("distributed"), _dask("dask")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for noisy in ("distributed", "tornado.application", "asyncio"):  # a refused job is said once, by `_jobs`
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": LOST}))
         if scheduler is not None:
             client = _client(distributed, scheduler)
         elif file is not None:
-            made = stack.enter_context(_jobs(file, workers))
-            client = distributed.Client(made)
+            client = distributed.Client(stack.enter_context(_jobs(file, workers, say)))
         else:
             # What a run needs of memory is not Dask's to manage.
             with _deaf_children():
@@ -124,7 +126,9 @@ def _client(distributed: Any, address: str) -> Any:
         ) from error
 
 
-def _jobs(file: Path, jobs: int | None) -> Any:
+@contextmanager
+def _jobs(file: Path, jobs: int | None, say: Callable[[str], None]) -> Iterator[Any]:
+    """A cluster of jobs, as a file describes it; a job that ends before the block does is asked for again."""
     try:
         described = dict(tomllib.loads(file.read_text())["cluster"])
     except OSError as error:
@@ -138,17 +142,70 @@ def _jobs(file: Path, jobs: int | None) -> Any:
         raise unknown("kind of cluster", str(kind), KINDS, f"Give kind = one of {', '.join(KINDS)} in {file}.")
     count = jobs or described.pop("jobs", 1)
     described.pop("jobs", None)
+    if type(count) is not int or count < 1:
+        raise InputError(f"{file}: jobs is {count!r}: give a whole number from 1")
     made = getattr(_dask("distributed" if kind == "local" else "dask_jobqueue"), KINDS[kind])
-    cluster = None
+    with ExitStack() as stack:
+        try:
+            if kind != "local":  # any free port: other sweeps may run on this machine
+                described["scheduler_options"] = {"dashboard_address": ":0"} | described.get("scheduler_options", {})
+            cluster = made(**described)
+            stack.callback(_close, cluster)
+            if kind == "local":
+                cluster.scale(count)
+            else:
+                cluster.scale(jobs=count)
+                cluster.sync(_asked_for, cluster)
+        except (TypeError, ValueError, OSError, RuntimeError) as error:
+            raise InputError(
+                f"{file}: {kind} does not take this ({_reason(error)}): see dask-jobqueue's {KINDS[kind]}"
+            ) from error
+        if kind != "local":
+            stack.enter_context(_kept_up(cluster, count, say))
+        yield cluster
+
+
+async def _asked_for(cluster: Any) -> None:
+    """Raises what the scheduler of jobs says against a job."""
+    await cluster
+    for job in list(cluster.workers.values()):  # what was refused has been tried, and Dask has told nobody
+        await job
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong; of a command that was refused, what the command said."""
+    text = str(error)
+    said = text.partition("stderr:")[2].strip() or text
+    return said.partition("\n")[0]
+
+
+def _close(cluster: Any) -> None:
+    with suppress(Exception):  # Dask's own, about jobs that were refused
+        cluster.close()
+
+
+@contextmanager
+def _kept_up(cluster: Any, count: int, say: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, ask again for jobs that have ended: their time was up, or they were killed."""
+    ended = threading.Event()
+
+    def keep_up() -> None:
+        seen, waited = False, 0.0
+        while not ended.wait(UPKEEP):
+            with suppress(Exception):  # the scheduler of jobs may be away for a while
+                cluster.scale(jobs=count)
+                seen = seen or bool(cluster.scheduler_info["workers"])
+            waited += UPKEEP
+            if not seen and SILENT <= waited < SILENT + UPKEEP:
+                say("no job has started yet: the scheduler's queue says why, or the file with a job's output")
+
+    thread = threading.Thread(target=keep_up, daemon=True)
+    thread.start()
     try:
-        cluster = made(**described)
-        cluster.scale(jobs=count) if kind != "local" else cluster.scale(count)
-    except (TypeError, ValueError, OSError) as error:
-        if cluster is not None:
-            cluster.close()
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"{file}: {kind} does not take this ({reason}): see dask-jobqueue's {KINDS[kind]}") from error
-    return cluster
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def results(

@@ -27,6 +27,8 @@ from replaylib.lab.records import OWN_NAME, Record
 
 #: What `summaries` has of a record beside its experiment.
 FACTS = ("id", "acc", "bwt", "fwt", "forgetting", "memory_bytes", "seconds", "device", "commit", "date", "file")
+#: What a row of a table of experiments always says.
+KEYS = ("protocol", "scenario", "method")
 
 
 def summaries(folder: str | Path) -> pd.DataFrame:
@@ -185,41 +187,53 @@ def _as_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """The runs of each experiment, its seeds: what it is, in text, `KEYS` and whatever else varies, and its rows."""
+    described = [one.name for one in fields(Experiment) if one.name not in ("seed", *KEYS)]
+    varied = [name for name in described if frame[name].map(_as_text).nunique() > 1]
+    keys = [*KEYS, *varied]
+    frame = frame.sort_values([*keys, "seed"])
+    for values, some in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
+        yield dict(zip(keys, values, strict=True)), some
+
+
 def by_method(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard error of final accuracy, and mean forgetting, of the seeds of each experiment: a row each."""
-    described = [one.name for one in fields(Experiment) if one.name not in ("seed", "protocol", "scenario", "method")]
-    varied = [name for name in described if frame[name].map(_as_text).nunique() > 1]
-    keys = ["protocol", "scenario", "method", *varied]
-    rows = []
-    for values, some in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
-        rows.append(
-            {
-                **dict(zip(keys, values, strict=True)), "accuracy (%)": some["acc"].mean(), "SEM": some["acc"].sem(),
-                "forgetting": some["forgetting"].mean(), "seeds": len(some),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows, columns=[*keys, "accuracy (%)", "SEM", "forgetting", "seeds"])
+    rows = [
+        {
+            **described, "accuracy (%)": some["acc"].mean(), "SEM": some["acc"].sem(),
+            "forgetting": some["forgetting"].mean(), "seeds": len(some),
+        }
+        for described, some in groups(frame)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
-def paired(first: pd.DataFrame, second: pd.DataFrame) -> dict[str, float]:
-    """How much higher final accuracy is in the second frame, over the seeds that both have.
-
-    Returns ``mean`` and ``sem`` of the differences (percentage points), ``low`` and ``high``, the ends of the 95 %
-    confidence interval, and ``p``, of a paired two-sided t-test (Student 1908); the last three are nan for one seed.
-    ``seeds`` is how many.
+def common(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Final accuracy of the seeds that both frames have, by seed: columns ``a`` and ``b``.
 
     Raises
     ------
     InputError : a seed stands twice in a frame, or none is in both.
     """
-    from scipy import stats
-
     for frame in (first, second):
         if frame["seed"].duplicated().any():
             raise InputError("a seed stands twice: choose runs that differ in the seed alone, with --where")
     both = first.set_index("seed")["acc"].to_frame("a").join(second.set_index("seed")["acc"].rename("b"), how="inner")
     if both.empty:
         raise InputError("these runs have no seed in common: nothing can be compared")
+    return both
+
+
+def paired(both: pd.DataFrame) -> dict[str, float]:
+    """How much higher final accuracy is in ``b``, over the seeds of both, see `common`.
+
+    Returns ``mean`` and ``sem`` of the differences (percentage points), ``low`` and ``high``, the ends of the 95 %
+    confidence interval, and ``p``, of a paired two-sided t-test (Student 1908); the last three are nan for one seed.
+    ``seeds`` is how many.
+    """
+    from scipy import stats
+
     gains = both["b"] - both["a"]
     mean, sem, n = float(gains.mean()), float(metrics.sem(_tensor(gains))), len(gains)
     reach = float(stats.t.ppf(0.975, n - 1)) * sem if n > 1 else float("nan")
