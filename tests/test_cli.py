@@ -18,7 +18,7 @@ from replaylib.cli.commands import device_named
 from replaylib.cli.main import main
 from replaylib.data import catalogue
 from replaylib.errors import InputError
-from replaylib.lab import checkpoints, machine, runs
+from replaylib.lab import checkpoints, machine, records, runs
 from replaylib.lab.fast import compiler
 from replaylib.steps import Diverged
 
@@ -463,6 +463,23 @@ def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
     assert "stopped being finite in task 1, step 2" in err.splitlines()[-1]
     assert len(list(tmp_path.glob("*.json"))) == 1
     assert not list(tmp_path.glob("*.claim"))
+
+
+def test_a_seed_that_diverges_takes_none_along_that_is_trained_together_with_it(capsys, tmp_path, monkeypatch):
+    whole = runs.trained_together
+
+    def trained(some, *given, **named):
+        if places := [place for place, one in enumerate(some) if one.seed == 1]:
+            raise Diverged(runs.network(some[0], catalogue.load("digits")), 1, 2, place=places[0])
+        return whole(some, *given, **named)
+
+    monkeypatch.setattr(runs, "trained_together", trained)
+    assert main([*QUICK, "--seeds", "3", "--together", "--save", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "seeds 0, 2" in out
+    assert "stopped being finite in task 1, step 2" in err.splitlines()[-1]
+    assert {record.together for record in records.below(tmp_path)} == {2}
+    assert len(list(tmp_path.glob("*.failed"))) == 1
 
 
 def test_results_are_printed_before_they_cannot_be_saved(capsys, tmp_path, monkeypatch):

@@ -109,7 +109,8 @@ def test_a_place_where_no_figure_can_be_written_is_found_and_nothing_is_left_the
     (tmp_path / "y.svg").write_text("before")
     figure_files.check(tmp_path / "y.svg")
     assert (tmp_path / "y.svg").read_text() == "before"
-    for place in (tmp_path, tmp_path / "no" / "x.svg", Path("/proc/x.svg"), tmp_path / "y.svg" / "x.svg"):
+    (tmp_path / "z.svg").mkdir()
+    for place in (tmp_path / "z.svg", tmp_path / "no" / "x.svg", Path("/proc/x.svg"), tmp_path / "y.svg" / "x.svg"):
         with pytest.raises(InputError, match=f"cannot write {place}"):
             figure_files.check(place)
 

@@ -1,6 +1,13 @@
-"""Thousands of records as one frame, from an index that follows the files."""
+"""Thousands of records as one frame, from an index that follows the files.
+
+``python -m tests.test_store 100000`` times as many, in a folder of its own: reading them, and then from the index.
+"""
 
 import json
+import sys
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -143,3 +150,34 @@ def test_the_command_of_a_run_runs_it_again(protocol, scenario, method, options)
         own = getattr(described, name)
         chosen[name] = kinds.get(name, type(own))(text)
     assert experiment(protocol, given["scenario"], given["method"], int(given["seed"]), **chosen).id == described.id
+
+
+def many(folder, count):
+    """Write records of as many seeds, without waiting for the disk after each."""
+    first = records.write(record("gr", 0), folder)
+    text = first.read_text()
+    assert text.count('"seed": 0,') == 1
+    for seed in range(1, count):
+        name = record("gr", seed).experiment.id
+        (folder / f"{name}.json").write_text(text.replace('"seed": 0,', f'"seed": {seed},'))
+
+
+def test_a_thousand_records_take_less_than_a_second(tmp_path):
+    many(tmp_path, 1000)
+    store.summaries(tmp_path)
+    began = time.process_time()
+    found = store.by_method(store.summaries(tmp_path))
+    assert found["seeds"].tolist() == [1000]
+    assert time.process_time() - began < 1
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        store.platformdirs.user_cache_path = lambda name: Path(place) / "cache"
+        (Path(place) / "runs").mkdir()
+        many(Path(place) / "runs", int(sys.argv[1]))
+        for which in ("all read", *["from the index"] * 3):
+            began, used = time.perf_counter(), time.process_time()
+            rows = len(store.by_method(store.summaries(Path(place) / "runs"))["seeds"])
+            spent = f"{time.perf_counter() - began:.2f} s, {time.process_time() - used:.2f} s of the processor"
+            print(f"{sys.argv[1]} records, {which}: {spent}", flush=True)

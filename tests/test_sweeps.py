@@ -96,6 +96,9 @@ def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, m
     def spoilt(some, *arguments, **how):
         places = [place for place, e in enumerate(some) if e.seed == 1]
         if places:
+            state = resume.path_of(how["unfinished"], some)
+            state.parent.mkdir(parents=True)
+            state.touch()
             raise Diverged(None, 2, 3, place=places[0])
         return real(some, *arguments, **how)
 
@@ -105,6 +108,7 @@ def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, m
     found = stored([tmp_path])
     assert found.keys() == {DUE[0].id, DUE[2].id}
     assert all(record.together == 2 for record in found.values())
+    assert not resume.unfinished(tmp_path)
 
 
 def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tmp_path, monkeypatch):

@@ -64,8 +64,10 @@ def path_of(folder: Path, group: Sequence[Experiment]) -> Path:
     return folder / FOLDER / f"{ids[0]}{rest}" / "state"
 
 
-def discard(folder: Path, group: Sequence[Experiment]) -> None:
-    """Remove a group's state, if there is one: its records are written."""
+def discard(folder: Path | None, group: Sequence[Experiment]) -> None:
+    """Remove a group's state, if there is one: its records are written, or others begin anew. None: none was kept."""
+    if folder is None:
+        return
     shutil.rmtree(path_of(folder, group).parent, ignore_errors=True)
     with suppress(OSError):  # not there, or with other runs in it
         (folder / FOLDER).rmdir()

@@ -194,7 +194,7 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]
     keys = [*KEYS, *varied]
     frame = frame.sort_values([*keys, "seed"])
     for values, some in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
-        yield dict(zip(keys, values, strict=True)), some
+        yield dict(zip(keys, map(str, values), strict=True)), some
 
 
 def by_method(frame: pd.DataFrame) -> pd.DataFrame:

@@ -211,6 +211,7 @@ def surviving(
         try:
             made = runs.run_seeds(some, data, device, start=start, **how)
         except Diverged as stopped:
+            resume.discard(how.get("unfinished"), some)  # the others are another group without it
             failed(some.pop(stopped.place), stopped)
             due = [some, *due] if some else due
         except Exception as error:
@@ -218,9 +219,8 @@ def surviving(
                 for one in some:
                     failed(one, error)
                 continue
+            resume.discard(how.get("unfinished"), some)
             due = [*([one] for one in some), *due]
-            if how.get("unfinished") is not None:
-                resume.discard(how["unfinished"], some)
         else:
             yield some, made
 
