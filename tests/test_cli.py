@@ -466,14 +466,14 @@ def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
 
 
 def test_a_seed_that_diverges_takes_none_along_that_is_trained_together_with_it(capsys, tmp_path, monkeypatch):
-    whole = runs.trained_together
+    whole = runs.run_seeds
 
     def trained(some, *given, **named):
         if places := [place for place, one in enumerate(some) if one.seed == 1]:
             raise Diverged(runs.network(some[0], catalogue.load("digits")), 1, 2, place=places[0])
         return whole(some, *given, **named)
 
-    monkeypatch.setattr(runs, "trained_together", trained)
+    monkeypatch.setattr(runs, "run_seeds", trained)
     assert main([*QUICK, "--seeds", "3", "--together", "--save", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert "seeds 0, 2" in out
