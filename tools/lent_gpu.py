@@ -176,8 +176,8 @@ def run(
             say(f"{item.name}: {due[0].method}: no time left")
             continue
         data = load(due[0])
-        start = runs.assemble(due[0], data)
-        net = start.parts.net
+        start: runs.Start | None = (first := runs.assemble(due[0], data))
+        net = first.parts.net
         captured = device == "cuda" and net.capturable
         for group in [due] if net.pure else [[one] for one in due]:
             for line in _run_group(item, group, folder, deadline, device, data, captured=captured, start=start):

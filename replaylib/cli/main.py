@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -22,7 +23,7 @@ from replaylib.lab.protocols import PROTOCOLS
 
 PROG = "python -m replaylib"
 #: What the shell completes, by the name of the argument.
-NAMES = {"protocol": PROTOCOLS, "scenario": SCENARIOS, "method": METHODS}
+NAMES: dict[str, Iterable[str]] = {"protocol": PROTOCOLS, "scenario": SCENARIOS, "method": METHODS}
 
 
 def main(arguments: list[str] | None = None) -> int:
