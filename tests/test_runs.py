@@ -202,3 +202,10 @@ def test_no_network_is_made_to_be_thrown_away(tmp_path, monkeypatch, together):
     assert made == [0, 1, 0, 1]
     sweeps.seconds_of(groups[0], load_dataset("digits"), "cpu")
     assert made == [0, 1, 0, 1, *([0, 1] if together else [0])]
+
+
+def test_an_encoder_that_is_not_there_is_missed_before_data_are_downloaded_for_it(monkeypatch):
+    monkeypatch.setattr("replaylib.data.downloads._download", lambda *_: pytest.fail("it is downloaded"))
+    described = experiment("split-cifar100", "class", "bi-r", encoder="none.safetensors")
+    with pytest.raises(InputError, match=r"there is no encoder none\.safetensors"):
+        runs.data_of(described)

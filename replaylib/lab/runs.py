@@ -32,6 +32,8 @@ def data_of(description: Experiment, device: str = "cpu") -> Split:
     """The images that an experiment is about, on a device, whatever is made of them."""
     p, d = protocol(description.protocol), description
     contents.check(d.dataset, d.data_digest, d.encoder, d.encoder_digest)
+    if d.encoder is not None:
+        encoders.find(d.encoder)  # before data are downloaded for it
     return p.load(d.dataset, device, tasks=d.tasks, clutter=d.clutter, image_size=d.image_size)
 
 
