@@ -101,6 +101,8 @@ def grade(asked: argparse.Namespace) -> None:
                 print(f"{done}/{len(waiting)} {clean(one.path)}: {row['score'] or row['status']}", flush=True)
     except KeyboardInterrupt:
         sys.exit(f"stopped; {target} has what was graded. The same command goes on from there.")
+    if roster:
+        roster.take_days_late(list(table.rows.values()))
     table.keep_only(submissions)
     print(f"{target}: {len(table.rows)} rows, {time.monotonic() - started:.0f} seconds")
     if unmarked := table.unmarked():

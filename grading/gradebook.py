@@ -225,21 +225,31 @@ class Roster:
             left = [result for result in left if id(result) not in taken]
         return found, left
 
+    def take_days_late(self, results: list[Row]) -> None:
+        """Put into rows of results how late they are by Moodle's own account, if this is its worksheet.
+
+        Moodle knows of extensions, and the times of the files that it exports may be those of the export.
+        """
+        found, _ = self.match(results)
+        for one in self.rows if self.kind == "moodle" else []:
+            status = one.get("Status", "")
+            if id(one) in found and status.startswith("Submitted"):
+                found[id(one)]["days late"] = f"{days_of(status)}"
+
     def filled(self, results: list[Row], assignment: Assignment) -> tuple[list[str], list[Row], list[str]]:
         """The export with marks in it, ready to be imported: its columns, its rows, and what could not be matched."""
         found, nobody = self.match(results)
         people = {id(one): name for one, name, _ in self.people()}
         names, comment = list(self.names), "Feedback comments"
+        column, told = "Grade" if self.kind == "moodle" else "total", []
         if self.kind == "canvas":
-            of_it = [n for n in names if assignment.name.lower() in n.lower().replace(" ", "_")]
-            column = of_it[0] if of_it else assignment.name
-        else:
-            column = "Grade" if self.kind == "moodle" else "total"
+            column, *others = [n for n in names if words(assignment.name) <= words(n)] or [assignment.name]
+            told = [f"marks stand in the column {column!r}"]
+            told += [f"the columns {', '.join(others)} could be meant as well, and are as they were"] if others else []
+            told += ["Canvas has no such assignment, and will ask where it belongs"] if column not in names else []
         names += [name for name in (column, *([comment] if self.kind == "moodle" else [])) if name not in names]
-        rows, told = (
-            [],
-            [f"{one['submission']}: nobody in the roster is {one['student']!r} {one['id']}" for one in nobody],
-        )
+        rows = []
+        told += [f"{one['submission']}: nobody in the roster is {one['student']!r} {one['id']}" for one in nobody]
         for one in self.rows:
             result = found.get(id(one))
             filled = dict(one)
@@ -251,6 +261,18 @@ class Roster:
                 told.append(f"{people[id(one)]}: {result['status'] if result else 'nothing handed in'}; no mark")
             rows.append(filled)
         return names, rows, told
+
+
+def days_of(status: str) -> int:
+    """Days in what Moodle says of who is late, like `Submitted for grading - 2 days 3 hours late`; begun ones whole."""
+    said = re.search(r"- ([^-]*) late\b", status)
+    told = {unit: int(number) for number, unit in re.findall(r"(\d+) (year|day|hour|min|sec)", said[1] if said else "")}
+    whole = 365 * told.pop("year", 0) + told.pop("day", 0)
+    return whole + any(told.values())
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def plain_name(name: str) -> str:

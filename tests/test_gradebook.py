@@ -255,6 +255,42 @@ def test_marks_go_into_moodles_worksheet_by_id_then_by_name(tmp_path: Path, assi
     assert told == ["Ann Lee: ok; no mark"]
 
 
+@pytest.mark.parametrize(
+    ("header", "filled", "said"),
+    [
+        ("1. Small things (77)", "1. Small things (77)", "marks stand in the column '1. Small things (77)'"),
+        ("Assignment 1: small (77)", "Assignment 1: small (77)", "marks stand in"),
+        ("2 Small (77)", "1_small", "Canvas has no such assignment"),
+        ("1 Small (77),1 Small again (78)", "1 Small (77)", "the columns 1 Small again (78) could be meant as well"),
+    ],
+)
+def test_canvas_column_is_found_by_the_words_of_its_name(
+    header: str, filled: str, said: str, tmp_path: Path, assignment: Assignment
+) -> None:
+    empty = "," * header.count(",")
+    (tmp_path / "roster.csv").write_text(f'Student,ID,{header}\n,,Manual Posting{empty}\n"Roe, Jane",11,{empty}\n')
+    names, rows, told = Roster.read(tmp_path / "roster.csv").filled(results(("x", "11", "4")), assignment)
+    assert filled in names
+    assert [row.get(filled, "") for row in rows] == ["" if filled == "1_small" else "Manual Posting", "4"]
+    assert said in " ".join(told)
+
+
+@pytest.mark.parametrize(
+    ("status", "days"),
+    [
+        ("Submitted for grading", "0"), ("Submitted for grading - Graded - 2 days 3 hours late", "3"),
+        ("Submitted for grading - 2 days late", "2"), ("Submitted for grading - 45 mins 12 secs late", "1"),
+        ("No submission", "7"),
+    ],
+)  # fmt: skip
+def test_who_is_late_is_what_moodle_says(status: str, days: str, tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text(f"Identifier,Full name,Status,Grade\nParticipant 101,Jane Roe,{status},\n")
+    [row] = found = results(("Jane Roe", "101", "4"))
+    row["days late"] = "7"  # by the time of the file
+    Roster.read(tmp_path / "roster.csv").take_days_late(found)
+    assert row["days late"] == days
+
+
 def test_roster_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="expected Canvas's gradebook"):
