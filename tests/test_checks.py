@@ -183,6 +183,20 @@ def test_export_takes_the_notebook_that_was_worked_in(folder: Path, monkeypatch:
     assert "my own" in Assignment(NAME, {}).export().read_text()
 
 
+def test_export_takes_what_jupyter_saved_under_another_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After *Save Notebook As*, Jupyter still names the file that the kernel was started for."""
+    (folder / f"{NAME}.ipynb").write_text(written(BLANK))
+    monkeypatch.setenv("JPY_SESSION_NAME", str(folder / f"{NAME}.ipynb"))
+    (folder / "saved as.ipynb").write_text(written(MINE))
+    assert "my own" in Assignment(NAME, kernel(MINE)).export().read_text()
+    (folder / "copy.ipynb").write_text(written(MINE))  # which of the two is not to be guessed
+    with pytest.raises(InputError, match=r"1_forgetting.ipynb, as it was saved, does not hold `permitted`"):
+        Assignment(NAME, kernel(MINE)).export()
+    (folder / "copy.ipynb").unlink()
+    with pytest.raises(InputError, match="does not hold `permitted`"):  # VS Code names the file that is open
+        Assignment(NAME, kernel(MINE) | {"__vsc_ipynb_file__": f"{NAME}.ipynb"}).export()
+
+
 def test_answer_is_read_the_same_way_as_by_the_grader() -> None:
     def answers(n: int) -> object:
         return [np.array([0.5], dtype=object), Fraction(1, 2), Decimal("0.5"), pd.DataFrame([[0.5]])][n]

@@ -124,6 +124,8 @@ def test_what_is_hidden_or_no_image_is_passed_over(root):
     (root / "train" / ".cache").mkdir()
     (root / "__MACOSX" / "train" / "red").mkdir(parents=True)
     (root / "__MACOSX" / "train" / "red" / "._0.png").touch()
+    for name in ("#recycle", "@Recycle", "lost+found", "Network Trash Folder"):  # on file servers
+        shutil.copytree(root / "train" / "red", root / "train" / name)
     assert len(catalogue.load_dataset(root).train) == 6
     assert len(catalogue.load_dataset(zipped(root, "outer")).train) == 6
 

@@ -56,20 +56,28 @@ def _from_colab() -> dict[str, Any]:
 
 
 def _on_disk(name: str, names: Mapping[str, object], answers: Mapping[str, object], target: Path) -> Path:
-    """The notebook's file: where VS Code or Jupyter says it is, or the one in this folder that is this assignment's."""
-    for told in (names.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
-        if isinstance(told, str) and told.endswith(".ipynb") and Path(told).is_file():
-            return Path(told)
-    found = [path for path in sorted(Path().glob("*.ipynb")) if path.name != target.name and _is_of(name, _read(path))]
+    """The notebook's file: where VS Code or Jupyter says it is, or the one in this folder that is this assignment's.
+
+    Jupyter says for which file the kernel was started. That is another one after *Save Notebook As*.
+    """
+    places = (names.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
+    told = [Path(one) for one in places if isinstance(one, str) and one.endswith(".ipynb") and Path(one).is_file()]
+    folder = told[0].parent if told else Path()
+    beside = [path for path in sorted(folder.glob("*.ipynb")) if path.name != target.name]
+    found = [path for path in beside if _is_of(name, _read(path))]
+    holding = [path for path in found if answers and not differing(_read(path), answers)]
+    if told:
+        surely = isinstance(places[0], str) or told[0].name in [path.name for path in holding]
+        return told[0] if surely or len(holding) != 1 else holding[0]
     if len(found) > 1:
-        found = [path for path in found if answers and not differing(_read(path), answers)] or found
+        found = holding or found
     if len(found) != 1:
-        told = (
+        what = (
             f"several notebooks of {name} ({', '.join(path.name for path in found)})"
             if found
             else f"no notebook of {name}"
         )
-        raise InputError(f"found {told} in {Path.cwd()}: {SAVE}")
+        raise InputError(f"found {what} in {Path.cwd()}: {SAVE}")
     return found[0]
 
 

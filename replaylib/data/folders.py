@@ -39,9 +39,11 @@ SUFFIXES = frozenset(
         ".tga",
     }
 )
-#: Folders and files in which file servers and systems keep thumbnails and notes of their own.
+#: Folders and files in which file servers and systems keep thumbnails, notes and what was deleted, in lower case.
 NOT_THE_USERS = frozenset(
-    {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"}
+    {"__macosx", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "#snapshot", "$recycle.bin", "lost+found"}
+    | {"system volume information", "network trash folder", "temporary items", "thumbs.db", "ehthumbs.db"}
+    | {"desktop.ini", "icon\r"}
 )
 OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 TRAIN_NAMES = ("train", "training")
@@ -216,8 +218,8 @@ def _outer(visible: list[str]) -> tuple[str, ...]:
 
 
 def ignored(name: str) -> bool:
-    """Whether an entry is hidden, or a system's or file server's own."""
-    return any(level.startswith(".") or level in NOT_THE_USERS for level in PurePosixPath(name).parts)
+    """Whether an entry is hidden, or a system's or file server's own, in whatever case."""
+    return any(level.startswith(".") or level.casefold() in NOT_THE_USERS for level in PurePosixPath(name).parts)
 
 
 def _one_form(name: str) -> str:
