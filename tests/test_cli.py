@@ -470,7 +470,7 @@ def test_a_seed_that_diverges_takes_none_along_that_is_trained_together_with_it(
 
     def trained(some, *given, **named):
         if places := [place for place, one in enumerate(some) if one.seed == 1]:
-            raise Diverged(runs.network(some[0], catalogue.load("digits")), 1, 2, place=places[0])
+            raise Diverged(runs.network(some[0], catalogue.load_dataset("digits")), 1, 2, place=places[0])
         return whole(some, *given, **named)
 
     monkeypatch.setattr(runs, "run_seeds", trained)
