@@ -62,6 +62,23 @@ def test_copied_environment_is_made_again(commands: list[str], tmp_path: Path) -
     assert " -m venv " in " ".join(commands)
 
 
+def test_environment_may_be_a_link_and_what_it_leads_to_is_not_removed(commands: list[str], tmp_path: Path) -> None:
+    roomy = tmp_path / "roomy"
+    (tmp_path / ".venv").symlink_to(roomy)
+    with pytest.raises(SystemExit, match=r"\.venv is a link to .*roomy.*: remove the link"):
+        environment.main()
+    roomy.mkdir()
+    environment.main()
+    assert (roomy / "made-from").exists()
+    (roomy / "bin" / "pip").write_text("#!/elsewhere/.venv/bin/python\n")
+    (roomy / "made-from").write_text("elsewhere")
+    commands.clear()
+    with pytest.raises(SystemExit, match="no environment that this Python made for this folder"):
+        environment.main()
+    assert (roomy / "bin" / "pip").exists()
+    assert not any(" -m venv " in command for command in commands)
+
+
 def test_failed_step_leaves_no_stamp(commands: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     succeeding = subprocess.run
 
