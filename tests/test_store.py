@@ -109,6 +109,15 @@ def test_methods_have_a_row_each_and_what_varies_a_column(folder):
     assert row["SEM"] == pytest.approx(torch.tensor([60.0, 60.5, 61.0, 61.5]).std().item() / 2)
 
 
+def test_options_of_a_method_itself_are_a_column_also_from_the_index(folder):
+    for alpha in (0.5, 0.25):
+        records.write(record("der++", 0, alpha=alpha), folder)
+    for table in (store.by_method(store.summaries(folder)), store.by_method(store.summaries(folder))):
+        own = table[table["method"] == "der++"]["own"].tolist()
+        assert [text.partition("=")[0] for text in own] == ["alpha", "alpha"]
+        assert [text.partition(",")[0] for text in own] == ["alpha=0.25", "alpha=0.5"]
+
+
 def test_two_methods_are_compared_seed_by_seed(folder):
     every = store.summaries(folder)
     gr, none = (every[every["method"] == name].sort_values("seed") for name in ("gr", "none"))

@@ -91,7 +91,7 @@ def _tell(
         print(json.dumps(no_nan(found)))
         return
     for one, mean, error in rows:
-        print(f"  {mean:6.2f} %{'' if error is None else f' +- {error:.2f}'}  {one}")
+        print(f"  {mean:6.2f} %{f' +- {error:.2f}' if error and error == error else ''}  {one}")
     if found["left_out"]:
         print(f"  {found['left_out']} candidates have not ended in every seed, and are left out")
     print(f"chosen on validation data: {best} ({accuracy:.2f} %, {len(test)} seeds)")

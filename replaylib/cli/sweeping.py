@@ -43,6 +43,10 @@ def sweep_all(options: argparse.Namespace) -> None:
     asked, left = grids.experiments(table)
     for name in left:
         print(f"left out: {name}")
+    if not asked:
+        raise InputError(
+            "no run is left: choose methods that serve these scenarios, see list, or leave --scenarios out"
+        )
     performed(options.what, asked, options)
     if not options.plan:
         print(f"what there is: python -m replaylib results {options.save}")
@@ -56,7 +60,8 @@ def options_of(given: Sequence[str]) -> dict[str, list[Any]]:
         name = name.strip().replace("-", "_")
         if not sign:
             raise InputError(f"--set {one}: write name=value, e.g. lr=0.001")
-        found.setdefault(name, []).append(_parsed(name, text))
+        if (value := _parsed(name, text)) not in (values := found.setdefault(name, [])):
+            values.append(value)
     return found
 
 

@@ -157,9 +157,11 @@ class _Index:
 
 def _tuples(row: dict[str, Any] | None) -> dict[str, Any] | None:
     """A row as it was before JSON made lists of its tuples."""
-    if row is not None and isinstance(row.get("hidden"), list):
-        row["hidden"] = tuple(row["hidden"])
-    return row
+    return row and {name: _tuple(value) for name, value in row.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 
 def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
@@ -180,8 +182,8 @@ def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
 
 
 def _as_text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
+    if isinstance(value, tuple):  # of numbers; or of a method's own options, each its name and its value
+        return ",".join("=".join(map(_as_text, one)) if isinstance(one, tuple) else str(one) for one in value)
     if value is None or value != value:
         return ""
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -190,11 +192,15 @@ def _as_text(value: object) -> str:
 def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
     """The runs of each experiment, its seeds: what it is, in text, `KEYS` and whatever else varies, and its rows."""
     described = [one.name for one in fields(Experiment) if one.name not in ("seed", *KEYS)]
-    varied = [name for name in described if frame[name].map(_as_text).nunique() > 1]
+    varied = [name for name in described if frame[name].drop_duplicates().map(_as_text).nunique() > 1]
     keys = [*KEYS, *varied]
-    frame = frame.sort_values([*keys, "seed"])
+    frame = frame.sort_values([*keys, "seed"], key=_sortable)
     for values, some in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
         yield dict(zip(keys, map(str, values), strict=True)), some
+
+
+def _sortable(column: pd.Series) -> pd.Series:
+    return column if pd.api.types.is_numeric_dtype(column) else column.map(_as_text)
 
 
 def by_method(frame: pd.DataFrame) -> pd.DataFrame:
