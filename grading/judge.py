@@ -74,10 +74,13 @@ def grade(
         [everything[place] for place in sorted(first)], result.notes, sandbox, limits, limits.total
     ) as attempt:
         # All visible checks come before any hidden one: what students are told comes from code that has not met those.
+        # An answer that ended its process is lost already, and is not given the time to do so again.
+        ended: set[str] = set()
         for hidden in (False, True):
-            for question, cases in checks.items():
-                some = [case for case in cases if case.hidden == hidden]
+            for question in [one for one in checks if one not in ended]:
+                some, deaths = [case for case in checks[question] if case.hidden == hidden], attempt.deaths
                 passed[question] &= judge(question, some, attempt, result)
+                ended |= {question} if attempt.deaths > deaths else set()
         fatal = attempt.left_out
     result.scores = {question: assignment.points[question] * passed[question] for question in checks}
     rest = [s for place, s in enumerate(everything) if place not in first and not s.experiment and not idle(s)]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grading.sandbox import READY, SLOWEST, Limits, Sandbox
+from grading.sandbox import READY, SLOWEST, STARTING, Limits, Sandbox
 from grading.watch import Watch
 from grading.wire import BrokenBorder, Ref, decoded, pickled, receive, send, value_of
 from replaylib.course.answers import CHANGED, fingerprint, mapped
@@ -82,7 +82,7 @@ class Session:
         self.watch.start()
         started = time.monotonic()
         try:
-            receive(self.end, 120)
+            receive(self.end, STARTING)
         except BrokenBorder as error:
             said.seek(0)
             raise BrokenBorder(" ".join(said.read().decode(errors="replace").split())[-300:] or error) from error

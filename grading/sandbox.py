@@ -44,6 +44,8 @@ MISSING = (
 # Seconds in which a submission's process is ready on a computer that has nothing else to do, and how far limits are
 # stretched where it takes longer: on a busy one everything takes longer, and nobody shall lose points by that.
 READY, SLOWEST = 5, 4
+# Seconds after which a process that is still not ready never will be: nothing of a submission is in it yet.
+STARTING = 600
 # Seconds that the processes of a sandbox that was killed are waited for.
 GONE = 30
 

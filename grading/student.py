@@ -24,6 +24,7 @@ from grading.wire import Pipes, Ref, encoded, receive, send
 from replaylib.course.answers import fingerprint, mapped
 
 ITEMS = 10_000
+STACK, SUM = torch.stack, Tensor.sum  # kept at hand, see `Server`
 UNBOUNDED = 2**34
 
 
@@ -151,7 +152,7 @@ class Server:
         if not pairs:
             return [None] * len(leaves)
         # Of a scalar: with weights given apart, PyTorch would first import seconds' worth of modules.
-        weighed = torch.stack([(o * g).sum() for o, g in pairs]).sum()
+        weighed = SUM(STACK([SUM(o * g) for o, g in pairs]))
         return list(torch.autograd.grad(weighed, leaves, retain_graph=True, allow_unused=True))
 
     def attribute(self, number: int, name: str) -> object:
@@ -199,6 +200,9 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     torch.set_num_threads(1)
     server = Server(end)
+    # What this imports is here before a submission could forbid it, and costs its first call no time.
+    number = pickle.loads(pickle.dumps(torch.zeros(1, requires_grad=True)))
+    torch.autograd.grad(number.sum(), [number])
     limit(*map(int, sys.argv[1:3]))
     send(end, b"ready")
     for standard in (0, 1, 2):

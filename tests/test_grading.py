@@ -164,6 +164,12 @@ def test_answer_that_does_harm_costs_its_question_alone(
         assert said in result.hints[question]
 
 
+def test_submission_that_breaks_its_own_tools_is_judged_all_the_same(assignment: Assignment, sandbox: Sandbox) -> None:
+    broken = [hostile.called_first(hostile.ALSO[what][0]) for what in ("patches PyTorch", "lowers its own limits")]
+    result = graded(small.notebook(*broken), assignment, sandbox)
+    assert (sum(result.scores.values()), result.notes) == (4, []), result
+
+
 @pytest.mark.parametrize("cell", hostile.CHEATS)
 def test_untouched_notebook_gets_nothing_whatever_it_does_for_points(
     cell: str, assignment: Assignment, sandbox: Sandbox

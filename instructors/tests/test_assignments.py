@@ -369,6 +369,8 @@ def test_solution_of_another_variant_fails_and_is_told_why(name: str, tmp_path: 
             if path.suffix == ".py" and path.is_relative_to(assignments.BUILT) and path.stem in variants(name):
                 numbers = re.sub(r"manual_seed\(\d+\)", "", text)
                 kinds.setdefault(path.stem, {}).setdefault(numbers, seed)
+        if {question: len(seeds) for question, seeds in kinds.items()} == variants(name):
+            break  # every variant has a seed now
     for question, seeds in kinds.items():
         assert len(seeds) == variants(name)[question]
         for mine in seeds.values():
