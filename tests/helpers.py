@@ -133,3 +133,11 @@ def record(method="gr", seed=0, last=(40.0, 80.0), **options):
         None,
         "2026-01-01T00:00:00+00:00",
     )
+
+
+def made(description):
+    """A record that took no computing."""
+    tasks = description.tasks
+    nan = float("nan")
+    matrix = tuple(tuple(50.0 + description.seed % 50 if a <= t else nan for a in range(tasks)) for t in range(tasks))
+    return Record(description, matrix, (10.0,) * tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00")

@@ -13,7 +13,7 @@ from replaylib.lab import choose, runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.hyperparameters import BI_R, SETTINGS
 from replaylib.steps import Diverged
-from tests.test_sweeping import made
+from tests.helpers import made
 
 
 @pytest.fixture

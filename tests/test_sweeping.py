@@ -11,17 +11,9 @@ from replaylib.cli.main import main
 from replaylib.errors import InputError
 from replaylib.lab import frames, grids, records, register, runs
 from replaylib.lab.methods import METHODS
-from replaylib.lab.records import Record
+from tests.helpers import made
 
-NAN = float("nan")
 SMALL = ["--set", "iterations=3", "--set", "hidden=8"]
-
-
-def made(description):
-    """A record that took no computing."""
-    tasks = description.tasks
-    matrix = tuple(tuple(50.0 + description.seed % 50 if a <= t else NAN for a in range(tasks)) for t in range(tasks))
-    return Record(description, matrix, (10.0,) * tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00")
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 import argparse
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from replaylib.cli.sweeping import options_of, performed
 from replaylib.errors import InputError
 from replaylib.lab import choose
 from replaylib.lab.choose import Candidate
 from replaylib.lab.experiments import Experiment, experiment
+from replaylib.lab.options import Value
 from replaylib.lab.protocols import protocol
 from replaylib.lab.records import Record, no_nan
 from replaylib.lab.store import command_of
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> None:
         axes = choose.published(options.protocol, scenario, options.method)
         print(f"candidates of {choose.SOURCE}: " + ", ".join(f"{len(v)} of {name}" for name, v in axes.items()))
 
-    def made(values: Mapping[str, Any]) -> Candidate:
+    def made(values: Mapping[str, Value]) -> Candidate:
         return choose.candidate(
             options.protocol, scenario, options.method, options.seeds, options.validation, values, fixed
         )
@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
 
 def _sample(
     options: argparse.Namespace,
-    axes: Mapping[str, Any],
-    made: Any,
+    axes: Mapping[str, Sequence[Value]],
+    made: Callable[[Mapping[str, Value]], Candidate],
     candidates: list[Candidate],
     kept: dict[str, Record],
 ) -> None:
@@ -59,7 +59,7 @@ def _sample(
         raise InputError(f"what {options.sampler} asks for depends on what was found: leave --plan and --shard out")
     space = {name: choose.check_range(name, ends) for name, ends in axes.items()}
 
-    def judged(values: Mapping[str, Any]) -> float | None:
+    def judged(values: Mapping[str, Value]) -> float | None:
         one = made(values)
         candidates.append(one)
         kept.update(performed(f"candidate {len(candidates)}, {one}", one.experiments, options, complain=False))
@@ -71,18 +71,19 @@ def _sample(
 
 
 def _tell(
-    options: argparse.Namespace, candidates: list[Candidate], kept: Mapping[str, Record], fixed: Mapping[str, Any]
+    options: argparse.Namespace, candidates: list[Candidate], kept: Mapping[str, Record], fixed: Mapping[str, Value]
 ) -> None:
     rows = choose.ranked(candidates, kept)
     if not rows:
         raise InputError("no candidate has all its seeds: nothing is chosen; see status, or the shares still to run")
     best, accuracy, sem = rows[0]
     test = [experiment(e.protocol, e.scenario, e.method, e.seed, **{**fixed, **best.values}) for e in best.experiments]
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "chosen": dict(best.values), "validation_accuracy": accuracy, "sem": sem, "seeds": len(test),
         "candidates": [{**one.values, "validation_accuracy": mean, "sem": error} for one, mean, error in rows],
         "left_out": len(candidates) - len(rows), "command": _command(test),
     }  # fmt: skip
+    accuracies: list[float] = []
     if options.test:
         tested = performed("the chosen one, on test data", test, options)
         accuracies = [tested[e.id].summary()["acc"] for e in test]
@@ -98,7 +99,7 @@ def _tell(
     if len(rows) > 1 and sem is not None and rows[1][1] > accuracy - sem:
         print(f"{rows[1][0]} is less than a standard error behind: more seeds would tell them apart")
     if options.test:
-        mean = sum(found["test_accuracy_per_seed"]) / len(test)
+        mean = sum(accuracies) / len(test)
         print(f"on test data: {mean:.2f} %")
     else:
         print(f"the test data are not read yet; to do so: {found['command']}, or this command with --test")

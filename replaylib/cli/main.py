@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -83,7 +83,7 @@ def _smaller(options: argparse.Namespace) -> str:
     return f"take a smaller {where}{together}; {_kept(options)}"
 
 
-def _function(options: argparse.Namespace) -> Any:
+def _function(options: argparse.Namespace) -> Callable[[argparse.Namespace], object]:
     """The function of the command, imported; while PyTorch is, Ctrl-C ends the process at once, with its one line."""
     if getattr(options, "device", "").startswith("mps"):  # PyTorch looks at it when it is imported
         os.environ.setdefault(MPS_FALLBACK, "1")
@@ -132,7 +132,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message} (try: {self.prog} --help)")
 
 
-def _common(default: Any = None) -> _Parser:
+def _common(default: str | None = None) -> _Parser:
     """The options that every command takes, before its name or after."""
     common = _Parser(prog=PROG, add_help=False, allow_abbrev=False)
     common.add_argument(
@@ -170,7 +170,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add(commands: Any, name: str, command: Command, declare: bool) -> None:
+def _add(commands: "argparse._SubParsersAction[_Parser]", name: str, command: Command, declare: bool) -> None:
     epilog = f"Example: python -m replaylib {command.example}" if command.example else None
     sub = commands.add_parser(
         name, help=command.summary, description=command.about, epilog=epilog, allow_abbrev=False,

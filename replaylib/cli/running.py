@@ -228,7 +228,7 @@ def summary(records: list[Record]) -> dict[str, Any]:
     first = records[0].experiment
     matrices = torch.stack([record.tensor() for record in records])
     acc = metrics.final_accuracy(matrices)
-    described: dict[str, Any] = {
+    described: dict[str, object] = {
         "protocol": first.protocol, "scenario": first.scenario, "method": first.method, "dataset": first.dataset,
         "seeds": len(records), **first.without_seed().said(),
     }  # fmt: skip

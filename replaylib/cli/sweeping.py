@@ -28,7 +28,7 @@ from replaylib.lab.sweeps import Group, How, by_seed, loader, seconds_of, sweep
 
 def sweep_all(options: argparse.Namespace) -> None:
     """``sweep``: protocols x methods x scenarios x seeds, from the command line or a file."""
-    table: dict[str, Any] = {}
+    table: dict[str, object] = {}
     if options.what.endswith(".toml"):
         table = grids.read(Path(options.what))
     else:
@@ -39,7 +39,7 @@ def sweep_all(options: argparse.Namespace) -> None:
     if options.seeds:
         table["seeds"] = list(options.seeds)
     table |= options_of(options.set)
-    options.save = options.save or Path(table.get("save", "runs"))
+    options.save = options.save or Path(str(table.get("save", "runs")))
     asked, left = grids.experiments(table)
     for name in left:
         print(f"left out: {name}")

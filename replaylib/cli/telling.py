@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from replaylib.errors import InputError
 from replaylib.lab.claims import share_of
@@ -17,6 +17,9 @@ DEVICE = "cpu, cuda, cuda:1 or another GPU, mps (Apple), or auto (default)"
 METAVARS = {int: "N", float: "X", tuple: "N,N"}
 #: Words that an option's earlier name took, as they are called now.
 EARLIER = {"front_end": {"pixels": "none"}}
+
+
+Read = TypeVar("Read")
 
 
 class Command(NamedTuple):
@@ -45,10 +48,10 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
-def reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+def reader(read: Callable[[str], Read]) -> Callable[[str], Read]:
     """How `argparse` is given a function that raises `InputError`, with its message."""
 
-    def reading(text: str) -> Any:
+    def reading(text: str) -> Read:
         try:
             return read(text)
         except InputError as error:

@@ -41,7 +41,7 @@ def leaf(value: Any) -> Any:
     return value
 
 
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+def mapped(value: object, change: Callable[[object], object]) -> Any:
     """A value with every leaf of its lists, tuples and dicts changed; also used to look at every leaf."""
     if isinstance(value, dict):
         return {key: mapped(item, change) for key, item in value.items()}
@@ -56,7 +56,7 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value)
 
 
-def fingerprint(value: Any) -> Any:
+def fingerprint(value: object) -> object:
     """What tells whether an argument was changed: its numbers, its lists, the parameters of a network."""
     if isinstance(value, Tensor):
         return (tuple(value.shape), value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
@@ -84,7 +84,7 @@ class Answer:
     def __init__(self, value: Any) -> None:
         self._value = value
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: object, **named: object) -> Any:
         given = mapped([list(arguments), named], lambda one: one._value if isinstance(one, Answer) else one)
         before = fingerprint(given)
         result = self._value(*given[0], **given[1])
@@ -97,7 +97,7 @@ class Answer:
             raise AttributeError(name)
         return plain(getattr(self._value, name))
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: object) -> Any:
         return plain(self._value[key])
 
     def __len__(self) -> int:
@@ -110,10 +110,10 @@ class Answer:
         return f"<{type(self._value).__name__}>"
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """A value as plain data, and what is none as an `Answer`."""
 
-    def known(one: Any) -> Any:
+    def known(one: object) -> object:
         one = leaf(one)
         return one if one is None or isinstance(one, bool | int | float | str | Tensor) else Answer(one)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -33,10 +33,10 @@ class Missing:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __call__(self, *_: object, **__: object) -> Any:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         raise AssertionError(f"`{self.name}` is not defined: run its cell, and keep its name as it was")
 
-    def __getattr__(self, _: str) -> Any:
+    def __getattr__(self, _: str) -> NoReturn:
         self()
 
 

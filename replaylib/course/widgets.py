@@ -17,7 +17,7 @@ MOST_BYTES = 2_000_000
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def slider(label: str, values: Sequence | Mapping[str, Any], draw: Callable[[Any], object]) -> None:
+def slider(label: str, values: Sequence | Mapping[str, object], draw: Callable[[Any], object]) -> None:
     """Show a figure with a slider above it, for values that have an order.
 
     ::
@@ -42,12 +42,12 @@ def slider(label: str, values: Sequence | Mapping[str, Any], draw: Callable[[Any
     _show(ipywidgets.SelectionSlider, label, values, draw)
 
 
-def choice(label: str, options: Sequence | Mapping[str, Any], draw: Callable[[Any], object]) -> None:
+def choice(label: str, options: Sequence | Mapping[str, object], draw: Callable[[Any], object]) -> None:
     """Show a figure with a choice above it, for a handful of options without an order; otherwise like `slider`."""
     _show(ipywidgets.RadioButtons, label, options, draw)
 
 
-def _show(control: type, label: str, values: Sequence | Mapping[str, Any], draw: Callable[[Any], object]) -> None:
+def _show(control: type, label: str, values: Sequence | Mapping[str, object], draw: Callable[[Any], object]) -> None:
     named = dict(values) if isinstance(values, Mapping) else {str(value): value for value in values}
     if not label.strip():
         raise InputError("this widget has no label: say in a few words what it changes")

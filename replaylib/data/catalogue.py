@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +86,7 @@ SOURCES: dict[str, Callable[..., Split]] = {
 FILES: dict[str, Callable[[str], Split]] = {".npz": arrays.from_npz, ".csv": arrays.from_csv}
 
 
-def load_dataset(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: Any) -> Split:
+def load_dataset(name: str | os.PathLike[str], device: str | torch.device = "cpu", **options: object) -> Split:
     """A dataset by name, both parts as tensors on `device`.
 
     Parameters

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -159,14 +158,9 @@ def scaling(description: Experiment) -> list[Experiment]:
     batches = [replace(description, batch=size) for size in (64, 128, 256, 512)]
     widths = [replace(description, hidden=(width, width)) for width in (200, 400, 800, 1600)]
     options = {name: value for name, value in description.options.items() if value is not None}
-    shared: dict[str, Any] = {
-        "hidden": description.hidden,
-        "batch": description.batch,
-        "precision": description.precision,
-    }
-    tasks = [
-        experiment("permuted-mnist", "task", description.method, tasks=n, **shared, **options) for n in (2, 5, 10, 20)
-    ]
+    d, many = description, (2, 5, 10, 20)
+    options |= {"hidden": d.hidden, "batch": d.batch, "precision": d.precision}
+    tasks = [experiment("permuted-mnist", "task", d.method, tasks=n, **options) for n in many]
     return [*batches, *widths, *tasks]
 
 
@@ -196,7 +190,7 @@ def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
     return write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
 
 
-def rows(speeds: Sequence[Speed]) -> list[dict[str, Any]]:
+def rows(speeds: Sequence[Speed]) -> list[dict[str, object]]:
     """Measurements as plain data, for JSON."""
     return [no_nan(asdict(speed)) for speed in speeds]
 
@@ -257,10 +251,9 @@ def _run(
 ) -> None:
     described = [replace(description, seed=seed) for seed in range(seeds)]
     streams, parts, generators = (list(one) for one in zip(*(runs.assemble(d, data) for d in described), strict=True))
-    settings: dict[str, Any] = {
-        "iterations": steps, "batch": description.batch, "lr": description.lr, "replayed": description.replayed,
-        "precision": description.precision, "watch": watch,
-    }  # fmt: skip
     if per_sample:
         streams = [PerSample(stream, description.batch) for stream in streams]
-    train_seeds(streams, parts, generators, compiled=compiled, captured=captured, **settings)
+    train_seeds(
+        streams, parts, generators, compiled=compiled, captured=captured, precision=description.precision,
+        iterations=steps, batch=description.batch, lr=description.lr, replayed=description.replayed, watch=watch,
+    )  # fmt: skip

@@ -4,9 +4,8 @@ A step is some hundreds of small kernels, and a GPU is done with each of them be
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -83,9 +82,15 @@ class _Generators(TorchDispatchMode):
         super().__init__()
         self.seen: list[torch.Generator] = []
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        function: Callable[..., object],
+        types: object,
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
         generator = (kwargs or {}).get("generator")
-        if generator is not None and not any(generator is one for one in self.seen):
+        if isinstance(generator, torch.Generator) and not any(generator is one for one in self.seen):
             self.seen.append(generator)
         return function(*args, **(kwargs or {}))
 

@@ -15,6 +15,7 @@ from replaylib import metrics
 from replaylib.errors import InputError, unknown
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.grids import option_of
+from replaylib.lab.options import Value
 from replaylib.lab.records import Record
 
 #: The grids of van de Ven, Siegelmann & Tolias (2020), as their reference code has them
@@ -80,7 +81,7 @@ def published(protocol_name: str, scenario: str, name: str) -> dict[str, list[fl
 class Candidate:
     """Values of options, and the experiments that say how good they are: one a seed."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
     experiments: tuple[Experiment, ...]
 
     def accuracies(self, kept: Mapping[str, Record]) -> list[float]:
@@ -98,15 +99,15 @@ def candidate(
     name: str,
     seeds: Sequence[int],
     validation: float,
-    values: Mapping[str, Any],
-    fixed: Mapping[str, Any],
+    values: Mapping[str, Value],
+    fixed: Mapping[str, Value],
 ) -> Candidate:
     """One candidate: ``values`` beside what is ``fixed``, on a share of the training data that is held out."""
     given = {**fixed, **values, "validation": validation}
     return Candidate(dict(values), tuple(experiment(protocol_name, scenario, name, seed, **given) for seed in seeds))
 
 
-def combinations(axes: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def combinations(axes: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Value]]:
     """Every combination of the values of several options."""
     for values in product(*axes.values()):
         yield dict(zip(axes, values, strict=True))
@@ -129,7 +130,7 @@ def sampled(
     space: Mapping[str, tuple[Any, ...]],
     sampler: str,
     trials: int,
-    judged: Callable[[Mapping[str, Any]], float | None],
+    judged: Callable[[Mapping[str, Value]], float | None],
 ) -> None:
     """Have ``judged`` say how good ``trials`` points of a space are, which a sampler of Optuna chooses.
 

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from replaylib.errors import InputError, unknown
 
@@ -28,6 +28,9 @@ LOST = 3
 UPKEEP, SILENT = 20.0, 60.0
 #: The time within which a scheduler has to answer.
 PATIENCE = "20s"
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 What = TypeVar("What")
 
@@ -209,7 +212,7 @@ def _kept_up(cluster: Any, count: int, say: Callable[[str], None]) -> Iterator[N
 
 
 def results(
-    client: Any, function: Callable[..., Any], asked: Sequence[What], *arguments: Any
+    client: "Client", function: Callable[..., object], asked: Sequence[What], *arguments: object
 ) -> Iterator[tuple[What, Any]]:
     """``function(one, *arguments)`` of each that is asked for, by some worker, as they come; `Lost` where none could.
 

@@ -170,11 +170,11 @@ class Experiment:
         """The method's options, by name; None for those of `OPTIONS` that it does not take."""
         return {name: getattr(self, name) for name in OPTIONS} | dict(self.own or {})
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """All that it says, by name, a method's own options beside those of all experiments: a row of a frame."""
         return {name: getattr(self, name) for name in NAMES} | dict(self.own or {})
 
-    def said(self) -> dict[str, Any]:
+    def said(self) -> dict[str, object]:
         """As `facts`, with what is usual in the place of None: what a person is shown."""
         return {name: USUAL.get(name) if value is None else value for name, value in self.facts().items()}
 
@@ -182,7 +182,7 @@ class Experiment:
         """What experiments that differ in their seed alone have in common."""
         return replace(self, seed=0, class_order=None if self.class_order == "random" else self.class_order)
 
-    def as_stored(self) -> dict[str, Any]:
+    def as_stored(self) -> dict[str, object]:
         """The description as records and checkpoints hold it, under the names that fields have there."""
         described = {STORED_AS.get(name, name): getattr(self, name) for name in NAMES}
         return described | ({"own": dict(self.own)} if self.own else {})
@@ -222,7 +222,7 @@ CHOSEN = tuple(
 
 
 def experiment(
-    protocol_name: str, scenario: str | None = None, method_name: str = "none", seed: int = 0, **chosen: Any
+    protocol_name: str, scenario: str | None = None, method_name: str = "none", seed: int = 0, **chosen: object
 ) -> Experiment:
     """The description of a run: the protocol's and the method's values, and whatever is given here in their place.
 

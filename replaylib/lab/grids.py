@@ -19,12 +19,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 from replaylib.errors import SCENARIOS, InputError, unknown
 from replaylib.lab.experiments import CHOSEN, DECLARED, Experiment, experiment, seeds_of
 from replaylib.lab.methods import METHODS, method
-from replaylib.lab.options import SEED, Option, check_seeds
+from replaylib.lab.options import SEED, Option, Value, check_seeds
 from replaylib.lab.protocols import protocol
 
 #: What is in a file beside options of experiments.
@@ -33,7 +32,7 @@ AXES = ("protocols", "scenarios", "methods", "seeds")
 ALSO_CALLED = {"protocol": "protocols", "scenario": "scenarios", "method": "methods", "seed": "seeds"}
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, object]:
     """The table in a TOML file; raises `InputError` where there is none."""
     try:
         return tomllib.loads(path.read_text())
@@ -43,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not TOML ({error}): mend it") from error
 
 
-def experiments(table: Mapping[str, Any]) -> tuple[list[Experiment], list[str]]:
+def experiments(table: Mapping[str, object]) -> tuple[list[Experiment], list[str]]:
     """The experiments that a table describes, each once, seed by seed; and the methods that were left out of scenarios.
 
     A method is left out of a scenario that it does not serve.
@@ -70,7 +69,7 @@ def experiments(table: Mapping[str, Any]) -> tuple[list[Experiment], list[str]]:
     return [made for _, made in sorted(found.values(), key=lambda pair: pair[0])], list(left)
 
 
-def _named(table: Mapping[str, Any]) -> dict[str, Any]:
+def _named(table: Mapping[str, object]) -> dict[str, object]:
     options = {*CHOSEN, *(name for m in METHODS.values() for name in m.takes)}
     named = {ALSO_CALLED.get(name, name): value for name, value in table.items()}
     if strange := [name for name in named if name not in {*AXES, "also", "save", *options}]:
@@ -78,7 +77,7 @@ def _named(table: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if name != "save"}
 
 
-def _part(table: Mapping[str, Any]) -> Iterator[Experiment | str]:
+def _part(table: Mapping[str, object]) -> Iterator[Experiment | str]:
     if "protocols" not in table:
         raise InputError('a sweep needs protocols, e.g. protocols = ["split-mnist"]; see list')
     axes = {name: values_of(name, value) for name, value in table.items() if name not in AXES}
@@ -106,24 +105,25 @@ def option_of(name: str) -> Option:
     return own[name]
 
 
-def values_of(name: str, value: Any) -> list[Any]:
+def values_of(name: str, value: object) -> list[Value]:
     """The values of an option that a table has: a list of them, or one; one of several numbers is a list itself."""
     option = option_of(name)
-    several = isinstance(value, list) and (option.kind is not tuple or any(isinstance(one, list) for one in value))
-    values = value if several else [value]
+    values: list[object] = [value]
+    if isinstance(value, list) and (option.kind is not tuple or any(isinstance(one, list) for one in value)):
+        values = value
     if not values:
         raise InputError(f"{name} is an empty list: expected {option.expected()}, or several such")
     return [option.check(name, one) for one in values]
 
 
-def _words(name: str, value: Any) -> list[str]:
+def _words(name: str, value: object) -> list[str]:
     words = value if isinstance(value, list) else [value]
     if not words or not all(isinstance(word, str) for word in words):
         raise InputError(f"{name} is {value!r}: expected a name or a list of names")
-    return words
+    return [str(word) for word in words]
 
 
-def _seeds(value: Any) -> tuple[int, ...]:
+def _seeds(value: object) -> tuple[int, ...]:
     if isinstance(value, list):
         check_seeds(len(value))
         return tuple(SEED.check("seed", one) for one in value)

@@ -5,7 +5,7 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 
@@ -51,7 +51,7 @@ class Log:
         self.columns = ["task", "step", "loss", "accuracy", *(f"accuracy_{t + 1}" for t in range(first.tasks))]
         self.total: torch.Tensor | None = None
         self.count = 0
-        self.files: list[Any] = []
+        self.files: list[TextIO] = []
         self.events: list[Any] = []
         try:
             from torch.utils.tensorboard import SummaryWriter

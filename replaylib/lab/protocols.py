@@ -80,8 +80,7 @@ class Protocol:
         self, data: Split, scenario: str, tasks: int, seed: int, order: str | None = None, kind: str | None = None
     ) -> Stream:
         """The stream of tasks that this protocol makes of ``data``, or that another ``kind`` of stream makes of it."""
-        made: Stream = STREAMS.find(kind or self.kind)(data, scenario, tasks, seed, order)
-        return made
+        return STREAMS.find(kind or self.kind)(data, scenario, tasks, seed, order)
 
     def load(
         self,

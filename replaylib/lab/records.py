@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -124,7 +124,7 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def write_new(target: Path, content: Any) -> Path:
+def write_new(target: Path, content: object) -> Path:
     """Write JSON to a file that is not there yet, whole or not at all; nan becomes null.
 
     Raises
@@ -247,7 +247,7 @@ def read(path: str | Path) -> Record:
     return record
 
 
-def _said_by_device(device: str) -> dict[str, Any]:
+def _said_by_device(device: str) -> dict[str, object]:
     """Fields that are younger than some records, in which the device's name says what they say."""
     found = re.fullmatch(r"(.*?)(?:, (\d+) seeds together)?(, compiled)?", device, re.DOTALL)
     assert found is not None
@@ -266,7 +266,7 @@ def _check(record: Record) -> None:
         raise ValueError("time or memory that is no number")
 
 
-def _numbers(raw: Any) -> dict[str, float] | None:
+def _numbers(raw: Mapping[str, float] | None) -> dict[str, float] | None:
     return None if raw is None else {name: float(value) for name, value in raw.items()}
 
 

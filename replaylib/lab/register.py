@@ -20,23 +20,37 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, FunctionType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from replaylib.errors import InputError
 from replaylib.lab import encoder_files
 from replaylib.lab.options import Value
-from replaylib.lab.parts import Parts
+from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import PROTOCOLS, Protocol
 from replaylib.lab.rows import METHODS, PENALTIES, Method, parameters
 from replaylib.lab.tables import DATASETS, ENCODERS, OPTIMIZERS, STREAMS, WATCHERS, Backbone, Table, origin_of
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from replaylib.data.dataset import Split
+    from replaylib.loop import Watch
+    from replaylib.penalties import Penalty
+    from replaylib.replay import Replay
+    from replaylib.scenarios import Stream
+    from replaylib.steps import MakeOptimizer
+
 #: The environment variable that names files to load first: how worker processes know what their parent knows.
 FILES = "REPLAYLIB_WITH"
 
-Make = TypeVar("Make", bound=Callable[..., Any])
+Make = TypeVar("Make", bound=Callable[..., object])
+MakeParts = TypeVar("MakeParts", bound=Callable[..., Parts])
+MakeReplay = TypeVar("MakeReplay", bound="Callable[..., Replay]")
+MakePenalty = TypeVar("MakePenalty", bound="Callable[..., Penalty]")
+MakeBackbone = TypeVar("MakeBackbone", bound="Callable[[], nn.Module]")
 
 
-def method(name: str, summary: str, source: str = "", **more: Any) -> Callable[[Make], Make]:
+def method(name: str, summary: str, source: str = "", **more: Any) -> Callable[[MakeParts], MakeParts]:
     """Register a method: a function of a `replaylib.lab.parts.Plan` and of options, which gives `Parts`.
 
     Parameters
@@ -50,21 +64,21 @@ def method(name: str, summary: str, source: str = "", **more: Any) -> Callable[[
     InputError : the name is taken.
     """
 
-    def registered(make: Make) -> Make:
+    def registered(make: MakeParts) -> MakeParts:
         _add(METHODS, Method(name, summary, source, make, **more), make)
         return make
 
     return registered
 
 
-def replay(name: str, summary: str, source: str = "", **more: Any) -> Callable[[Make], Make]:
+def replay(name: str, summary: str, source: str = "", **more: Any) -> Callable[[MakeReplay], MakeReplay]:
     """Register a source of replay: a function of a plan, the network and options that gives a `Replay`.
 
     It is a method of that name, with the classifier that all methods share. Parameters and errors as of `method`.
     """
 
-    def registered(make: Make) -> Make:
-        def parts(plan: Any, **options: Value) -> Parts:
+    def registered(make: MakeReplay) -> MakeReplay:
+        def parts(plan: Plan, **options: Value) -> Parts:
             net = plan.classifier()
             return Parts(net, make(plan, net, **options))
 
@@ -74,15 +88,15 @@ def replay(name: str, summary: str, source: str = "", **more: Any) -> Callable[[
     return registered
 
 
-def penalty(name: str, summary: str, source: str = "", **more: Any) -> Callable[[Make], Make]:
+def penalty(name: str, summary: str, source: str = "", **more: Any) -> Callable[[MakePenalty], MakePenalty]:
     """Register a penalty: a function of a plan, the network and options, which gives a `replaylib.penalties.Penalty`.
 
     It is a method of that name, without replay, and goes with any other that has none: ``exact+mas``. Parameters and
     errors as of `method`.
     """
 
-    def registered(make: Make) -> Make:
-        def parts(plan: Any, **options: Value) -> Parts:
+    def registered(make: MakePenalty) -> MakePenalty:
+        def parts(plan: Plan, **options: Value) -> Parts:
             from replaylib.replay import Nothing
 
             net = plan.classifier()
@@ -96,7 +110,7 @@ def penalty(name: str, summary: str, source: str = "", **more: Any) -> Callable[
     return registered
 
 
-def stream(name: str) -> Callable[[Make], Make]:
+def stream(name: str) -> "Callable[[Callable[..., Stream]], Callable[..., Stream]]":
     """Register a kind of stream: a function of (data, scenario, tasks, seed, order), see `replaylib.scenarios.Stream`.
 
     ``order`` is ``"random"``, ``"labels"`` or None, see `replaylib.scenarios.class_order`. Protocols have it as their
@@ -105,7 +119,7 @@ def stream(name: str) -> Callable[[Make], Make]:
     return _registering(STREAMS, name)
 
 
-def dataset(name: str) -> Callable[[Make], Make]:
+def dataset(name: str) -> "Callable[[Callable[[], Split]], Callable[[], Split]]":
     """Register a dataset: a function of nothing that gives a `replaylib.data.dataset.Split`, on the CPU.
 
     `replaylib.data.arrays` makes one of arrays or of two datasets of torchvision. Raises `InputError` where the name is
@@ -114,12 +128,12 @@ def dataset(name: str) -> Callable[[Make], Make]:
     return _registering(DATASETS, name)
 
 
-def optimizer(name: str) -> Callable[[Make], Make]:
+def optimizer(name: str) -> "Callable[[MakeOptimizer], MakeOptimizer]":
     """Register an optimizer: a function of (parameters, lr); raises `InputError` where the name is taken."""
     return _registering(OPTIMIZERS, name)
 
 
-def watcher(name: str) -> Callable[[Make], Make]:
+def watcher(name: str) -> "Callable[[Callable[..., Watch]], Callable[..., Watch]]":
     """Register a watcher: a function of the experiments that are trained as one, which gives a watch.
 
     The watch is called after every step with the `replaylib.loop.Training`, which has ``loss``, ``stream``, ``task``
@@ -130,7 +144,7 @@ def watcher(name: str) -> Callable[[Make], Make]:
     return _registering(WATCHERS, name)
 
 
-def _registering(table: Table[Callable[..., Any]], name: str) -> Callable[[Make], Make]:
+def _registering(table: Table[Make], name: str) -> Callable[[Make], Make]:
     def registered(make: Make) -> Make:
         table.add(name, make, make)
         return make
@@ -159,7 +173,7 @@ def backbone(
     shape: tuple[int, ...] = (3, 32, 32),
     mean: tuple[float, ...] = (0.485, 0.456, 0.406),
     std: tuple[float, ...] = (0.229, 0.224, 0.225),
-) -> Callable[[Make], Make]:
+) -> Callable[[MakeBackbone], MakeBackbone]:
     """Register a backbone: a function of nothing that gives a `torch.nn.Module` with its weights.
 
     Experiments have it as their ``encoder``, frozen or tuned. The module takes (n, \\*shape) images and gives
@@ -175,7 +189,7 @@ def backbone(
     InputError : the name is taken, by a file among the encoders as well.
     """
 
-    def registered(make: Make) -> Make:
+    def registered(make: MakeBackbone) -> MakeBackbone:
         if name in encoder_files.files():
             raise InputError(f"there is an encoder {name} already, {encoder_files.files()[name]}: give another name")
         ENCODERS.add(name, Backbone(make, summary, shape, mean, std), make)
@@ -184,14 +198,14 @@ def backbone(
     return registered
 
 
-def _written_in(frame: FrameType | None) -> Callable[..., Any]:
+def _written_in(frame: FrameType | None) -> Callable[..., object]:
     """A function that stands for the code of a frame: all that `origin_of` asks of one is where it was written."""
     if frame is None:
         return lambda: None
     return FunctionType(frame.f_code, {})
 
 
-def _add(table: Table[Method], row: Method, made_by: Callable[..., Any]) -> None:
+def _add(table: Table[Method], row: Method, made_by: Callable[..., object]) -> None:
     if origin_of(made_by):
         importlib.import_module("replaylib.lab.methods")  # the library's names are taken first
     table.add(row.name, row, made_by)
@@ -250,10 +264,11 @@ def origins(method: str, **named: str | None) -> dict[str, str]:
     """
     parts = [method] if method in METHODS else method.split("+")
     found = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
-    tables: dict[str, Table[Any]] = {
-        "protocol": PROTOCOLS, "stream": STREAMS, "dataset": DATASETS, "encoder": ENCODERS, "optimizer": OPTIMIZERS,
+    files = {
+        "protocol": PROTOCOLS.origins, "stream": STREAMS.origins, "dataset": DATASETS.origins,
+        "encoder": ENCODERS.origins, "optimizer": OPTIMIZERS.origins,
     }  # fmt: skip
     for kind, name in named.items():
         if name is not None:
-            found[f"{kind} {name}"] = tables[kind].origins.get(name, "")
+            found[f"{kind} {name}"] = files[kind].get(name, "")
     return {what: origin for what, origin in found.items() if origin}

@@ -16,7 +16,6 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
 
 import torch
 
@@ -91,7 +90,7 @@ class Keeper:
     def __init__(
         self,
         path: Path,
-        about: Mapping[str, Any],
+        about: Mapping[str, object],
         say: Callable[[str], None] = on_stderr,
     ) -> None:
         self.path, self.about, self.say = path, dict(about), say
@@ -99,7 +98,7 @@ class Keeper:
         #: Seconds that the run took before this process went on with it, and those that the last writing took.
         self.before = self.cost = 0.0
         self.signal: int | None = None
-        self._handlers: dict[int, Any] = {}
+        self._handlers: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> "Keeper":
         if threading.current_thread() is threading.main_thread():

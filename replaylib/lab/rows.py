@@ -127,7 +127,7 @@ class Taken:
     optional: bool = False
 
 
-def parameters(make: Callable[..., Any], given: int) -> tuple[Taken, ...]:
+def parameters(make: Callable[..., object], given: int) -> tuple[Taken, ...]:
     """The options that a function declares: its parameters after the first ``given``, which it gets from the library.
 
     One that all experiments know, ``per_class`` for example, is named and no more. One of its own is declared where it
@@ -145,7 +145,7 @@ def parameters(make: Callable[..., Any], given: int) -> tuple[Taken, ...]:
     )
 
 
-def _declared(function: Callable[..., Any], one: inspect.Parameter) -> Option | None:
+def _declared(function: Callable[..., object], one: inspect.Parameter) -> Option | None:
     hint = one.annotation
     if isinstance(hint, str) and "Annotated" in hint:  # from __future__ import annotations
         hint = eval(hint, getattr(function, "__globals__", {}))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -171,14 +171,13 @@ def run_seeds(
     how = execution([part.net for part in parts], where, first.precision, compiled=compiled, captured=captured)
     versions = machine.versions() | contents.code_of(first)
     keeper = None if unfinished is None else resume.keeper(unfinished, descriptions, data, how, versions, say)
-    settings: dict[str, Any] = {
-        "iterations": first.iterations, "batch": first.batch, "lr": first.lr, "replayed": first.replayed,
-        "optimizer": OPTIMIZERS.find(first.optimizer or "adam"),
-    }  # fmt: skip
     try:
         with keeper or nullcontext():
             learning = learner(streams, parts, generators)
-            results = follow(learning, **settings, execution=how, watch=watch, keeper=keeper)
+            results = follow(
+                learning, iterations=first.iterations, batch=first.batch, lr=first.lr, replayed=first.replayed,
+                optimizer=OPTIMIZERS.find(first.optimizer or "adam"), execution=how, watch=watch, keeper=keeper,
+            )  # fmt: skip
     except Diverged as stopped:
         if unfinished is not None:  # going on from its state would only diverge again
             resume.discard(unfinished, descriptions)

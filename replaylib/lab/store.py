@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import platformdirs
@@ -25,8 +25,13 @@ from replaylib.lab import records
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.records import OWN_NAME, Record
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 #: What `summaries` has of a record beside its experiment.
 FACTS = ("id", "acc", "bwt", "fwt", "forgetting", "memory_bytes", "seconds", "device", "commit", "date", "file")
+#: What is known of a file: its time and size, its row if it is a record, and otherwise why it is none.
+Seen = tuple[tuple[int, int], dict[str, object] | None, str]
 #: What a row of a table of experiments always says.
 KEYS = ("protocol", "scenario", "method")
 
@@ -43,8 +48,8 @@ def summaries(folder: str | Path) -> pd.DataFrame:
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{folder} is not a folder: give one that holds records of runs")
-    rows: list[dict[str, Any]] = []
-    seen: dict[tuple[str, bool], str] = {}
+    rows: list[dict[str, object]] = []
+    seen: dict[tuple[object, object], str] = {}
     passed_over = []
     for path, row, reason in _indexed(root):
         if row is None:
@@ -62,7 +67,7 @@ def summaries(folder: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*described, *FACTS])
 
 
-def _row(record: Record) -> dict[str, Any]:
+def _row(record: Record) -> dict[str, object]:
     described = {one.name: getattr(record.experiment, one.name) for one in fields(Experiment)}
     return {
         **described, "id": record.experiment.id, "measured": record.measures is not None, **record.summary(),
@@ -71,7 +76,7 @@ def _row(record: Record) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _look(path: Path) -> tuple[dict[str, Any] | None, str]:
+def _look(path: Path) -> tuple[dict[str, object] | None, str]:
     """The row of a file, or why there is none; the reason is empty for a file that is no record."""
     if not records.means_to_be_a_record(path):
         return None, ""
@@ -81,12 +86,12 @@ def _look(path: Path) -> tuple[dict[str, Any] | None, str]:
         return None, str(error)
 
 
-def _indexed(root: Path) -> Iterator[tuple[str, dict[str, Any] | None, str]]:
+def _indexed(root: Path) -> Iterator[tuple[str, dict[str, object] | None, str]]:
     """Each JSON file below the folder, those with a record's own name first, as `_look` sees it."""
     files = dict(_walk(root))
     known = _Index(root)
     found = known.rows()
-    fresh = {}
+    fresh: dict[str, Seen] = {}
     for name, stamp in files.items():
         if found.get(name, ((), None, ""))[0] != stamp:
             fresh[name] = (stamp, *_look(root / name))
@@ -128,7 +133,7 @@ class _Index:
             )
             yield database
 
-    def rows(self) -> dict[str, tuple[tuple[int, int], dict[str, Any] | None, str]]:
+    def rows(self) -> dict[str, Seen]:
         try:
             with self._opened() as database:
                 every = database.execute("SELECT name, time, size, row, reason FROM files").fetchall()
@@ -142,7 +147,7 @@ class _Index:
             for (name, time, size, _, reason), row in zip(every, decoded, strict=True)
         }
 
-    def update(self, fresh: dict[str, tuple[Any, Any, str]], gone: Sequence[str]) -> None:
+    def update(self, fresh: Mapping[str, Seen], gone: Sequence[str]) -> None:
         if not fresh and not gone:
             return
         new = [(name, *stamp, json.dumps(row), reason) for name, (stamp, row, reason) in fresh.items()]
@@ -155,12 +160,12 @@ class _Index:
             self.path.unlink()
 
 
-def _tuples(row: dict[str, Any] | None) -> dict[str, Any] | None:
+def _tuples(row: dict[str, object] | None) -> dict[str, object] | None:
     """A row as it was before JSON made lists of its tuples."""
     return row and {name: _tuple(value) for name, value in row.items()}
 
 
-def _tuple(value: Any) -> Any:
+def _tuple(value: object) -> object:
     return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 
@@ -247,7 +252,7 @@ def paired(both: pd.DataFrame) -> dict[str, float]:
     return {"mean": mean, "sem": sem, "low": mean - reach, "high": mean + reach, "p": p, "seeds": n}
 
 
-def _tensor(values: pd.Series) -> Any:
+def _tensor(values: pd.Series) -> "Tensor":
     import torch
 
     return torch.tensor(values.to_numpy(), dtype=torch.float64)
@@ -261,8 +266,8 @@ def command_of(description: Experiment) -> str:
     from replaylib.lab.experiments import experiment
 
     given = ["python -m replaylib run", description.protocol]
-    options: dict[str, Any] = {"scenario": description.scenario, "method": description.method}
-    chosen: dict[str, Any] = {}
+    options: dict[str, object] = {"scenario": description.scenario, "method": description.method}
+    chosen: dict[str, object] = {}
     for one in fields(Experiment):
         if one.name in ("protocol", "scenario", "method", "seed"):
             continue

@@ -5,9 +5,17 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from replaylib.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from replaylib.data.dataset import Split
+    from replaylib.loop import Watch
+    from replaylib.scenarios import Stream
+    from replaylib.steps import MakeOptimizer
 
 LIBRARY = Path(__file__).resolve().parents[1]
 
@@ -27,7 +35,7 @@ class Table(dict[str, Row]):
         self.kind = kind
         self.origins: dict[str, str] = {}
 
-    def add(self, name: str, row: Row, made_by: Callable[..., Any]) -> None:
+    def add(self, name: str, row: Row, made_by: Callable[..., object]) -> None:
         """Give a name to a row. Run again, a notebook's cell puts its new row in the place of its old one.
 
         Raises
@@ -49,7 +57,7 @@ class Table(dict[str, Row]):
         return self[name]
 
 
-def origin_of(made_by: Callable[..., Any]) -> str:
+def origin_of(made_by: Callable[..., object]) -> str:
     """The file in which a function was written and the beginning of its SHA-256; empty for the library's own.
 
     Of a cell of a notebook, the digest is the cell's.
@@ -77,7 +85,7 @@ class Backbone:
     ``shape`` is that of the images it takes, ``mean`` and ``std`` what they, in [0, 1], are normalised with.
     """
 
-    make: Callable[[], Any]
+    make: "Callable[[], nn.Module]"
     summary: str
     shape: tuple[int, ...]
     mean: tuple[float, ...]
@@ -85,12 +93,12 @@ class Backbone:
 
 
 #: Functions of (data, scenario, tasks, seed, order) that give a `replaylib.scenarios.Stream`.
-STREAMS: Table[Callable[..., Any]] = Table("stream")
+STREAMS: "Table[Callable[..., Stream]]" = Table("stream")
 #: Functions that give a `replaylib.data.dataset.Split`.
-DATASETS: Table[Callable[..., Any]] = Table("dataset")
+DATASETS: "Table[Callable[[], Split]]" = Table("dataset")
 #: What images can pass first, beside the encoders in files.
 ENCODERS: Table[Backbone] = Table("encoder")
 #: Functions of the experiments that are trained as one, which give a watch, see `replaylib.train`.
-WATCHERS: Table[Callable[..., Any]] = Table("watcher")
+WATCHERS: "Table[Callable[..., Watch]]" = Table("watcher")
 #: Functions of (parameters, lr) that give an optimizer.
-OPTIMIZERS: Table[Callable[..., Any]] = Table("optimizer")
+OPTIMIZERS: "Table[MakeOptimizer]" = Table("optimizer")
