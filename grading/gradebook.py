@@ -239,7 +239,7 @@ class Roster:
     def filled(self, results: list[Row], assignment: Assignment) -> tuple[list[str], list[Row], list[str]]:
         """The export with marks in it, ready to be imported: its columns, its rows, and what could not be matched."""
         found, nobody = self.match(results)
-        people = {id(one): name for one, name, _ in self.people()}
+        people = {id(one): f"{name} ({number})" if number else name for one, name, number in self.people()}
         names, comment = list(self.names), "Feedback comments"
         column, told = "Grade" if self.kind == "moodle" else "total", []
         if self.kind == "canvas":

@@ -242,7 +242,7 @@ def test_marks_go_into_canvas_gradebook(tmp_path: Path, assignment: Assignment) 
     assert names == ["Student", "ID", "SIS Login ID", "Section", "1 Small (77)"]
     assert [one["1 Small (77)"] for one in rows] == ["4", "4", "3"], "who handed in nothing keeps what is there"
     assert any("nobody in the roster is 'stranger'" in line for line in told)
-    assert any("Doe, John: nothing handed in" in line for line in told)
+    assert any("Doe, John (12): nothing handed in" in line for line in told)
 
 
 def test_marks_go_into_moodles_worksheet_by_id_then_by_name(tmp_path: Path, assignment: Assignment) -> None:
@@ -252,7 +252,7 @@ def test_marks_go_into_moodles_worksheet_by_id_then_by_name(tmp_path: Path, assi
     assert names[:2] == ["Identifier", "Full name"]
     marks = [(one["Grade"], one["Feedback comments"]) for one in rows]
     assert marks == [("3", "q1: right"), ("2", "q1: right"), ("", "")]
-    assert told == ["Ann Lee: ok; no mark"]
+    assert told == ["Ann Lee (103): ok; no mark"]
 
 
 @pytest.mark.parametrize(
