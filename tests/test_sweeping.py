@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from replaylib.cli.main import main
+from replaylib.cli.sweeping import options_of
 from replaylib.errors import InputError
 from replaylib.lab import frames, grids, records, register, runs
 from replaylib.lab.methods import METHODS
@@ -197,3 +198,15 @@ def test_a_share_of_seeds_is_run_and_a_figure_is_drawn_when_all_shares_are_there
     assert main(figure) == 0
     assert (tmp_path / "x.svg").exists()
     assert len(records.stored([tmp_path / "figure"])) == 4
+
+
+def test_a_value_that_is_given_twice_counts_once():
+    assert options_of(["lr=0.1", "lr=0.1", "lr=0.01", "hidden=10,10", "hidden=10,10"]) == {
+        "lr": [0.1, 0.01], "hidden": [[10, 10]],
+    }  # fmt: skip
+
+
+def test_a_sweep_without_a_run_says_so(capsys, tmp_path):
+    asked = ["sweep", "split-digits", "--methods", "xdg", "--scenarios", "class", "--save", str(tmp_path), "--plan"]
+    assert main(asked) == 2
+    assert "no run is left: choose methods that serve these scenarios" in capsys.readouterr().err
