@@ -107,14 +107,14 @@ def lay(folder: Path, outside: Path, people: int, only: int | None = None) -> di
 
 def complaints(table: Path, expected: dict[str, Case], special: dict[str, str]) -> list[str]:
     """What is wrong with a table of results."""
-    from grading.gradebook import place
+    from grading.gradebook import place, safe
 
     rows = {row["submission"]: row for row in csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines())}
     wrong = []
     for path, case in expected.items():
         row = rows.get(place(path))
         if case.what == "a zip that leads out" or case.ending == ".zip":
-            row = row or next((one for name, one in rows.items() if name.startswith(place(path))), None)
+            row = row or next((one for name, one in rows.items() if name.startswith(safe(path))), None)
         if row is None:
             wrong.append(f"{case.what}: no row")
             continue
