@@ -139,6 +139,7 @@
       given = preset.input.value = key;
       const words = new URLSearchParams({ ...shared, a: written(sides[0].method), b: written(sides[1].method) }).toString().replaceAll("%2C", ",");
       link.href = `#${words}`;
+      link.id = words; // so that the address leads to a place of the page, as every other does
       if (touched) history.replaceState(null, "", link.href);
       question.textContent = key === "own" ? `A: ${nameOf(sides[0].method)}. B: ${nameOf(sides[1].method)}. What will you see after the last task?` : QUESTIONS[key][0];
     }
