@@ -1,5 +1,6 @@
 """Grading: what the sandbox keeps out, what a judge makes of a submission, and what crosses the border."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -88,8 +89,12 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 def running() -> list[dict[str, object]]:
     """The processes of submissions that this process started, or that they started."""
     mine = f"grading.student {MEMORY} {DISK}"
-    found = [one for one in psutil.process_iter() if mine in " ".join(command(one))]
-    return [one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]) for one in found]
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+            if mine in " ".join(command(one)):
+                found.append(one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]))
+    return found
 
 
 def command(process: psutil.Process) -> list[str]:
