@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
 from collections.abc import Generator
@@ -13,6 +12,7 @@ from typing import Any
 from grading.assignment import Assignment, Result
 from grading.sandbox import SLOWEST, Limits, Sandbox
 from grading.submissions import Submission
+from replaylib.lab.cluster import deaf_children
 
 # What a judge may take beyond its submission's own time: starting sandboxes, and its checks' own computing.
 MARGIN = 300
@@ -29,10 +29,8 @@ def graded(
     """Each submission with its result, as they come. Whoever stops listening ends all judges and their sandboxes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["grading.judge"])
-    # Ctrl-C reaches all processes of a terminal. Judges leave it to the one that started them, from their first moment.
-    listening = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    forkserver.ensure_running()
-    signal.signal(signal.SIGINT, listening)
+    with deaf_children():  # judges leave Ctrl-C to the process that started them, from their first moment
+        forkserver.ensure_running()
     running: dict[Any, tuple[Submission, Any, float]] = {}
     left = list(waiting)
     patience = SLOWEST * (2 * limits.total + limits.project) + MARGIN

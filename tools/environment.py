@@ -62,16 +62,15 @@ def make_main() -> None:
     stamp, now = MAIN / "made-from", key(requirements, ROOT / "pyproject.toml")
     if stamp.exists() and stamp.read_text() == now:
         return
-    if MAIN.is_symlink() and (not MAIN.exists() or any(MAIN.iterdir())) and (not fresh(MAIN) or moved(MAIN)):
-        fail(
-            ".venv is a link to "
-            + os.readlink(str(MAIN))
-            + ", where there is no environment that this Python made for "
-            "this folder: remove the link, or let it lead to an empty folder"
-        )
-    if MAIN.exists() and not MAIN.is_symlink() and (not fresh(MAIN) or moved(MAIN)):
-        print("making .venv again: it was made elsewhere, or by another Python", flush=True)
-        shutil.rmtree(MAIN)
+    if os.path.lexists(MAIN) and (not fresh(MAIN) or moved(MAIN)):
+        if not MAIN.is_symlink():
+            print("making .venv again: it was made elsewhere, or by another Python", flush=True)
+            shutil.rmtree(MAIN)
+        elif not MAIN.exists() or any(MAIN.iterdir()):
+            fail(
+                f".venv is a link to {os.readlink(str(MAIN))}, where there is no environment that this Python made for "
+                "this folder: remove the link, or let it lead to an empty folder"
+            )
     if not interpreter(MAIN).exists():
         print("making .venv (about 6 GB on disk, most of it PyTorch with CUDA)", flush=True)
         if subprocess.run([sys.executable, "-m", "venv", str(MAIN)]).returncode:

@@ -84,7 +84,7 @@ def opened(
             client = distributed.Client(stack.enter_context(_jobs(file, workers, say)))
         else:
             # What a run needs of memory is not Dask's to manage.
-            with _deaf_children():
+            with deaf_children():
                 local = distributed.LocalCluster(
                     n_workers=workers, threads_per_worker=1, memory_limit=0, dashboard_address=_dashboard(),
                     silence_logs=logging.CRITICAL,
@@ -102,7 +102,7 @@ def opened(
 
 
 @contextmanager
-def _deaf_children() -> Iterator[None]:
+def deaf_children() -> Iterator[None]:
     """Let processes that are started here ignore Ctrl-C, which a terminal sends to them too; this one ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -110,6 +110,12 @@ def load_encoder(name: str) -> Pretrained:
     return _read(path, path.stat().st_mtime_ns)
 
 
+def check(name: str) -> None:
+    """Raise `InputError` where there is no such encoder, neither registered nor in a file."""
+    if name not in ENCODERS:
+        find(name)
+
+
 @cache
 def _read(path: Path, changed: int) -> Pretrained:
     try:

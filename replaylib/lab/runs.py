@@ -21,7 +21,7 @@ from replaylib.lab.methods import method
 from replaylib.lab.parts import Parts, Plan
 from replaylib.lab.protocols import default_device, protocol
 from replaylib.lab.records import Record
-from replaylib.lab.tables import ENCODERS, OPTIMIZERS
+from replaylib.lab.tables import OPTIMIZERS
 from replaylib.loop import Watch, follow
 from replaylib.nets import Network
 from replaylib.scenarios import Stream
@@ -32,8 +32,8 @@ def data_of(description: Experiment, device: str = "cpu") -> Split:
     """The images that an experiment is about, on a device, whatever is made of them."""
     p, d = protocol(description.protocol), description
     contents.check(d.dataset, d.data_digest, d.encoder, d.encoder_digest)
-    if d.encoder is not None and d.encoder not in ENCODERS:  # of those registered there is no file
-        encoders.find(d.encoder)  # before data are downloaded for it
+    if d.encoder is not None:
+        encoders.check(d.encoder)  # before data are downloaded for it
     return p.load(d.dataset, device, tasks=d.tasks, clutter=d.clutter, image_size=d.image_size)
 
 
