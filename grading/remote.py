@@ -119,6 +119,10 @@ class Session:
                 answer = decoded(receive(self.end, left * self.slow))
             if not isinstance(answer, dict) or answer.get("id") != self.count:
                 raise BrokenBorder("an answer to a question that was not asked")
+            if answer.get("error") == BlockingIOError.__name__:  # the kernel allows no more processes
+                self.watch.look()
+                if self.watch.reason:
+                    raise BrokenBorder(self.watch.reason)
             if "error" in answer:
                 raise raised(str(answer["error"])[:100], str(answer.get("text"))[:500])
             return value_of(answer.get("value"), self.refer, Batch)

@@ -32,6 +32,8 @@ SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/etc/ld.so.cache", "/etc/
 PARTS = ("replaylib", "grading/__init__.py", "grading/student.py", "grading/wire.py", "chapters/assignments/checks")
 PROGRAMS = {"bubblewrap": "bwrap", "podman": "podman", "docker": "docker"}
 NOBODY = "65534"
+# Users whom no system gives out, one for each judge: what the kernel counts for a user, it counts for one submission.
+NOBODY_ELSE = 0x70000000
 TO_BECOME = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")  # somebody else
 ENGINES = ("podman", "docker")
 IMAGE = "localhost/replay-grading-empty"
@@ -63,6 +65,11 @@ class Limits:
     disk: int = 200
     processes: int = 64
 
+    @property
+    def tasks(self) -> int:
+        """Processes and threads that the kernel allows: what many processes are, `watch` says in time as a rule."""
+        return 8 * self.processes
+
 
 @dataclass(frozen=True)
 class Sandbox:
@@ -78,7 +85,9 @@ class Sandbox:
         name : of the container, by which `end` finds it.
         refused : the open file that says which system calls are refused, for bubblewrap.
         """
-        python = [interpreter(), *(arguments or ("-m", "grading.student", str(limits.memory), str(limits.disk)))]
+        # A container counts by itself, and without a sandbox all processes of the instructor's would count.
+        own = (limits.memory, limits.disk, limits.tasks if self.kind == "bubblewrap" else 0)
+        python = [interpreter(), *(arguments or ("-m", "grading.student", *map(str, own)))]
         if self.kind == "bubblewrap":
             return _bubblewrap(limits, refused) + python
         return _container(self.kind, limits, name) + python if self.kind in ENGINES else python
@@ -156,12 +165,13 @@ def check_nothing_secret_is_mounted(*secrets: Path) -> None:
 def _bubblewrap(limits: Limits, refused: int) -> list[str]:
     disk = str(limits.disk * 2**20)
     # An ordinary user needs a user namespace for all the others. Whom root starts must not be root there by another
-    # name, to whom the kernel's settings and the devices would belong: so there is none, and it becomes nobody.
+    # name, to whom the kernel's settings and the devices would belong: so there is none, and it becomes a user who
+    # owns nothing.
     root, become = os.geteuid() == 0, []
     if root:
         options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         options += ["--cap-drop", "ALL", *(word for cap in TO_BECOME for word in ("--cap-add", cap))]
-        become = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        become = ["setpriv", f"--reuid={NOBODY_ELSE + os.getpid()}", f"--regid={NOBODY}", "--clear-groups"]
         become += ["--inh-caps=-all", "--bounding-set=-all"]
     else:
         options = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", NOBODY, "--gid", NOBODY]

@@ -11,6 +11,7 @@ import os
 import pickle
 import resource
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -185,14 +186,34 @@ def described(error: BaseException) -> str:
         return ""
 
 
-def limit(memory: int, disk: int) -> None:
-    """Limits in MB that the system enforces on this process for good, beside those from outside."""
+def limit(memory: int, disk: int, tasks: int) -> None:
+    """Limits that the system enforces on this process for good, beside those from outside.
+
+    Parameters
+    ----------
+    memory, disk : MB.
+    tasks : processes and threads (0: not limited).
+    """
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 2**22
     used = pages * resource.getpagesize()  # PyTorch alone maps gigabytes that it never touches
     wanted = {"AS": used + memory * 2**20, "FSIZE": disk * 2**20, "NOFILE": 256, "CORE": 0}
     for name, value in wanted.items():
         with contextlib.suppress(ValueError, OSError):  # macOS refuses some
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+    if tasks:
+        limit_tasks(tasks)
+
+
+def limit_tasks(tasks: int) -> None:
+    """Allow so many processes and threads, where the kernel does not count what else the user runs as well."""
+    before = resource.getrlimit(resource.RLIMIT_NPROC)
+    resource.setrlimit(resource.RLIMIT_NPROC, (tasks, before[1]))
+    try:
+        threading.Thread(target=int).start()
+    except RuntimeError:  # Linux before 5.14 counts all processes of an ordinary user
+        resource.setrlimit(resource.RLIMIT_NPROC, before)
+    else:
+        resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
 
 
 def main() -> None:
@@ -203,7 +224,7 @@ def main() -> None:
     # What this imports is here before a submission could forbid it, and costs its first call no time.
     number = pickle.loads(pickle.dumps(torch.zeros(1, requires_grad=True)))
     torch.autograd.grad(number.sum(), [number])
-    limit(*map(int, sys.argv[1:3]))
+    limit(*map(int, sys.argv[1:4]))
     send(end, b"ready")
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)

@@ -26,19 +26,23 @@ class Watch(threading.Thread):
         self.allowed = (memory + 1024) * 2**20  # PyTorch itself takes some 700 MB
 
     def run(self) -> None:
-        while self.process.poll() is None:
-            family, held = below(self.process), 0
+        while self.process.poll() is None and not self.reason:
+            self.look()
+            time.sleep(0.1)
+
+    def look(self) -> None:
+        """Look once; what is too much gives the reason, and ends the sandbox."""
+        family, held = below(self.process), 0
+        self.family = family or self.family
+        if len(family) > self.processes:  # first, for many take long to look at
+            self.reason = f"it started more than {self.processes} processes"
+        else:
             with contextlib.suppress(psutil.Error, OSError, ValueError):  # one that ends while it is looked at
                 held = sum(_held(one) for one in family) + _dropped(family)
-            self.family = family or self.family
             if held > self.allowed:
                 self.reason = f"it took more than {self.memory} MB of memory"
-            if len(family) > self.processes:
-                self.reason = f"it started more than {self.processes} processes"
-            if self.reason:
-                self.process.kill()
-                return
-            time.sleep(0.1)
+        if self.reason:
+            self.process.kill()
 
 
 def below(process: subprocess.Popen[bytes]) -> list[psutil.Process]:

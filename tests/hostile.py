@@ -152,6 +152,13 @@ HELD = (
     "        held[-1].madvise(mmap.MADV_DONTNEED)"
 )
 
+# Starts threads, which no watch counts, until it may not; they end with it.
+THREADS = (
+    "import threading\nend, started = threading.Event(), 0\ntry:\n    while started < 10**4:\n"
+    "        threading.Thread(target=end.wait, daemon=True).start()\n        started += 1\nexcept RuntimeError:\n"
+    "    pass\nend.set()\nraise OSError(f'{started} threads')"
+)
+
 # What changes nothing and is not worth a note, or costs more time than a test has; see `tests/crowd.py`.
 ALSO = {
     "floods what it prints": ("for n in range(10**4):\n    print('x' * 10**4)", ""),

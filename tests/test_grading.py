@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -149,6 +150,18 @@ def test_what_ends_the_process_costs_the_statement_alone(
     for (what, (_, said)), note in zip(hostile.DEADLY.items(), result.notes, strict=True):
         assert said in note, what
         assert note.endswith("graded without that statement")
+
+
+def test_kernel_bounds_what_one_submission_starts(assignment: Assignment, sandbox: Sandbox) -> None:
+    if sandbox.kind != "bubblewrap":
+        pytest.skip("a container's engine counts")
+    few, many = (replace(QUICK, processes=processes, memory=4096) for processes in (4, 64))
+    text, started = small.notebook(hostile.called_first(hostile.THREADS)).encode(), []
+    for limits in (few, many):
+        result = grade(text, assignment, sandbox, limits)
+        assert sum(result.scores.values()) == 4, result
+        started.append(int(re.findall(r"(\d+) threads", result.notes[0])[0]))
+    assert started[0] < few.tasks < started[1] < many.tasks, "memory alone bounds the second"
 
 
 def test_memory_that_is_held_costs_no_other_submission(assignment: Assignment, sandbox: Sandbox, outside: Path) -> None:
