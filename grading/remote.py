@@ -85,7 +85,8 @@ class Session:
             receive(self.end, STARTING)
         except BrokenBorder as error:
             said.seek(0)
-            raise BrokenBorder(" ".join(said.read().decode(errors="replace").split())[-300:] or error) from error
+            text = " ".join(said.read().decode(errors="replace").split())[-300:]
+            raise BrokenBorder(self.watch.reason or text or error) from error
         self.slow = min(max((time.monotonic() - started) / READY, 1), SLOWEST)
 
     def close(self) -> None:

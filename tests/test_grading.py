@@ -155,7 +155,7 @@ def test_what_ends_the_process_costs_the_statement_alone(
 def test_kernel_bounds_what_one_submission_starts(assignment: Assignment, sandbox: Sandbox) -> None:
     if sandbox.kind != "bubblewrap":
         pytest.skip("a container's engine counts")
-    few, many = (replace(QUICK, processes=processes, memory=4096) for processes in (4, 64))
+    few, many = (replace(QUICK, processes=processes, memory=4096) for processes in (8, 64))
     text, started = small.notebook(hostile.called_first(hostile.THREADS)).encode(), []
     for limits in (few, many):
         result = grade(text, assignment, sandbox, limits)
