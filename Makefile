@@ -35,7 +35,7 @@ setup-colab: ## Also make .venv-colab, with only what Colab has
 book: setup ## Execute every chapter and build the site into _build/html
 	@$(BIN)/python tools/book.py
 
-pages: setup ## Look at every page of the built book in Chromium: what is cut off, heavy or pale (ARGS="--table")
+pages: setup ## Look at every page of the built book in Chromium: what is cut off, heavy or pale (ARGS="--table", "--slow")
 	@$(BIN)/python tools/pages.py $(ARGS)
 
 pdf epub slides: setup ## Make this of the built book, in _build/html; the PDF needs Chromium

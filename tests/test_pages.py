@@ -68,3 +68,13 @@ def test_the_built_book_has_no_faults():
         pytest.skip("the book is not built here: make book")
     found = pages.look(site, "^(index|chapters/0[15]|book/(results|glossary))", widths=(390, 1440))
     assert found.faults == {}
+
+
+def test_page_that_a_script_keeps_from_answering_is_late(tmp_path):
+    script = "<script>for (const end = performance.now() + 4200; performance.now() < end; );</script>"
+    (tmp_path / "index.html").write_text(f"{HEAD}<main><p>{WORDS}</p></main>{script}</body></html>", encoding="utf-8")
+    found = pages.look(tmp_path, slow=True)
+    assert "answers after more than 4 s on a slow network" in found.faults
+    (row,) = found.rows
+    assert row["text"] > 0
+    assert row["answers"] > 4.2

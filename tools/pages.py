@@ -26,6 +26,10 @@ Schemes: TypeAlias = tuple[str, ...]
 #: What a page may weigh (bytes, as a server sends them) and ask for; one without formulas less.
 MOST_BYTES, MOST_WITHOUT_FORMULAS, MOST_REQUESTS = 500_000, 250_000, 20
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# A telephone's network, "3G Fast" of WebPageTest (bytes and milliseconds), and how many times its processor is slower
+# than this one; by then (seconds) there is text, and a page that answers.
+FAST_3G = {"downloadThroughput": 1_600_000 / 8, "uploadThroughput": 768_000 / 8, "latency": 150, "offline": False}
+SLOWER, TEXT_BY, ANSWERS_BY = 4, 2, 4
 PACKED = {".png", ".jpg", ".jpeg", ".webp", ".woff2", ".gz", ".zip", ".pdf", ".epub"}
 
 # What is looked at in a page, by geometry and by the colours that are shown.
@@ -78,6 +82,24 @@ LOOK = r"""
 }
 """
 
+# When there was text, and when the last task ended that kept a page from answering: two quiet seconds follow.
+WHEN = """
+() => new Promise((tell) => {
+  let last = 0;
+  new PerformanceObserver((list) => {
+    for (const task of list.getEntries()) last = Math.max(last, task.startTime + task.duration);
+  }).observe({ type: "longtask", buffered: true });
+  const look = setInterval(() => {
+    const [text] = performance.getEntriesByName("first-contentful-paint");
+    const ready = performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd;
+    const answers = Math.max(last, ready);
+    if (!text || !ready || document.readyState !== "complete" || performance.now() < answers + 2000) return;
+    clearInterval(look);
+    tell([text.startTime / 1000, answers / 1000]);
+  }, 100);
+})
+"""
+
 
 @dataclass
 class Findings:
@@ -102,6 +124,20 @@ def served(site: Path) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
             pass
+
+        def do_GET(self) -> None:
+            """Send text compressed, as a site's server does."""
+            path = Path(self.translate_path(self.path))
+            if not path.is_file() or path.suffix in PACKED:
+                return super().do_GET()
+            body = gzip.compress(path.read_bytes(), 6)
+            self.send_response(200)
+            self.send_header("Content-Type", self.guess_type(str(path)))
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            return None
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -187,8 +223,28 @@ def without_scripts(browser: Any, base: str, page: str, found: Findings) -> None
     context.close()
 
 
-def look(site: Path, only: str = "", widths: Widths = WIDTHS, schemes: Schemes = SCHEMES) -> Findings:
-    """Look at the pages of a built book whose path matches `only`.
+def slowly(browser: Any, base: str, page: str, found: Findings) -> None:
+    """Open a page for the first time on a slow network and a slow processor, and note what comes late."""
+    context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900})
+    tab = context.new_page()
+    told = context.new_cdp_session(tab)
+    told.send("Network.enable")
+    told.send("Network.emulateNetworkConditions", FAST_3G)
+    told.send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
+    tab.goto(f"{base}/{page}", wait_until="load", timeout=120_000)
+    text, answers = tab.evaluate(WHEN)
+    context.close()
+    found.rows.append({"page": page, "text": text, "answers": answers})
+    if text > TEXT_BY:
+        found.add(f"text after more than {TEXT_BY} s on a slow network", page)
+    if answers > ANSWERS_BY:
+        found.add(f"answers after more than {ANSWERS_BY} s on a slow network", page)
+
+
+def look(
+    site: Path, only: str = "", widths: Widths = WIDTHS, schemes: Schemes = SCHEMES, slow: bool = False
+) -> Findings:
+    """Look at the pages of a built book whose path matches `only`; or, with `slow`, at when they come.
 
     Raises
     ------
@@ -209,6 +265,9 @@ def look(site: Path, only: str = "", widths: Widths = WIDTHS, schemes: Schemes =
     with served(site) as base, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for page in pages:
+            if slow:
+                slowly(browser, base, page, found)
+                continue
             visit(browser, base, site, page, widths, schemes, found)
             without_scripts(browser, base, page, found)
         browser.close()
@@ -219,12 +278,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="a pattern that the pages' paths match (default: all)")
     parser.add_argument("--table", action="store_true", help="print what was measured, a line a page")
+    parser.add_argument("--slow", action="store_true", help="time the pages on a slow network and processor instead")
     choice = parser.parse_args()
     try:
-        found = look(ROOT / "_build" / "html", choice.only)
+        found = look(ROOT / "_build" / "html", choice.only, slow=choice.slow)
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
-    for row in found.rows if choice.table else ():
+    for row in found.rows if choice.slow else ():
+        print(f"{row['page']}: text after {row['text']:.1f} s, answers after {row['answers']:.1f} s")
+    for row in found.rows if choice.table and not choice.slow else ():
         cut = ", ".join(f"{kind} {row[kind][0]}/{row[kind][1]}" for kind in ("equations", "figures", "tables"))
         print(f"{row['page']}: {row['KB']} KB in {row['requests']} requests; cut off: {cut}")
     for fault, where in sorted(found.faults.items()):
