@@ -8,15 +8,19 @@
       arrow.setAttribute("aria-label", `Pages below ${arrow.closest("li").querySelector("a")?.textContent.trim()}`);
     });
   };
-  // What scrolls sideways shows an edge there, and can be scrolled with the keyboard.
-  const scrollers = () =>
-    document.querySelectorAll(".katex-display, .pst-scrollable-table-container, .bd-article .cell_output .output, .stays-wide").forEach((box) => {
-      box.removeAttribute("data-scrolls"); // whose style changes what is measured
-      const scrolls = box.scrollWidth > box.clientWidth + 1;
-      box.toggleAttribute("data-scrolls", scrolls);
-      if (scrolls) box.tabIndex = 0;
+  // What scrolls sideways shows an edge there, and can be scrolled with the keyboard. All are measured before any is
+  // changed: a change between two measures has the browser lay out the page once more for each.
+  const WIDE = ".katex-display, .pst-scrollable-table-container, .bd-article .cell_output .output, .stays-wide";
+  const scrollers = () => {
+    const boxes = [...document.querySelectorAll(WIDE)];
+    boxes.forEach((box) => box.removeAttribute("data-scrolls")); // whose style changes what is measured
+    const scroll = boxes.map((box) => box.scrollWidth > box.clientWidth + 1);
+    boxes.forEach((box, number) => {
+      box.toggleAttribute("data-scrolls", scroll[number]);
+      if (scroll[number]) box.tabIndex = 0;
       else box.removeAttribute("tabindex");
     });
+  };
   addEventListener("load", scrollers);
   addEventListener("resize", scrollers);
   const sidebar = document.getElementById("pst-primary-sidebar");
