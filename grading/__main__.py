@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import re
 import signal
 import sys
 import time
@@ -13,8 +14,9 @@ from pathlib import Path
 
 from grading import gradebook
 from grading.assignment import Assignment, Result, clean
-from grading.gradebook import Roster, Row
+from grading.gradebook import Row
 from grading.pool import graded
+from grading.roster import Roster
 from grading.sandbox import PROGRAMS, ROOT, Limits, check_nothing_secret_is_mounted, found
 from grading.submissions import Submission, collected
 from replaylib.data.files import writable
@@ -38,7 +40,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--again", action="store_true", help="grade anew what the CSV file has already")
     parser.add_argument("--roster", type=Path, help="Canvas's gradebook or Moodle's grading worksheet, to be filled in")
     parser.add_argument("--feedback", type=Path, help="a folder for a file of feedback a student")
-    parser.add_argument("--due", type=datetime.fromisoformat, help="when it was due, like 2026-11-30T23:59")
+    parser.add_argument("--due", type=moment, help="when it was due, like 2026-11-30T23:59")
     parser.add_argument("--per-day", type=float, default=0, help="percent of the points that each late day costs")
     parser.add_argument("--workers", type=int, default=max(1, os.cpu_count() or 1), help="submissions at a time")
     parser.add_argument("--seconds", type=float, default=Limits.total, help="for a submission (default: %(default)g)")
@@ -50,6 +52,17 @@ def options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--without-sandbox", action="store_true", help="run submissions as you, with all your rights")
     return parser
+
+
+def moment(text: str) -> datetime:
+    """A time by this computer's clock. A day alone is refused: its midnight is where it begins, and hardly meant."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or not re.search(r"\d[T ]\d", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no day with a time: expected one like 2026-11-30T23:59")
+    return when.astimezone().replace(tzinfo=None) if when.tzinfo else when
 
 
 def main() -> None:
@@ -86,6 +99,8 @@ def grade(asked: argparse.Namespace) -> None:
         print(clean(line))
     if not submissions:
         raise InputError(f"no file in {folder}: name the folder that holds the submissions")
+    if roster:
+        roster.refuse_another(submissions, asked.roster)
     table = Table(target, assignment, asked)
     waiting = [one for one in submissions if not table.has(one)]
     done = len(submissions) - len(waiting)
@@ -148,6 +163,8 @@ class Table:
         for one in there:
             if "submission" not in one:
                 raise InputError(f"{target} is a table of something else: name another with --out")
+            if (other := one.get("assignment") or assignment.name) != assignment.name:
+                raise InputError(f"{target} holds the marks of {other}: name another file with --out")
             self.rows[one["submission"]] = one
             self.names += [name for name in one if name not in self.names]
 
@@ -175,9 +192,13 @@ class Table:
         row = gradebook.row(one, self.assignment, result, self.asked.due)
         if self.asked.question and before:
             row = {name: value for name, value in row.items() if name in ("score", *self.asked.question)}
-        self.rows[key] = before | row | {"sandbox": sandbox, "digest": self.digest(one)}
+        self.rows[key] = before | row | self.origin(one, sandbox)
         self.write()
         return self.rows[key]
+
+    def origin(self, one: Submission, sandbox: str) -> Row:
+        """What a row came from."""
+        return {"sandbox": sandbox, "assignment": self.assignment.name, "digest": self.digest(one)}
 
     def keep_only(self, submissions: list[Submission]) -> None:
         """Rows of files that are gone stay, and say so; the totals are added up anew."""

@@ -2,11 +2,11 @@
 
 import csv
 import hashlib
+import io
 import math
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -52,6 +52,7 @@ def columns(assignment: Assignment) -> list[str]:
         "feedback",
         "hidden tests",
         "sandbox",
+        "assignment",
         "digest",
     ]
 
@@ -95,13 +96,20 @@ def total(marks: Row, per_day: float) -> str:
     """Score and rubric together, less so many percent for each day; empty if it was not graded."""
     if not marks.get("score"):
         return ""
-    by_hand = [value for name, value in marks.items() if name.startswith("rubric: ") and value.strip()]
     try:
-        points = float(marks["score"]) + sum(float(value.replace(",", ".")) for value in by_hand)
+        points = float(marks["score"]) + sum(float(value.replace(",", ".")) for value in by_hand(marks).values())
     except ValueError:
         raise InputError(f"a mark of {marks['student']} in the rubric is no number: expected points, like 2") from None
     days = int(float(marks.get("days late") or 0))
     return f"{points * max(0.0, 1 - days * per_day / 100):g}"
+
+
+def by_hand(marks: Row) -> dict[str, str]:
+    """What was given by hand for each line of the rubric."""
+    lines = {
+        name.removeprefix("rubric: "): value.strip() for name, value in marks.items() if name.startswith("rubric: ")
+    }
+    return {line: value for line, value in lines.items() if value}
 
 
 # Files
@@ -115,7 +123,8 @@ def read_table(path: Path) -> list[Row]:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
-        rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True))
+        # Not the text's lines: a cell may have several, such as a comment in Moodle's worksheet.
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV ({error}): save it as CSV in UTF-8") from None
     return [{name: value or "" for name, value in one.items() if name is not None} for one in rows]
@@ -130,7 +139,7 @@ def write_table(path: Path, names: Iterable[str], rows: Iterable[Row]) -> None:
 
 
 def write_feedback(folder: Path, one: Row, assignment: Assignment) -> Path:
-    """A student's own file: points, hints of visible checks, notes; never a hidden test's text.
+    """A student's own file: points and what became of them, hints of visible checks, notes; never a hidden test's text.
 
     It lies where the submission lay, so that a zip of the folder goes back to Moodle as it is.
     """
@@ -144,6 +153,10 @@ def write_feedback(folder: Path, one: Row, assignment: Assignment) -> Path:
         for question, points in assignment.points.items():
             if one.get(question):
                 lines.append(f"- **{question}** ({one[question]} of {points:g}): {said.get(question, '')}")
+        lines += [f"- **{line}**, by hand: {points}" for line, points in by_hand(one).items()]
+        if one.get("total", "") not in ("", one["score"]):
+            late = "" if one["total"] == total(one, 0) else f", less what the days late cost ({one['days late']})"
+            lines += ["", f"Together {one['total']} points{late}."]
         if one["status"] != "ok":
             lines += ["", "While it was run:", "", *(f"- {note}" for note in one["status"].split("; "))]
     else:
@@ -152,129 +165,3 @@ def write_feedback(folder: Path, one: Row, assignment: Assignment) -> Path:
     with replacing(target, ADVICE) as half:
         half.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return target
-
-
-# Rosters
-
-
-@dataclass(frozen=True)
-class Roster:
-    """Who takes the course: a table as Canvas or Moodle exports it, or one of one's own with columns name and id.
-
-    Parameters
-    ----------
-    kind : canvas, moodle or plain.
-    """
-
-    kind: str
-    names: list[str]
-    rows: list[Row]
-
-    @classmethod
-    def read(cls, path: Path) -> "Roster":
-        """Read an export; raises `InputError` if it is none of the three."""
-        rows = read_table(path)
-        names = list(rows[0]) if rows else []
-        if {"Student", "ID"} <= set(names):
-            kind = "canvas"
-        elif {"Identifier", "Full name"} <= set(names):
-            kind = "moodle"
-        elif "name" in names:
-            kind = "plain"
-        else:
-            raise InputError(
-                f"{path} has the columns {', '.join(names[:6]) or 'of an empty file'}: expected Canvas's gradebook "
-                "(Student, ID, ...), Moodle's grading worksheet (Identifier, Full name, ...), or name and id"
-            )
-        return cls(kind, names, rows)
-
-    def person(self, one: Row) -> tuple[str, str]:
-        """Name and identifier of a row."""
-        if self.kind == "canvas":
-            return one["Student"], one["ID"]
-        if self.kind == "moodle":
-            return one["Full name"], re.sub(r"\D", "", one["Identifier"])
-        return one["name"], one.get("id", "")
-
-    def people(self) -> list[tuple[Row, str, str]]:
-        """Every student's row, name and identifier."""
-        skipped = ("points possible", "student, test", "test student")
-        everyone = [(one, *self.person(one)) for one in self.rows]
-        return [(one, name, number) for one, name, number in everyone if name.strip().lower() not in ("", *skipped)]
-
-    def match(self, results: list[Row]) -> tuple[dict[int, Row], list[Row]]:
-        """For each row of the roster the row of results that is its student's, and results that are nobody's.
-
-        By identifier first; then by name, whatever its order, case and punctuation, if only one student has it.
-        """
-        found: dict[int, Row] = {}
-        left = list(results)
-        keys = [lambda name, number: number, lambda name, number: plain_name(name)]
-        for key in keys:
-            waiting: dict[str, list[Row]] = {}
-            for result in left:
-                waiting.setdefault(key(result["student"], result["id"]), []).append(result)
-            wanted: dict[str, list[int]] = {}
-            for one, name, number in self.people():
-                if id(one) not in found:
-                    wanted.setdefault(key(name, number), []).append(id(one))
-            for text, places in wanted.items():
-                if text and len(places) == 1 and len(waiting.get(text, [])) == 1:
-                    found[places[0]] = waiting[text][0]
-            taken = {id(result) for result in found.values()}
-            left = [result for result in left if id(result) not in taken]
-        return found, left
-
-    def take_days_late(self, results: list[Row]) -> None:
-        """Put into rows of results how late they are by Moodle's own account, if this is its worksheet.
-
-        Moodle knows of extensions, and the times of the files that it exports may be those of the export.
-        """
-        found, _ = self.match(results)
-        for one in self.rows if self.kind == "moodle" else []:
-            status = one.get("Status", "")
-            if id(one) in found and status.startswith("Submitted"):
-                found[id(one)]["days late"] = f"{days_of(status)}"
-
-    def filled(self, results: list[Row], assignment: Assignment) -> tuple[list[str], list[Row], list[str]]:
-        """The export with marks in it, ready to be imported: its columns, its rows, and what could not be matched."""
-        found, nobody = self.match(results)
-        people = {id(one): f"{name} ({number})" if number else name for one, name, number in self.people()}
-        names, comment = list(self.names), "Feedback comments"
-        column, told = "Grade" if self.kind == "moodle" else "total", []
-        if self.kind == "canvas":
-            column, *others = [n for n in names if words(assignment.name) <= words(n)] or [assignment.name]
-            told = [f"marks stand in the column {column!r}"]
-            told += [f"the columns {', '.join(others)} could be meant as well, and are as they were"] if others else []
-            told += ["Canvas has no such assignment, and will ask where it belongs"] if column not in names else []
-        names += [name for name in (column, *([comment] if self.kind == "moodle" else [])) if name not in names]
-        rows = []
-        told += [f"{one['submission']}: nobody in the roster is {one['student']!r} {one['id']}" for one in nobody]
-        for one in self.rows:
-            result = found.get(id(one))
-            filled = dict(one)
-            if result and result["total"]:
-                filled[column] = result["total"]
-                if self.kind == "moodle":
-                    filled[comment] = result["feedback"]
-            elif id(one) in people:
-                told.append(f"{people[id(one)]}: {result['status'] if result else 'nothing handed in'}; no mark")
-            rows.append(filled)
-        return names, rows, told
-
-
-def days_of(status: str) -> int:
-    """Days in what Moodle says of who is late, like `Submitted for grading - 2 days 3 hours late`; begun ones whole."""
-    said = re.search(r"- ([^-]*) late\b", status)
-    told = {unit: int(number) for number, unit in re.findall(r"(\d+) (year|day|hour|min|sec)", said[1] if said else "")}
-    whole = 365 * told.pop("year", 0) + told.pop("day", 0)
-    return whole + any(told.values())
-
-
-def words(text: str) -> set[str]:
-    return set(re.findall(r"[a-z0-9]+", text.lower()))
-
-
-def plain_name(name: str) -> str:
-    """A name without order, case and punctuation, so that `Roe, Jane` and `jane roe` are one."""
-    return " ".join(sorted(re.findall(r"\w+", name.casefold())))

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import zipfile
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from grading.__main__ import Table, grade
 from grading.__main__ import options as argument_parser
 from grading.assignment import Assignment, Result
 from grading.cells import identifier
-from grading.gradebook import Roster, Row, safe
+from grading.gradebook import Row, safe
 from grading.pool import graded
+from grading.roster import Roster
 from grading.sandbox import Limits, Sandbox
 from grading.submissions import Submission, collected
 from replaylib.errors import InputError
@@ -188,6 +190,19 @@ def test_no_cell_is_a_formula(text: str, cell: str) -> None:
     assert safe(text) == cell
 
 
+def test_feedback_says_how_the_mark_came_about(tmp_path: Path, assignment: Assignment) -> None:
+    one = gradebook.row(of("anna"), assignment, Result({"q1": 2, "q2": 1, "q3": 1}), None)
+    one |= {"rubric: Question": "2,5", "days late": "2"}
+    said = []
+    for per_day in (0, 10):
+        one["total"] = gradebook.total(one, per_day)
+        said.append(gradebook.write_feedback(tmp_path, one, assignment).read_text())
+    assert "4 of 4 points from the questions" in said[0]
+    assert "- **Question**, by hand: 2,5" in said[0]
+    assert "Together 6.5 points." in said[0]
+    assert "Together 5.2 points, less what the days late cost (2)." in said[1]
+
+
 def of(student: str, **about: object) -> Submission:
     return Submission(f"{student}.ipynb", student, origin=(Path(f"{student}.ipynb"), ""), **about)  # type: ignore[arg-type]
 
@@ -224,7 +239,7 @@ CANVAS = (
 )
 MOODLE = (
     "\ufeffIdentifier,Full name,Email address,Status,Grade,Maximum Grade,Feedback comments\n"
-    "Participant 101,Jane Roe,j@x,,,4,\nParticipant 102,John Doe,d@x,,,4,\nParticipant 103,Ann Lee,a@x,,,4,\n"
+    "Participant 101,Jane Roe,j@x,,,8,\nParticipant 102,John Doe,d@x,,,8,\nParticipant 103,Ann Lee,a@x,,,8,\n"
 )
 
 
@@ -278,9 +293,13 @@ def test_canvas_column_is_found_by_the_words_of_its_name(
 @pytest.mark.parametrize(
     ("status", "days"),
     [
-        ("Submitted for grading", "0"), ("Submitted for grading - Graded - 2 days 3 hours late", "3"),
-        ("Submitted for grading - 2 days late", "2"), ("Submitted for grading - 45 mins 12 secs late", "1"),
-        ("No submission", "7"),
+        ("Submitted for grading", "0"), ("Submitted for grading -  - ", "0"), ("Submitted for grading - Graded", "0"),
+        ("Submitted for grading - 2 days 3 hours late - Graded", "3"), ("Submitted for grading - 2 days late", "2"),
+        ("Submitted for grading - 3 mins 31 secs late - Released -  - ", "1"),
+        ("Submitted for grading - 1 year 3 days late - Submission changes not allowed", "368"),
+        ("Submitted for grading - Graded - Extension granted until: Tuesday 3 May 2022 11:59 PM", "0"),
+        ("Draft (not submitted) - 4 days 1 hour late", "5"), ("Reopened", "7"), ("No submission", "7"),
+        ("No submission - Assignment is overdue by: 3 days 4 hours", "7"), ("No submission - Released -  - ", "7"),
     ],
 )  # fmt: skip
 def test_who_is_late_is_what_moodle_says(status: str, days: str, tmp_path: Path) -> None:
@@ -291,10 +310,92 @@ def test_who_is_late_is_what_moodle_says(status: str, days: str, tmp_path: Path)
     assert row["days late"] == days
 
 
-def test_roster_of_another_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="expected Canvas's gradebook"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n", r"columns a, b: expected Canvas's gradebook"), ("", "has no rows: expected"),
+        ("Kennung,Status,Bewertung\nTeilnehmer/in 1,,\n", "grading worksheet in English"),
+    ],
+)  # fmt: skip
+def test_roster_of_another_kind_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(InputError, match=said):
         Roster.read(tmp_path / "x.csv")
+
+
+def test_worksheet_of_another_assignment_is_refused(tmp_path: Path) -> None:
+    """Its names would match; its numbers are others, its late days too, and Moodle would put the marks there."""
+    (tmp_path / "roster.csv").write_text(MOODLE, encoding="utf-8")
+    roster = Roster.read(tmp_path / "roster.csv")
+    lay(
+        tmp_path / "mine",
+        {"Jane Roe_101_assignsubmission_file/x.ipynb": TEXT, "New_9_assignsubmission_file/x.ipynb": TEXT},
+    )
+    lay(tmp_path / "others", {"Jane Roe_901_assignsubmission_file/x.ipynb": TEXT})
+    roster.refuse_another(collected(tmp_path / "mine")[0], Path("roster.csv"))
+    roster.refuse_another([of("Jane Roe", id="s901")], Path("roster.csv"))  # the identifier that a student wrote
+    with pytest.raises(InputError, match=r"roster.csv has none of .*\(901, ...\): it is the worksheet of another"):
+        roster.refuse_another(collected(tmp_path / "others")[0], Path("roster.csv"))
+
+
+def test_worksheet_without_names_is_matched_by_number(tmp_path: Path, assignment: Assignment) -> None:
+    (tmp_path / "roster.csv").write_text("Identifier,Status,Grade\nParticipant 101,,\nParticipant 102,,\n")
+    roster = Roster.read(tmp_path / "roster.csv")
+    _, rows, told = roster.filled(results(("Participant", "102", "3")), assignment)
+    assert [one["Grade"] for one in rows] == ["", "3"]
+    assert told == ["Participant 101 (101): nothing handed in; no mark"]
+
+
+def test_work_of_a_group_is_its_members(tmp_path: Path, assignment: Assignment) -> None:
+    """The group's number is nobody's, even where a participant has the same."""
+    (tmp_path / "roster.csv").write_text(
+        "Identifier,Full name,Status,Group,Grade\n"
+        "Participant 7,Ann Lee,,Blue,\nParticipant 8,Jane Roe,,Red,\nParticipant 9,John Doe,,Red,\n"
+    )
+    roster = Roster.read(tmp_path / "roster.csv")
+    lay(tmp_path / "in", {"Red_7_assignsubmission_file/x.ipynb": TEXT})
+    found, _ = collected(tmp_path / "in")
+    roster.refuse_another(found, Path("roster.csv"))
+    _, rows, told = roster.filled(results((found[0].student, found[0].id, "3")), assignment)
+    assert [one["Grade"] for one in rows] == ["", "3", "3"]
+    assert told == ["Ann Lee (7): nothing handed in; no mark"]
+
+
+def test_what_moodle_would_do_silently_is_told(tmp_path: Path, assignment: Assignment) -> None:
+    """A mark above its maximum is skipped, one of another maximum counts less, and a draft is marked like any."""
+    most = assignment.possible + assignment.manual
+    (tmp_path / "roster.csv").write_text(
+        "Identifier,Full name,Status,Grade,Maximum grade\n"
+        f"Participant 101,Jane Roe,Draft (not submitted),,100.00\nParticipant 102,John Doe,Submitted,,{most:.2f}\n"
+    )
+    roster = Roster.read(tmp_path / "roster.csv")
+    _, rows, told = roster.filled(results(("Jane Roe", "101", "4"), ("John Doe", "102", "3")), assignment)
+    assert told == [
+        f"the maximum there is 100.00; questions and rubric give {most:g} together: set it to that",
+        "Jane Roe (101): in Moodle still a draft, which nobody submitted; it has a mark",
+    ]
+    assert [one["Grade"] for one in rows] == ["4", "3"]
+    (tmp_path / "canvas.csv").write_text(CANVAS)
+    _, _, told = Roster.read(tmp_path / "canvas.csv").filled(results(("roejane", "11", "4")), assignment)
+    assert f"the maximum there is 4; questions and rubric give {most:g} together: set it to that" in told
+
+
+def test_comments_survive_the_way_to_moodle_and_back(tmp_path: Path, assignment: Assignment) -> None:
+    """Moodle reads a comment as HTML; what stands in it already stays as it is, with its lines."""
+    (tmp_path / "roster.csv").write_text(
+        'Identifier,Full name,Status,Grade,Feedback comments\nParticipant 101,Jane Roe,,,\n'
+        'Participant 102,John Doe,,,"Seen.\nCome, please.\x0bSoon."\n', newline=""
+    )  # fmt: skip
+    [mine] = found = results(("Jane Roe", "101", "4"))
+    mine["feedback"] = "q1: it stopped with TypeError: '<' not supported, a <=HYPERLINK(1) | q2: right"
+    names, rows, _ = Roster.read(tmp_path / "roster.csv").filled(found, assignment)
+    gradebook.write_table(tmp_path / "out.csv", names, rows)
+    with (tmp_path / "out.csv").open(newline="", encoding="utf-8-sig") as file:
+        back = [one["Feedback comments"] for one in csv.DictReader(file)]
+    assert back == [
+        "q1: it stopped with TypeError: '&lt;' not supported, a &lt;'=HYPERLINK(1)<br>q2: right",
+        "Seen.\nCome, please.\x0bSoon.",
+    ]
 
 
 def test_feedback_stays_in_its_folder(tmp_path: Path, assignment: Assignment) -> None:
@@ -380,6 +481,33 @@ def test_from_moodles_folder_to_its_gradebook(built: Path, tmp_path: Path, sandb
 
 def table_of(path: Path) -> list[Row]:
     return list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+
+
+def test_table_of_another_assignment_is_left_alone(built: Path, assignment: Assignment, tmp_path: Path) -> None:
+    """One --out for all assignments would lose the marks of the one before, those given by hand included."""
+    target = tmp_path / "marks.csv"
+    asked = argument_parser().parse_args([small.NAME, str(tmp_path)])
+    Table(target, assignment, asked).add(of("anna"), Result({"q1": 2}), "none")
+    before = target.read_bytes()
+    assert Table(target, assignment, asked).rows["anna.ipynb"]["assignment"] == small.NAME
+    with pytest.raises(InputError, match=f"holds the marks of {small.NAME}: name another file with --out"):
+        Table(target, replace(assignment, name="2_other"), asked)
+    assert target.read_bytes() == before
+
+
+def test_due_is_a_time_by_this_computers_clock() -> None:
+    def due(text: str) -> datetime:
+        return argument_parser().parse_args([small.NAME, "in", "--due", text]).due
+
+    assert due("2026-11-30T23:59") == due("2026-11-30 23:59") == datetime(2026, 11, 30, 23, 59)
+    assert due("2026-11-30T23:59Z") == datetime(2026, 11, 30, 23, 59, tzinfo=UTC).astimezone().replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "30.11.2026 23:59", "2026-11-30"])
+def test_due_without_a_day_and_a_time_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        argument_parser().parse_args([small.NAME, "in", "--due", text])
+    assert f"{text!r} is no day with a time: expected one like 2026-11-30T23:59" in capsys.readouterr().err
 
 
 def test_run_that_is_stopped_keeps_its_rows_and_goes_on(built: Path, tmp_path: Path, sandbox: Sandbox) -> None:
