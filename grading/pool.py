@@ -1,10 +1,12 @@
 """Many submissions: a judge each, some at a time; every result is told as it comes, and none stops the others."""
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from typing import Any
@@ -45,7 +47,8 @@ def graded(
                 judge = context.Process(target=sit, args=(there, one, assignment, sandbox, limits, questions))
                 running[here] = one, judge, time.monotonic() + patience
                 try:
-                    judge.start()
+                    with uninterrupted():
+                        judge.start()
                 except OSError as error:
                     del running[here]
                     yield one, Result(failed=f"no process could be started to judge it ({error}), please look")
@@ -66,6 +69,19 @@ def graded(
             judge.kill()
         for judge in begun:
             judge.join()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Whoever stops the grader is heard at the end of this block.
+
+    In the middle of starting a judge, the server that forks it would die of half a request, and the judge be unknown.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def sit(*arguments: Any) -> None:

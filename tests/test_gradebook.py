@@ -587,6 +587,32 @@ def test_interruption_leaves_no_judge(where: str, built: Path, tmp_path: Path, m
     assert {one.pid for one in multiprocessing.active_children()} == before
 
 
+IMPATIENT = """import os, signal, sys
+from multiprocessing import reduction
+from grading.__main__ import main
+sendfds, asked = reduction.sendfds, []
+def interrupted(*arguments):
+    asked.append(arguments)
+    if len(asked) == 2:  # the server has started by then, and waits
+        os.kill(os.getpid(), signal.SIGINT)
+    return sendfds(*arguments)
+reduction.sendfds = interrupted
+main()
+"""
+
+
+def test_interruption_in_the_middle_of_a_start_is_heard_after_it(built: Path, tmp_path: Path) -> None:
+    """Otherwise the server that forks judges dies of half a request, with a traceback on the screen."""
+    folder = lay(tmp_path / "in", {"anna.ipynb": TEXT, "ben.ipynb": TEXT})
+    line = [sys.executable, "-c", IMPATIENT, small.NAME, folder, "--assignments", built, "--without-sandbox"]
+    stopped = subprocess.run([*map(str, line), "--workers", "1", "--out", str(tmp_path / "m.csv")],
+        capture_output=True, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith("stopped; ")
+    assert "Traceback" not in stopped.stderr
+
+
 def test_judge_that_dies_costs_one_row(
     built: Path, assignment: Assignment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
