@@ -121,9 +121,7 @@ def grade(asked: argparse.Namespace) -> None:
     table.keep_only(submissions)
     print(f"{target}: {len(table.rows)} rows, {time.monotonic() - started:.0f} seconds")
     if unmarked := table.unmarked():
-        print(
-            f"{unmarked} rows are not marked by hand yet (columns `rubric: ...`): their totals are the questions' alone"
-        )
+        print(f"not marked by hand yet (columns `rubric: ...`): {unmarked}, whose totals are from questions alone")
     if asked.feedback:
         written = [gradebook.write_feedback(asked.feedback, one, assignment) for one in table.rows.values()]
         print(f"{asked.feedback}: {len(written)} files")

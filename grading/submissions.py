@@ -133,7 +133,9 @@ def looked_at(one: Submission, origin: tuple[Path, str]) -> Submission:
     one.origin = origin
     data = one.read()
     one.digest = hashlib.sha256(data).hexdigest()
-    if not any(word in data for word in (b"cells", "cells".encode("utf-16-le"))) or len(data) > cells.LARGEST:
+    if not data:
+        one.origin, one.failed = None, "an empty file"
+    elif not any(word in data for word in (b"cells", "cells".encode("utf-16-le"))) or len(data) > cells.LARGEST:
         one.origin, one.failed = None, "not a notebook that can be read"
     return one
 

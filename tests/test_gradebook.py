@@ -103,7 +103,8 @@ def test_identifier_that_export_wrote_is_the_students(assignment: Assignment) ->
 def test_every_file_has_a_row_or_a_line_that_says_why_not(tmp_path: Path) -> None:
     lay(tmp_path, {
         "anna.ipynb": TEXT, "ben.ipynb.json": TEXT, "cem.ipynb.txt": TEXT, "DORA.IPYNB": TEXT, "essay.pdf": "%PDF",
-        "broken.ipynb": "{", "._anna.ipynb": b"\0\5\26\7", ".ipynb_checkpoints/anna-checkpoint.ipynb": TEXT,
+        "broken.ipynb": "{", "empty.ipynb": "",
+        "._anna.ipynb": b"\0\5\26\7", ".ipynb_checkpoints/anna-checkpoint.ipynb": TEXT,
         "bom.ipynb": b"\xef\xbb\xbf" + TEXT.encode(), "wide.ipynb": TEXT.encode("utf-16"),
     })  # fmt: skip
     for name, inside in (("eva.zip", "anna.ipynb"), ("frank.zip", "notes.txt")):
@@ -116,7 +117,8 @@ def test_every_file_has_a_row_or_a_line_that_says_why_not(tmp_path: Path) -> Non
     read = {one.student for one in found if one.origin}
     assert read == {"anna", "ben", "cem", "DORA", "eva", "bom", "wide"}
     why = {one.path: one.failed for one in found if not one.origin}
-    assert set(why) == {"essay.pdf", "broken.ipynb", "frank.zip", "gina.zip", "link.ipynb"}
+    assert set(why) == {"essay.pdf", "broken.ipynb", "empty.ipynb", "frank.zip", "gina.zip", "link.ipynb"}
+    assert (why["broken.ipynb"], why["empty.ipynb"]) == ("not a notebook that can be read", "an empty file")
     assert "hand in the file that export() wrote" in why["essay.pdf"]
     assert "no notebook in it" in why["frank.zip"]
     assert why["link.ipynb"] == "not a plain file"
@@ -402,6 +404,15 @@ def test_feedback_stays_in_its_folder(tmp_path: Path, assignment: Assignment) ->
     one = gradebook.row(of("x"), assignment, Result({"q1": 2}), None)
     one["submission"] = "a.zip/../../../etc/./x.ipynb"
     assert gradebook.write_feedback(tmp_path, one, assignment) == tmp_path / "a.zip" / "etc" / "x_feedback.md"
+
+
+def test_feedback_for_canvas_begins_as_the_submission_did(tmp_path: Path, assignment: Assignment) -> None:
+    """Canvas reads from the names in an uploaded zip whose it is: the first two numbers between underscores."""
+    for name in ("roejane_11_900_1_small_submission-1.ipynb", "doejohn_LATE_12_901_1_small.ipynb"):
+        one = gradebook.row(of("x"), assignment, Result({"q1": 2}), None) | {"submission": name}
+        written = gradebook.write_feedback(tmp_path, one, assignment).name
+        numbers = [[part for part in text.split("_") if part.isdigit()][:2] for text in (name, written)]
+        assert numbers[0] == numbers[1]
 
 
 def test_feedback_files_lie_where_the_submissions_lay(tmp_path: Path, assignment: Assignment) -> None:
