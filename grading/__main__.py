@@ -122,6 +122,9 @@ def grade(asked: argparse.Namespace) -> None:
     print(f"{target}: {len(table.rows)} rows, {time.monotonic() - started:.0f} seconds")
     if unmarked := table.unmarked():
         print(f"not marked by hand yet (columns `rubric: ...`): {unmarked}, whose totals are from questions alone")
+    for row in table.rows.values():
+        if (given := gradebook.points_by_hand(row)) > assignment.manual:
+            print(f"{row['student']}: {given:g} points by hand, of {assignment.manual:g} that there are; look again")
     if asked.feedback:
         written = [gradebook.write_feedback(asked.feedback, one, assignment) for one in table.rows.values()]
         print(f"{asked.feedback}: {len(written)} files")

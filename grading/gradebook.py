@@ -96,10 +96,7 @@ def total(marks: Row, per_day: float) -> str:
     """Score and rubric together, less so many percent for each day; empty if it was not graded."""
     if not marks.get("score"):
         return ""
-    try:
-        points = float(marks["score"]) + sum(float(value.replace(",", ".")) for value in by_hand(marks).values())
-    except ValueError:
-        raise InputError(f"a mark of {marks['student']} in the rubric is no number: expected points, like 2") from None
+    points = float(marks["score"]) + points_by_hand(marks)
     days = int(float(marks.get("days late") or 0))
     return f"{points * max(0.0, 1 - days * per_day / 100):g}"
 
@@ -110,6 +107,14 @@ def by_hand(marks: Row) -> dict[str, str]:
         name.removeprefix("rubric: "): value.strip() for name, value in marks.items() if name.startswith("rubric: ")
     }
     return {line: value for line, value in lines.items() if value}
+
+
+def points_by_hand(marks: Row) -> float:
+    """The rubric's points together; raises `InputError` if one is no number."""
+    try:
+        return sum(float(value.replace(",", ".")) for value in by_hand(marks).values())
+    except ValueError:
+        raise InputError(f"a mark of {marks['student']} in the rubric is no number: expected points, like 2") from None
 
 
 # Files

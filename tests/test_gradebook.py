@@ -483,6 +483,9 @@ def test_from_moodles_folder_to_its_gradebook(built: Path, tmp_path: Path, sandb
     assert "2 of them in marks.csv already" in second.stdout
     rows = table(target)
     assert (rows["Jane Roe"]["total"], rows["Jane Roe"]["mine"], rows["Ann Lee"]["total"]) == ("7", "seen", "")
+    # A slip of the pen, 30 for 3, is told: Moodle would leave such a mark out and say nothing.
+    gradebook.write_table(target, marked[0], [row | {"rubric: Question": "30"} for row in marked])
+    assert "Jane Roe: 30 points by hand, of 4 that there are; look again" in run(built, folder, *options).stdout
     # One question anew: the others keep their points.
     lay(folder, {"John Doe_102_assignsubmission_file/1_small_submission.ipynb": TEXT})
     assert run(built, folder, *options, "--question", "q2").returncode == 0
