@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,15 @@ def test_notebook_runs_in_colab(chapter: Path, runtime: Path, colab: Path, wheel
         [str(runtime), "-c", "import replaylib; print(replaylib.__file__)"], cwd=colab, capture_output=True, text=True
     )
     assert str(runtime.parents[1]) in where.stdout, "the notebook used the project's folder, not what was installed"
+
+
+def test_library_is_installed_without_the_trained_networks(wheel: Path) -> None:
+    """But with what tells one from another file; those who ask for a network fetch it."""
+    with zipfile.ZipFile(wheel) as held:
+        names = held.namelist()
+    assert "replaylib/published/networks.json" in names
+    assert [name for name in names if re.search(r"(gr|bi-r|joint)-\d", name)] == []
+    assert wheel.stat().st_size < 8e6
 
 
 HOSTED = ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from replaylib.brain import Brain
 from replaylib.generative import BrainNet
+from replaylib.lab import networks
 from replaylib.loop import train
 from replaylib.nets import Classifier
 from replaylib.replay import Generated
@@ -64,10 +65,8 @@ def packed(net: BrainNet) -> dict[str, dict[str, str]]:
 
 
 def row_by_row(tensor: Tensor) -> dict[str, str]:
-    rows = tensor.view(1, -1) if tensor.dim() == 1 else tensor
-    scale = rows.abs().amax(1).clamp(min=1e-8) / 127
-    whole = (rows / scale[:, None]).round().to(torch.int8).numpy()
-    return {"whole": text(whole), "scale": text(scale.numpy().astype(np.float32))}
+    whole, scale = networks.by_row(tensor)
+    return {"whole": text(whole.numpy()), "scale": text(scale.numpy())}
 
 
 def text(numbers: np.ndarray) -> str:
@@ -79,9 +78,9 @@ def stored(name: str) -> dict[str, Tensor]:
     said = json.loads(OUT.with_name(f"{name}.js").read_text(encoding="utf-8").partition(" =\n")[2].rstrip().rstrip(";"))
     tensors = {}
     for key, parts in said.items():
-        whole = torch.from_numpy(np.frombuffer(base64.b64decode(parts["whole"]), np.int8).copy()).float()
+        whole = torch.from_numpy(np.frombuffer(base64.b64decode(parts["whole"]), np.int8).copy())
         scale = torch.from_numpy(np.frombuffer(base64.b64decode(parts["scale"]), np.float32).copy())
-        tensors[key] = (whole.view(len(scale), -1) * scale[:, None]).flatten()
+        tensors[key] = networks.from_rows(whole, scale)
     return tensors
 
 

@@ -66,7 +66,7 @@ def data_directory() -> Path:
 def names() -> dict[str, str]:
     """The names that `replaylib.data.catalogue.load_dataset` takes now, with a line each, image folders included."""
     here, folders = data_directory(), {}
-    ours = {one.folder for one in DOWNLOADS.values()} | {"encoders", "decoded", "index"}
+    ours = {one.folder for one in DOWNLOADS.values()} | {"encoders", "networks", "decoded", "index"}
     if here.is_dir() and any(path.name not in ours for path in here.iterdir()):
         from replaylib.data.folders import find
 
