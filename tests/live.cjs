@@ -10,6 +10,20 @@ const floats = (text) => {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 };
 const job = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
+
+/** What the page's scripts make of a stored decoder and of the judge. */
+function stored() {
+  globalThis.self = globalThis;
+  globalThis.replayLive = {};
+  require(`${folder}/plane.js`);
+  for (const script of job.scripts) require(script);
+  const { decode, judge } = require(`${folder}/stored.js`)(numbers);
+  const [weights, seeing] = job.names.map((name) => replayLive.weights(replayData[name]));
+  const images = decode(weights, floats(job.codes), job.count);
+  console.log(JSON.stringify({ images: Array.from(images), digits: judge(seeing, images, job.count) }));
+}
+if (job.scripts) return stored();
+
 const x = floats(job.x);
 const data = { inputs: job.inputs, x, labels: job.labels, train: job.train, test: job.test };
 const session = new Session(job.config, data);

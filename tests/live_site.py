@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import live_networks
 import live_parts
 
 from tests import chromium
@@ -13,6 +14,7 @@ def made(folder: Path) -> Path:
     """A page for each part, as the book has it, beside the scripts."""
     shutil.copytree(live_parts.FOLDER, folder / "live")
     (folder / "live" / "kit.js").write_text(live_parts.kit(), encoding="utf-8")
+    live_networks.write(folder / "live")
     for name in live_parts.TITLES:
         head = '<link rel="stylesheet" href="live/live.css"><script defer src="live/live.js"></script>'
         (folder / f"{name}.html").write_text(

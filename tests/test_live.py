@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 
 import live_common
 import live_digits
+import live_networks
 import live_parts
 import live_stills_networks
 import live_weights
@@ -24,6 +26,7 @@ from torch import Tensor
 from replaylib.brain import Brain
 from replaylib.data.dataset import Dataset, Split
 from replaylib.generative import BrainNet
+from replaylib.lab import networks
 from replaylib.loop import evaluate, objective
 from replaylib.nets import Classifier
 from replaylib.penalties import EWC, fisher_diagonal
@@ -248,6 +251,36 @@ def test_stored_network_decodes_on_the_page_as_in_the_library(tmp_path: Path) ->
         right = net(test.inputs(test.images)).argmax(1) == test.labels
     assert np.abs(images - theirs).max() < 1e-5
     assert right.double().mean() > 0.85
+
+
+@needs_node
+def test_network_of_the_published_scale_decodes_on_the_page_as_in_the_library(tmp_path: Path) -> None:
+    live_networks.write(tmp_path)
+    codes = torch.randn(30, 100, generator=torch.Generator().manual_seed(0))
+    names = ["gr-3", "joint-5"]
+    job = {
+        "names": names,
+        "scripts": [str(tmp_path / f"{name}.js") for name in names],
+        "codes": text(codes),
+        "count": 30,
+    }
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = ["node", str(ROOT / "tests" / "live.cjs"), str(tmp_path / "job.json")]
+    page = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    net, judge = networks.load_network("gr", 3).net, networks.load_network("joint", 5).net
+    assert isinstance(net, BrainNet)
+    y = torch.zeros(30, dtype=torch.long)
+    images = net.generate(y, y, codes)
+    assert np.abs(np.array(page["images"]) - images.flatten().numpy()).max() < 1e-4
+    with torch.no_grad():
+        assert page["digits"] == judge(images).argmax(1).tolist()
+    assert len(set(page["digits"])) > 2
+
+
+def test_scripts_of_the_networks_weigh_what_the_page_says() -> None:
+    weight = sum(len(live_networks.script(name)) for name in live_networks.SCRIPTS)
+    said = set(re.findall(r"([\d.]+) MB", (LIVE / "places.js").read_text(encoding="utf-8")))
+    assert said == {f"{weight / 1e6:.1f}"}
 
 
 def test_directive_brings_its_scripts_to_its_page_alone(tmp_path: Path) -> None:

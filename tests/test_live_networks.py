@@ -63,6 +63,53 @@ def test_the_plane_of_codes_changes_hands(page: chromium.Page, site: Path) -> No
     assert page.errors == []
 
 
+LAST = "[...document.querySelectorAll('.live-part > .live-status')].at(-1).textContent"
+
+
+def test_codes_of_the_published_scale_are_compared_over_the_tasks(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "places")
+    page.run("document.body.focus()")
+    page.press("Tab")
+    page.press(" ")  # the first answer
+    assert not any("gr-" in address for address in page.requests), "loaded before anybody asked"
+    page.press("Tab")
+    page.press("Enter")
+    page.wait(f"/Your guess, /.test({LAST})")
+    kept, first = map(int, re.findall(r"(\d+) %", page.run(LAST))[:2])
+    assert 0 <= kept <= first <= 60
+    page.run("document.querySelector('.live-controls input[type=range]').focus()")
+    page.press("ArrowLeft", 4)
+    page.wait(f"/^After task 1/.test({LAST})")
+    [whole] = map(int, re.findall(r"(\d+) %", page.run(LAST)))
+    assert whole > 90
+    label = page.run("document.querySelector('.live-plane').getAttribute('aria-label')")
+    assert f"after task 1. Share of them in which the judge sees each pair of digits: 0 and 1 {whole} %" in label
+    before = said(page)
+    page.run("document.querySelectorAll('.live-controls input[type=range]')[1].focus()")
+    page.press("ArrowRight", 12)
+    page.wait("document.querySelector('.live-controls input[type=range] ~ output')")
+    assert said(page) != before
+    assert re.fullmatch(r"In this code the judge sees, after tasks 1 to 5: (\d, ){4}\d\.", said(page))
+    assert page.run("document.querySelectorAll('.live-five canvas').length") == 5
+    assert page.errors == []
+    assert [address for address in page.requests if not address.startswith(("file:", "blob:", "data:"))] == []
+
+
+def test_a_network_that_cannot_be_loaded_is_said_and_asked_for_again(
+    page: chromium.Page, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    site = made(tmp_path_factory.mktemp("broken"))
+    whole = (site / "live" / "gr-3.js").rename(site / "live" / "away.js")
+    ready(page, site, "places")
+    page.run("document.querySelector('input[type=radio]').click()")
+    click(page, "Load the networks (3.6 MB)")
+    page.wait(f"/Only 3 of 6 networks could be loaded/.test({LAST})")
+    whole.rename(site / "live" / "gr-3.js")
+    click(page, "Try again")
+    page.wait(f"/Your guess, /.test({LAST})")
+    assert sum("gr-1.js" in address for address in page.requests) == 1, "what was there was loaded again"
+
+
 def test_springs_hold_what_they_are_on(page: chromium.Page, site: Path) -> None:
     ready(page, site, "springs")
     page.run("document.querySelector('input[type=radio]').click()")

@@ -189,6 +189,7 @@ STILLS: dict[str, Callable[[], dict[str, Any]]] = {
     "store": store,
     "z": networks.z,
     "owners": networks.owners,
+    "places": networks.places,
     "springs": networks.springs,
     "dreams": networks.dreams,
     "night": networks.night,

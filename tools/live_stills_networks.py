@@ -2,7 +2,8 @@
 
 import base64
 import io
-from typing import Any
+import math
+from typing import Any, cast
 
 import live_weights
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 
 from replaylib.brain import Brain
 from replaylib.generative import BrainNet
+from replaylib.lab.networks import load_network
 from replaylib.loop import Training, evaluate, objective, train
 from replaylib.penalties import EWC
 from replaylib.replay import Buffer, Generated, Nothing
@@ -24,9 +26,10 @@ def plane() -> torch.Tensor:
     return torch.cartesian_prod(-places, places).flip(1)
 
 
-def picture(images: torch.Tensor) -> str:
-    """169 images of ink in [0, 1], (169, 196), as one PNG in a data address."""
-    sheet = images.view(13, 13, 14, 14).transpose(1, 2).reshape(182, 182)
+def picture(images: torch.Tensor, across: int) -> str:
+    """Square images of ink in [0, 1], (n, pixels), so many in a row, as one PNG in a data address."""
+    side = math.isqrt(images.shape[1])
+    sheet = images.view(-1, across, side, side).transpose(1, 2).reshape(-1, across * side)
     file = io.BytesIO()
     Image.fromarray(255 - (255 * sheet).round().to(torch.uint8).numpy()).save(file, "png")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -47,7 +50,7 @@ def z() -> dict[str, Any]:
     )
     caption = "Share (%) of the plane that the network takes for each digit"
     shares = {"caption": caption, "columns": [str(d) for d in range(10)], "rows": [["share", *owned]]}
-    return {"words": words, "image": picture(images), "table": shares}
+    return {"words": words, "image": picture(images, 13), "table": shares}
 
 
 def owners() -> dict[str, Any]:
@@ -82,6 +85,36 @@ def owners() -> dict[str, Any]:
     )
     caption = "Share (%) of the plane of codes, after each task of 150 steps"
     return {"words": words, "table": {"caption": caption, "columns": NAMES, "rows": rows}}
+
+
+def places() -> dict[str, Any]:
+    """What the same codes are decoded to by the stored generator of the published scale, after each of five tasks."""
+    count, shown = 2000, 10
+    z = torch.randn(count, 100, generator=torch.Generator().manual_seed(0))
+    y = torch.zeros(count, dtype=torch.long)
+    judge = load_network("joint", 5).net
+    rows, images, first = [], [], y
+    for task in range(1, 6):
+        with torch.no_grad():
+            made = cast(BrainNet, load_network("gr", task).net).generate(y, y, z)
+            digits = judge(made).argmax(1)
+        first = digits if task == 1 else first
+        images.append(made[:shown])
+        kept = round(100 * (digits == first).double().mean().item())
+        owned = (100 * (digits // 2).bincount(minlength=5) / count).round().int().tolist()
+        rows.append([f"after task {task}", *owned, kept])
+    words = (
+        f"The same {shown} codes of a hundred numbers, decoded by a generator of the published scale after each of "
+        f"five tasks, a row each. Of {count:,} codes {rows[-1][-1]} % show after task 5 the digit that they showed "
+        f"after task 1, and {rows[-1][1]} % a 0 or a 1."
+    )
+    caption = f"Share (%) of {count:,} codes in which a judge sees each pair of digits, one seed"
+    columns = [*NAMES, "as after task 1"]
+    return {
+        "words": words,
+        "image": picture(torch.cat(images), shown),
+        "table": {"caption": caption, "columns": columns, "rows": rows},
+    }
 
 
 def springs() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import live_networks
 import live_parts
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -39,12 +40,13 @@ def add_scripts(app: Sphinx, page: str, template: str, context: dict[str, Any], 
             app.add_js_file("live/live.js", defer="defer")
 
 
-def write_kit(app: Sphinx, error: Exception | None) -> None:
-    """One script in the place of six, which a page would ask for one by one."""
+def write_scripts(app: Sphinx, error: Exception | None) -> None:
+    """One script in the place of six, which a page would ask for one by one; and the stored networks."""
     if error is None and app.builder.format == "html":
         target = Path(app.outdir, "_static", "live", "kit.js")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(live_parts.kit(), encoding="utf-8")
+        live_networks.write(target.parent)
 
 
 def write_part(self: Any, node: LivePart) -> None:
@@ -55,4 +57,4 @@ def setup(app: Sphinx) -> None:
     app.add_directive("live", Live)
     app.add_node(LivePart, html=(write_part, None))
     app.connect("html-page-context", add_scripts)
-    app.connect("build-finished", write_kit)
+    app.connect("build-finished", write_scripts)

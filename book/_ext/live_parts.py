@@ -20,6 +20,7 @@ TITLES = {
     "store": "Your store",
     "z": "Walk through z",
     "owners": "Who owns the codes",
+    "places": "One code, five tasks",
     "springs": "Springs",
     "dreams": "Choose what to replay",
     "night": "Day and night",

@@ -9,7 +9,11 @@ works too; a part that cannot start leaves its still picture where it is. */
       const script = document.createElement("script");
       script.src = `${here}${name}.js`;
       script.onload = done;
-      script.onerror = () => failed(new Error(`${script.src} could not be loaded`));
+      script.onerror = () => {
+        delete asked[name]; // so that it can be asked for again
+        script.remove();
+        failed(new Error(`${script.src} could not be loaded`));
+      };
       document.head.append(script);
     }));
 
