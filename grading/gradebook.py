@@ -83,13 +83,15 @@ def told(result: Result, question: str) -> str:
 
 
 def days_late(one: Submission, due: datetime | None) -> int | None:
-    """Days, begun ones counted whole, from when it was due; None if nobody said when that was."""
-    if due is None:
-        return 1 if one.late else None
-    if one.handed_in is None:
+    """Days, begun ones counted whole, from when it was due; None if nobody said when that was.
+
+    Canvas says who was late, and not by how much: one day. Its files bear the time of the export.
+    """
+    if one.late is not None:
+        return int(one.late)
+    if due is None or one.handed_in is None:
         return None
-    days = max(0, math.ceil((one.handed_in - due).total_seconds() / 86400))
-    return max(days, 1) if one.late else days
+    return max(0, math.ceil((one.handed_in - due).total_seconds() / 86400))
 
 
 def total(marks: Row, per_day: float) -> str:
@@ -97,7 +99,10 @@ def total(marks: Row, per_day: float) -> str:
     if not marks.get("score"):
         return ""
     points = float(marks["score"]) + points_by_hand(marks)
-    days = int(float(marks.get("days late") or 0))
+    try:
+        days = math.ceil(float(marks.get("days late", "").strip().replace(",", ".") or 0))
+    except ValueError:
+        raise InputError(f"{marks['student']}'s days late are no number: expected days, like 2, or nothing") from None
     return f"{points * max(0.0, 1 - days * per_day / 100):g}"
 
 

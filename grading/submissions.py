@@ -28,6 +28,7 @@ class Submission:
     Parameters
     ----------
     path : relative to the folder, with ``/``; a file within a zip follows the zip's own path.
+    late : what Canvas says, in the file's name; None where nothing does.
     origin : the file, and the member of it if it is a zip; None if there is no notebook, and then ``failed`` says why.
     digest : of the notebook's bytes. They are read again by the judge, and nowhere held: figures make them large.
     """
@@ -36,7 +37,7 @@ class Submission:
     student: str
     id: str = ""
     handed_in: datetime | None = None
-    late: bool = False
+    late: bool | None = None
     attempt: int = 0
     origin: tuple[Path, str] | None = None
     digest: str = ""

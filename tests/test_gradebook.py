@@ -230,7 +230,14 @@ def test_days_late_and_rubric_count(assignment: Assignment) -> None:
     assert one["days late"] == "2"
     assert gradebook.total(one | {"rubric: Question": "4"}, 10) == "6.4"
     assert gradebook.row(of("ben", handed_in=due), assignment, Result(), due)["days late"] == "0"
-    assert gradebook.row(of("cem", late=True), assignment, Result(), None)["days late"] == "1"
+    assert gradebook.row(of("cem"), assignment, Result(), None)["days late"] == ""
+    for late, days in ((True, "1"), (False, "0")):  # Canvas's own word, for its files bear the time of the export
+        for when in (None, due):
+            one_of_canvas = of("cem", late=late, handed_in=datetime(2026, 12, 20))
+            assert gradebook.row(one_of_canvas, assignment, Result(), when)["days late"] == days
+    assert gradebook.total(one | {"days late": "1,5"}, 10) == "3.2"
+    with pytest.raises(InputError, match="anna's days late are no number"):
+        gradebook.total(one | {"days late": "two"}, 10)
     with pytest.raises(InputError, match="a mark of anna in the rubric is no number"):
         gradebook.total(one | {"rubric: Question": "good"}, 10)
 
