@@ -71,7 +71,7 @@ bench: setup ## Time training steps beside their matrix products alone (ARGS="--
 
 test-versions: ## Test the library alone with the oldest packages that it allows, or RESOLUTION=highest; PYTHON=, UV=
 	@$(UV) venv --quiet --clear --python $(PYTHON) .venv-versions
-	@$(UV) pip install --quiet --python .venv-versions/bin/python --resolution $(RESOLUTION) '.[test,log]'
+	@$(UV) pip install --quiet --python .venv-versions/bin/python --resolution $(RESOLUTION) '.[test,log,completion]'
 	@$(UV) pip list --quiet --python .venv-versions/bin/python | grep -E '^(numpy|pandas|pillow|scikit-learn|scipy|torch|torchvision) '
 	@.venv-versions/bin/python -m pytest -q $(LIBRARY_TESTS) $(ARGS)
 

@@ -9,13 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from replaylib.cli.showing import columns
 from replaylib.cli.telling import MPS_FALLBACK
 from replaylib.data import catalogue
 from replaylib.data.dataset import Split
 from replaylib.data.files import writable
+from replaylib.data.progress import Bar
 from replaylib.errors import InputError
 from replaylib.lab import bench, encoders
 from replaylib.lab.experiments import check_seeds, experiment
@@ -42,7 +42,7 @@ def pretrain_encoder(options: argparse.Namespace) -> None:
     state = out.with_name(f"{out.name}.state")
     steps = len(split.train) // settings.batch
     pace = 1 if sys.stderr.isatty() else 60
-    with tqdm(total=settings.epochs * steps, unit="step", mininterval=pace) as bar:
+    with Bar(total=settings.epochs * steps, unit="step", mininterval=pace) as bar:
 
         def watch(epoch: int, step: int, loss: torch.Tensor) -> None:
             if step == 1:
@@ -77,7 +77,7 @@ def time_steps(options: argparse.Namespace) -> None:
     if options.save:
         writable(options.save)
     speeds = []
-    for described, seeds, compiled, captured in tqdm(asked, unit="measurement", disable=not sys.stderr.isatty()):
+    for described, seeds, compiled, captured in Bar(asked, unit="measurement", disable=not sys.stderr.isatty()):
         data = Split(*(part.to(device) for part in bench.stand_in(described)))
         loader = seeds == 1 and not options.no_loader and not compiled and not captured
         made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled, "captured": captured}

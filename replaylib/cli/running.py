@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from replaylib import metrics
 from replaylib.cli.commands import device_named
 from replaylib.cli.sweeping import begin_anew, of_other_code
+from replaylib.data.progress import Bar
 from replaylib.errors import InputError, out_of_memory
 from replaylib.lab import checkpoints, failures, resume, runs
 from replaylib.lab.capture import check_capturable
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
         )
 
     with (
-        tqdm(
+        Bar(
             total=sum(e.tasks * e.iterations for e in due), unit="step", mininterval=pace, disable=not due, file=shown
         ) as bar,
         contextlib.closing(_not_done_by_others(groups, options.save)) as left,
@@ -212,7 +212,7 @@ def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:
 
 
 def _say(line: str) -> None:
-    tqdm.write(f"replaylib: {line}", file=sys.stderr)
+    Bar.write(f"replaylib: {line}", file=sys.stderr)
 
 
 def _with_last_good_state(stopped: Diverged, description: Experiment, folder: Path | None) -> str:

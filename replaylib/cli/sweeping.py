@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from replaylib.cli.commands import device_named
 from replaylib.data.dataset import Split
 from replaylib.data.files import writable
+from replaylib.data.progress import Bar
 from replaylib.errors import InputError
 from replaylib.lab import bench, cluster, contents, failures, grids, register, resume
 from replaylib.lab.capture import check_captured_on
@@ -125,20 +125,20 @@ def performed(
         workers = None
         if due and (elsewhere or options.workers > 1):
             count = options.workers if not elsewhere else None if options.workers == 1 else options.workers
-            workers = stack.enter_context(cluster.opened(count, options.scheduler, options.cluster, tqdm.write))
+            workers = stack.enter_context(cluster.opened(count, options.scheduler, options.cluster, Bar.write))
         files = tuple(filter(None, os.environ.get(register.FILES, "").split(os.pathsep)))
         how = How(device, measured, options.capture, options.resume, options.threads, files)
         pace = 0.1 if sys.stderr.isatty() else 10
         quiet = not due or options.quiet
-        running = stack.enter_context(tqdm(total=len(due), unit="run", mininterval=pace, disable=quiet))
-        for ended in sweep(groups, options.save, how, workers, tqdm.write):
+        running = stack.enter_context(Bar(total=len(due), unit="run", mininterval=pace, disable=quiet))
+        for ended in sweep(groups, options.save, how, workers, Bar.write):
             running.update()
             if ended.record:
                 kept[ended.experiment.id] = ended.record
             elif ended.failure:
                 settled.append(ended.failure)
                 running.set_postfix_str(f"{len(settled)} failed", refresh=False)
-                tqdm.write(f"failed: {ended.failure}")
+                Bar.write(f"failed: {ended.failure}")
     if len(kept) < len(asked):  # another process stored them, or they failed there
         there = stored([options.save], measured)
         kept |= {e.id: there[e.id] for e in asked if e.id in there and e.id not in problems}

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm import tqdm
 
+from replaylib.data.progress import Bar
 from replaylib.errors import InputError
 
 BATCH = 256  # images a thread decodes at a time
@@ -49,7 +49,7 @@ def decoded(path: Path, names: list[str], read: Read, size: int) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # each large image is cut down at once
         try:
-            with tqdm(total=len(names), desc=f"reading {path.name}", unit=" images", disable=None, leave=False) as bar:
+            with Bar(total=len(names), desc=f"reading {path.name}", unit=" images", disable=None, leave=False) as bar:
                 for done in pool.map(decode, range(0, len(names), BATCH)):
                     bar.update(done)
         finally:

@@ -18,14 +18,14 @@ TIMES = 10
 
 def loss(group: Sequence[Experiment]) -> Callable[[Training], None]:
     """The loss of the last step, ten times a task, as a line on the standard error."""
-    from tqdm import tqdm
+    from replaylib.data.progress import Bar
 
     every = max(1, group[0].iterations // TIMES)
 
     def watch(now: Training) -> None:
         if now.step % every == 0:
             said = ", ".join(f"{value:.4f}" for value in now.loss.tolist())
-            tqdm.write(f"task {now.task + 1}, step {now.step}: loss {said}", file=sys.stderr)
+            Bar.write(f"task {now.task + 1}, step {now.step}: loss {said}", file=sys.stderr)
 
     return watch
 
