@@ -175,9 +175,7 @@ def test_a_compiled_loss_trains_the_same_network_up_to_rounding(digits, method, 
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
-@pytest.mark.skipif(
-    torch.__version__ < (2, 7), reason="PyTorch 2.6 compiles in parts, around what `with` enters"
-)
+@pytest.mark.skipif(torch.__version__ < (2, 7), reason="PyTorch 2.6 compiles in parts, around what `with` enters")
 def test_one_compilation_with_replay_and_one_without_serve_all_tasks_and_seeds(digits):
     from torch._dynamo.utils import counters
 
