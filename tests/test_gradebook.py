@@ -236,10 +236,14 @@ def test_days_late_and_rubric_count(assignment: Assignment) -> None:
             one_of_canvas = of("cem", late=late, handed_in=datetime(2026, 12, 20))
             assert gradebook.row(one_of_canvas, assignment, Result(), when)["days late"] == days
     assert gradebook.total(one | {"days late": "1,5"}, 10) == "3.2"
-    with pytest.raises(InputError, match="anna's days late are no number"):
-        gradebook.total(one | {"days late": "two"}, 10)
-    with pytest.raises(InputError, match="a mark of anna in the rubric is no number"):
-        gradebook.total(one | {"rubric: Question": "good"}, 10)
+    for days in ("two", "nan", "inf"):
+        with pytest.raises(InputError, match="anna's days late are no number"):
+            gradebook.total(one | {"days late": days}, 10)
+    with pytest.raises(InputError, match="anna's days late are below 0"):
+        gradebook.total(one | {"days late": "-2"}, 10)
+    for points in ("good", "nan", "-inf"):
+        with pytest.raises(InputError, match="a mark of anna in the rubric is no number"):
+            gradebook.total(one | {"rubric: Question": points}, 10)
 
 
 CANVAS = (
