@@ -13,7 +13,7 @@ BIN := .venv/bin
 UV ?= $(BIN)/uv
 RESOLUTION ?= lowest-direct
 LIBRARY_TESTS := $(foreach name,brain capture catalogue checkpoints cli conv experiments extra fast files folders \
-  glyphs layers log loop metrics nets official penalties records replay resume runs scenarios vae,tests/test_$(name).py)
+  glyphs layers log loop metrics nets official penalties progress records replay resume runs scenarios vae,tests/test_$(name).py)
 export REPLAYLIB_PROFILE := $(PROFILE)
 
 .DEFAULT_GOAL := help
