@@ -298,7 +298,13 @@ def test_directive_brings_its_scripts_to_its_page_alone(tmp_path: Path) -> None:
     for name in ("live/live.js", "live/live.css"):
         assert name in page
         assert name not in other
-    kit = (tmp_path / "out" / "_static" / "live" / "kit.js").read_text()
+    scripts = tmp_path / "out" / "_static" / "live"
+    assert not list(scripts.glob("gr-*.js")), "no page here asks for them"
+    (tmp_path / "other.rst").write_text("B\n=\n\n.. live:: places\n")
+    subprocess.run(command, check=True, env={**os.environ, **paths})
+    for name in live_networks.SCRIPTS:
+        assert (scripts / f"{name}.js").read_text() == live_networks.script(name)
+    kit = (scripts / "kit.js").read_text()
     assert kit == live_parts.kit()
     lines = {line.strip() for name in live_parts.KIT for line in (LIVE / name).read_text().splitlines()}
     assert set(kit.splitlines()) <= lines

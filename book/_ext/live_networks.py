@@ -10,6 +10,8 @@ from pathlib import Path
 from safetensors.numpy import load_file
 
 STORED = Path(__file__).resolve().parents[1] / "networks"
+#: The live part that loads them.
+PART = "places"
 #: The script of each, and the part of the network that it holds.
 SCRIPTS = {"joint-5": ("hidden.", "readout."), **{f"gr-{task}": ("decoder.",) for task in range(1, 6)}}
 
@@ -30,5 +32,6 @@ def text(content: bytes) -> str:
 
 def write(folder: Path) -> None:
     """Write all of them to a folder of the site."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in SCRIPTS:
         (folder / f"{name}.js").write_text(script(name), encoding="utf-8")
