@@ -59,7 +59,7 @@ class Everything:
     generator : draws the samples, on the stream's device.
     """
 
-    state = ("rows", "task", "generator")
+    state: tuple[str, ...] = ("rows", "task", "generator")
 
     def __init__(self, stream: Stream, generator: torch.Generator) -> None:
         self.stream, self.generator = stream, generator

@@ -10,7 +10,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from replaylib.data.dataset import Dataset, Split
 from replaylib.lab import runs
 from replaylib.lab.experiments import experiment
+from replaylib.lab.methods import METHODS
 from replaylib.lab.records import Record
+
+#: Methods that can learn images; the other one writes text, see test_text.
+ON_IMAGES = [name for name in METHODS if name != "own-text"]
 
 
 def tiny(classes: int = 6, each: int = 5) -> Split:

@@ -162,7 +162,7 @@ def test_a_device_that_is_not_there_is_refused(device):
 
 def test_every_name_is_described_in_one_line():
     names = catalogue.names()
-    embedded = {"digits", "glyphs", "glyphs-pretraining", "mnist-5k"}
+    embedded = {"digits", "glyphs", "glyphs-pretraining", "mnist-5k", "python-text"}
     assert embedded | {"mnist", "fashion-mnist", "cifar10", "cifar100"} == set(names)
     assert all(text and "\n" not in text for text in names.values())
 

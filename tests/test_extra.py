@@ -7,7 +7,7 @@ import torch
 
 from replaylib import Dataset, InputError, Split, Stream, experiment, split_stream, train
 from replaylib.lab import resume, runs
-from replaylib.lab.extra import der, diffusion, slda, text
+from replaylib.lab.extra import der, diffusion, slda
 from replaylib.lab.methods import Parts, Plan
 from replaylib.scenarios import Batch
 
@@ -219,62 +219,3 @@ def test_imagined_samples_go_by_the_class_asked_for() -> None:
     assert batch.y.unique().tolist() == [0, 1]
     torch.testing.assert_close(batch.soft.sum(1), torch.ones(50))
     assert batch.soft[:, 2:].eq(0).all()
-
-
-# Text
-
-
-def test_a_text_survives_as_numbers_and_other_characters_are_left_out() -> None:
-    assert text.letters(text.numbers("for x in y:\n\tprint(é)")) == "for x in y:\nprint()"
-
-
-def test_excerpts_are_stretches_of_their_text() -> None:
-    whole = torch.arange(40)
-    x, y = text.excerpts(whole, 2, 300, torch.Generator().manual_seed(0))
-    assert x[:, 0].eq(len(text.ALPHABET) + 2).all()
-    assert (x[:, 2:] - x[:, 1:-1]).eq(1).all()
-    assert y.eq(x[:, -1] + 1).all()
-    assert (y.min(), y.max()) == (text.WINDOW, 39)
-
-
-def test_bits_are_the_mean_surprise_at_what_follows() -> None:
-    net = text.Writer(1, torch.Generator().manual_seed(0))
-    some = text.numbers("abracadabra, abracadabra")
-    x, y = text.excerpts(some, 0, 50, torch.Generator().manual_seed(0))
-    slow = -sum(math.log2(net(x[i : i + 1])[0].softmax(0)[y[i]].item()) for i in range(50)) / 50
-    assert text.bits(net, some, 0, 50) == pytest.approx(slow, rel=1e-4)
-    with torch.no_grad():
-        for p in net.parameters():
-            p.zero_()
-    assert text.bits(net, some, 0, 50) == pytest.approx(math.log2(len(text.ALPHABET)))
-
-
-def test_what_is_written_follows_the_networks_probabilities() -> None:
-    """A network that always says the letter after the last one writes the alphabet."""
-    net = text.Writer(1, torch.Generator().manual_seed(0))
-    after = {c: (c + 1) % len(text.ALPHABET) for c in range(len(text.ALPHABET))}
-    net.forward = lambda x: 50 * torch.eye(len(text.ALPHABET))[[after[c] for c in x[:, -1].tolist()]]
-    written = text.write(net, 0, 2, 5, torch.Generator().manual_seed(0))
-    assert [text.letters(one) for one in written] == ['!"#$%'] * 2
-
-
-def test_old_text_is_forgotten_and_kept_by_what_the_network_writes_itself() -> None:
-    found = text.collections()
-    texts = [text.numbers(found[name][:30_000]) for name in ("prose", "names")]
-    lost = {}
-    for way in text.WAYS:
-        nets, table = text.learn_in_turn(way, texts, texts, 0, steps=90, batch=32)
-        assert len(nets) == 2
-        assert table[1, 1] < table[0, 1] - 2
-        lost[way] = (table[1, 0] - table[0, 0]).item()
-    assert lost["none"] > 1.5  # bits; the texts are Python's own, and with those of 3.12 it is just below 2
-    assert max(lost[way] for way in text.WAYS if way != "none") < lost["none"] / 2
-    with pytest.raises(InputError, match="unknown way 'jiont'"):
-        text.learn_in_turn("jiont", texts, texts, 0)
-
-
-def test_every_python_brings_three_collections() -> None:
-    found = text.collections()
-    assert min(len(text.numbers(one)) for one in found.values()) > 100_000
-    assert "def " in found["code"]
-    assert found["names"].isupper()

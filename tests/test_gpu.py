@@ -13,6 +13,7 @@ from replaylib.lab.experiments import experiment
 from replaylib.lab.methods import METHODS
 from replaylib.lab.pretrain import Settings, pretrain
 from tests.gpu_double import GPU, gpu
+from tests.helpers import ON_IMAGES
 
 SMALL = {"iterations": 2, "hidden": (12, 8), "batch": 8}
 
@@ -23,7 +24,7 @@ def on_a_gpu():
         yield
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ON_IMAGES)
 def test_every_method_trains_and_is_tested_there(method):
     described = experiment("split-digits", METHODS[method].scenarios[0], method, **SMALL)
     net, record = runs.run(described, load_dataset("digits"), "cuda")
@@ -40,7 +41,7 @@ def test_so_do_many_seeds_at_once(method):
 @pytest.mark.parametrize(
     ("protocol", "scenario", "method", "options"),
     [("permuted-digits", "domain", "bi-r", {}), ("split-glyphs", "task", "bi-r", {"precision": "bfloat16"}),
-     ("split-glyphs", "class", "gr", {"backbone": "tuned"})],
+     ("split-glyphs", "class", "gr", {"backbone": "tuned"}), ("split-text", "domain", "own-text", {})],
 )  # fmt: skip
 def test_so_do_other_data(protocol, scenario, method, options):
     runs.run(experiment(protocol, scenario, method, **SMALL, **options), device="cuda")

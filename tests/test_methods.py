@@ -13,6 +13,7 @@ from replaylib.lab.extra.der import AnswerBuffer
 from replaylib.lab.extra.diffusion import DiffusionReplay
 from replaylib.lab.extra.lwf import Weighed
 from replaylib.lab.extra.nearest_mean import Exemplars
+from replaylib.lab.extra.share import Share
 from replaylib.lab.extra.slda import GaussianReplay
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS, Method, Parts, Plan, method
@@ -20,7 +21,7 @@ from replaylib.lab.protocols import PROTOCOLS
 from replaylib.penalties import EWC, SI
 from replaylib.replay import Buffer, CurrentTask, Everything, Generated, Nothing
 from replaylib.scenarios import SCENARIOS, Stream, split_stream
-from tests.helpers import tiny
+from tests.helpers import ON_IMAGES, tiny
 
 
 def parts(name: str, stream: Stream) -> Parts:
@@ -31,18 +32,16 @@ def parts(name: str, stream: Stream) -> Parts:
 
 def test_a_method_makes_its_source_of_replay():
     task, by_class = (split_stream(tiny(), scenario, 3) for scenario in ("task", "class"))
-    made = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in METHODS}
+    made = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in ON_IMAGES}
     sources = {
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
         "lwf-equal": Weighed, "lwf-sum": Weighed, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
         "xdg": Nothing, "generative-classifier": Nothing, "der++": AnswerBuffer, "slda-replay": GaussianReplay,
-        "diffusion-replay": DiffusionReplay,
+        "diffusion-replay": DiffusionReplay, "replay-share": Share,
     }  # fmt: skip
-    assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in METHODS}
+    assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in made}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
-    assert {name: type(made[name].penalty) for name in made} == {
-        name: penalties.get(name, type(None)) for name in METHODS
-    }
+    assert {name: type(made[name].penalty) for name in made} == {name: penalties.get(name, type(None)) for name in made}
     assert (made["exact"].replay.per_class, made["exact"].replay.policy) == (100, "balanced")
     weighings = {"lwf-equal": "equal", "lwf-sum": "sum"}
     assert {name: made[name].replay.weighing for name in weighings} == weighings

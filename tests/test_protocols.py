@@ -23,7 +23,7 @@ def test_published_protocols_are_as_published():
 def test_every_published_protocol_has_a_stand_in_on_embedded_data():
     for p in PROTOCOLS.values():
         if p.quick is None:
-            assert p.dataset in ("digits", "glyphs", "mnist-5k")
+            assert p.dataset in ("digits", "glyphs", "mnist-5k", "python-text")
             assert PROTOCOLS[p.settings].quick is not None
         else:
             stand_in = protocol(p.quick)

@@ -26,7 +26,7 @@ FOR_THE_BOOK = "REPLAYLIB_FOR_THE_BOOK"
 WIDTH = 6.8
 #: Safe for the common kinds of colour blindness (Okabe & Ito's, as seaborn names it).
 PALETTE = sns.color_palette("colorblind")
-#: A method keeps its colour through the whole book.
+#: A method keeps its colour through the whole book. Those since 2020 have what each adds to, darker.
 COLOURS = {
     "none": PALETTE[7],
     "joint": PALETTE[0],
@@ -39,10 +39,11 @@ COLOURS = {
     "online-ewc": sns.desaturate(PALETTE[5], 0.4),
     "si": PALETTE[6],
     "xdg": PALETTE[9],
-    # Those of the years after 2020: what each adds to, darker.
     "der++": tuple(0.55 * part for part in PALETTE[1]),
     "slda-replay": tuple(0.6 * part for part in PALETTE[9]),
     "diffusion-replay": tuple(0.5 * part for part in PALETTE[4]),
+    "replay-share": sns.desaturate(PALETTE[1], 0.7),
+    "own-text": tuple(0.5 * part for part in PALETTE[2]),
     "generative-classifier": sns.desaturate(PALETTE[0], 0.4),
     "gr": PALETTE[2],
     "gr-distill": sns.desaturate(PALETTE[2], 0.4),

@@ -16,6 +16,7 @@ from replaylib.data.glyphs import glyphs, glyphs_pretraining
 from replaylib.data.known import MADE
 from replaylib.data.known import data_directory as data_directory
 from replaylib.data.known import names as names
+from replaylib.data.texts import python_text
 from replaylib.errors import InputError, unknown
 
 DIGITS_TEST_SIZE = 360
@@ -79,6 +80,7 @@ def mnist_5k() -> Split:
 #: What makes or reads the datasets that come with the installation.
 SOURCES: dict[str, Callable[..., Split]] = {
     "digits": digits, "mnist-5k": mnist_5k, "glyphs": glyphs, "glyphs-pretraining": glyphs_pretraining,
+    "python-text": python_text,
 }  # fmt: skip
 
 
@@ -91,10 +93,10 @@ def load_dataset(name: str | os.PathLike[str], device: str | torch.device = "cpu
 
     Parameters
     ----------
-    name : ``"digits"`` or ``"glyphs"`` (embedded), ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"`` or ``"cifar100"``
-        (downloaded to `data_directory` unless already there), the path of an image folder or of a zip of one, of an
-        .npz or a .csv, see `replaylib.data.arrays`, or the name of a folder or zip (without ``.zip``) that lies in
-        `data_directory`.
+    name : ``"digits"``, ``"mnist-5k"``, ``"glyphs"`` or ``"python-text"`` (embedded), ``"mnist"``,
+        ``"fashion-mnist"``, ``"cifar10"`` or ``"cifar100"`` (downloaded to `data_directory` unless already there), the
+        path of an image folder or of a zip of one, of an .npz or a .csv, see `replaylib.data.arrays`, or the name of a
+        folder or zip (without ``.zip``) that lies in `data_directory`.
     device : where the tensors shall be, e.g. ``"cuda"``.
     options : of `replaylib.data.glyphs.glyphs`, or ``size`` for an image folder; the others take none.
 

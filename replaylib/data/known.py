@@ -16,6 +16,7 @@ EMBEDDED = {
     "mnist-5k": "5,000 images of MNIST, 28x28 grey, embedded",
     "glyphs": "symbols drawn over clutter, 32x32 RGB, as many classes as asked for, embedded",
     "glyphs-pretraining": "other symbols, at all levels of clutter, to pre-train on, embedded",
+    "python-text": "ten characters of prose, code and names that every Python brings along, and the next, embedded",
 }
 
 

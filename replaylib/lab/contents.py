@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from replaylib.data import texts
 from replaylib.data.files import shipped
 from replaylib.data.known import DOWNLOADS, EMBEDDED, MADE, data_directory
 from replaylib.errors import InputError
@@ -23,9 +24,12 @@ ENCODER = ".safetensors"
 def of_data(name: object) -> str | None:
     """The digest of the files of data that are the user's own: an image folder, or one file.
 
-    None for what the library knows by name, whose content its own checks or its code decide; for what is registered,
-    see `replaylib.lab.register.origins`; and for what is not there, which is said when it is loaded.
+    So has text, which is the installed Python's. None for what else the library knows by name, whose content its own
+    checks or its code decide; for what is registered, see `replaylib.lab.register.origins`; and for what is not there,
+    which is said when it is loaded.
     """
+    if name == texts.NAME:
+        return texts.digest()[:DIGITS]
     if not isinstance(name, str) or name in {*EMBEDDED, *DOWNLOADS, *MADE, *DATASETS}:
         return None
     path = _path(name)

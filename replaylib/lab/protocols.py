@@ -40,7 +40,8 @@ class Protocol:
     Attributes
     ----------
     kind : a registered stream, by name: ``"split"`` (classes are shared out over tasks), ``"uneven"`` (the same, where
-        their number does not divide by that of tasks) or ``"permuted"`` (tasks differ in the order of pixels).
+        their number does not divide by that of tasks), ``"permuted"`` (tasks differ in the order of pixels) or
+        ``"text"`` (each is a collection of text).
     hidden : units of each fully connected hidden layer.
     lr : Adam's learning rate (its betas are 0.9 and 0.999 throughout).
     batch : samples of the current task a step; as many replayed ones come on top.
@@ -172,6 +173,11 @@ PROTOCOLS.update(
         Protocol(
             "split-glyphs", "glyphs", "split", 5, (100, 100), 1e-3, 32, 300, "class", 3,
             "quick Split CIFAR-100, drawn by the project", symbols=2, encoder="glyphs", settings="split-cifar100",
+        ),
+        Protocol(
+            "split-text", "python-text", "text", 3, (100,), 1e-2, 128, 150, "domain", 3,
+            "this course: the next of characters, in one collection of text after another", settings="split-mnist",
+            order="labels",
         ),
         Protocol(
             "split-cifar100", "cifar100", "split", 10, (2000, 2000), 1e-4, 256, 5000, "class", 10,

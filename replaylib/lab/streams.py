@@ -59,6 +59,34 @@ def permuted(data: Split, scenario: str, tasks: int, seed: int, order: str | Non
     return permuted_stream(data, scenario, tasks, seed)
 
 
+def text(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    """Every task is a collection of texts, whose classes are the characters: see `replaylib.data.texts`.
+
+    ``order`` is that of the collections. A character that a collection has no samples of has a unit that is not active.
+
+    Raises
+    ------
+    InputError : unknown scenario, data that are no collections of texts, more tasks than there are, or fewer than 2.
+    """
+    import torch
+
+    from replaylib.data.texts import ALPHABET, KINDS
+    from replaylib.scenarios import Stream, class_order
+
+    count, each = len(KINDS), len(ALPHABET)
+    if len(data.train.classes) != count * each:
+        raise InputError(
+            f"{data.train.name} has no collections of text: use python-text, or another stream, e.g. split"
+        )
+    if not 2 <= tasks <= count:
+        raise InputError(f"there are {count} collections of text, {', '.join(KINDS)}: ask for 2 to {count} tasks")
+    device = data.train.labels.device
+    labels = torch.arange(count * each, device=device).view(count, each)
+    there = torch.stack([part.labels.bincount(minlength=count * each) for part in data]).amin(0).view(count, each) > 0
+    kinds = class_order(count, seed, order)[:tasks].to(device)
+    return Stream(scenario, data, labels.where(there, -1)[kinds])
+
+
 def adam(parameters: Iterable[torch.Tensor], lr: float) -> torch.optim.Optimizer:
     """Adam with betas 0.9 and 0.999 (Kingma & Ba 2015), as published."""
     from replaylib.steps import adam
@@ -73,7 +101,7 @@ def sgd(parameters: Iterable[torch.Tensor], lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr)
 
 
-for _make in (split, uneven, permuted):
+for _make in (split, uneven, permuted, text):
     STREAMS.add(_make.__name__, _make, _make)
 for _optimizer in (adam, sgd):
     OPTIMIZERS.add(_optimizer.__name__, _optimizer, _optimizer)

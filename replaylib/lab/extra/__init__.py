@@ -5,11 +5,15 @@ Those of the years after generative replay are registered here, without PyTorch,
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from replaylib.lab import register
 from replaylib.lab.options import Option
 from replaylib.lab.parts import Parts, Plan
+
+if TYPE_CHECKING:
+    from replaylib.nets import Network
+    from replaylib.replay import Replay
 
 
 @register.method(
@@ -57,3 +61,27 @@ def _diffusion_replay(
     from replaylib.lab.extra.diffusion import make
 
     return make(plan, passes)
+
+
+@register.replay(
+    "replay-share",
+    "a small share of each step is old data, from a store of everything, and weighs no more (continual pre-training)",
+    "Ibrahim et al. 2024, for language models: 5 %, and more where the new differs more",
+)
+def _replay_share(
+    plan: Plan, net: Network, share: Annotated[float, Option("of a step that is old", within="(0, 1)")] = 0.05
+) -> Replay:
+    from replaylib.lab.extra.share import Share
+
+    return Share(plan.stream, plan.drawing, share)
+
+
+@register.replay(
+    "own-text",
+    "replay of text that the previous network writes, with its probabilities as targets; no text is stored",
+    "Sun, Ho & Lee 2020; Huang et al. 2024, with large language models",
+)
+def _own_text(plan: Plan, net: Network) -> Replay:
+    from replaylib.lab.extra.text import OwnText
+
+    return OwnText(plan.stream, net, plan.drawing)
