@@ -83,7 +83,7 @@ def test_codes_of_the_published_scale_are_compared_over_the_tasks(page: chromium
     [whole] = map(int, re.findall(r"(\d+) %", page.run(LAST)))
     assert whole > 90
     label = page.run("document.querySelector('.live-plane').getAttribute('aria-label')")
-    assert f"after task 1. Share of them in which the judge sees each pair of digits: 0 and 1 {whole} %" in label
+    assert f"after task 1. Share of them in which the judge sees each pair of digits: 0 and 1: {whole} %" in label
     before = said(page)
     page.run("document.querySelectorAll('.live-controls input[type=range]')[1].focus()")
     page.press("ArrowRight", 12)

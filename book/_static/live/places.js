@@ -111,7 +111,7 @@
     function show(one) {
       const { x, labels } = planes[one];
       plane.draw(x, labels, true);
-      const owned = replayLive.pairs.map((pair, k) => `${pair.join(" and ")} ${share(labels, k)} %`).slice(0, one).join(", ");
+      const owned = replayLive.pairs.map((pair, k) => `${pair.join(" and ")}: ${share(labels, k)} %`).slice(0, one).join(", ");
       plane.describe(`169 codes decoded after task ${one}. Share of them in which the judge sees each pair of digits: ${owned}.`);
       if (!explored.hidden) said.say(`After task ${one}: ${owned} of the codes.${one > 1 ? ` Since task ${one - 1}, ${moved(one - 1, one)} % of them have become another digit.` : ""}`);
     }
