@@ -24,16 +24,34 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Path]:
-    """The interpreter of a bare environment of its own: a copy of `.venv-colab`, as when a runtime starts."""
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of `.venv-colab`, as when a runtime starts: made once, for it has tens of thousands of files."""
     if not COLAB.exists():
         pytest.fail(".venv-colab is missing: run `make setup-colab`, or `make test`")
-    copy = tmp_path / "runtime"
+    copy = tmp_path_factory.mktemp("colab") / "runtime"
     # Links, for PyTorch is large: what is installed or removed in a copy replaces links, and never writes through one.
     shutil.copytree(COLAB, copy, symlinks=True, copy_function=linked)
-    yield copy / "bin" / "python"
+    yield copy
     shutil.rmtree(copy)
+
+
+@pytest.fixture
+def runtime(environment: Path) -> Iterator[Path]:
+    """The interpreter of a bare environment of its own. When a test ends, all must be as it was but for the library."""
+    python = environment / "bin" / "python"
+    before = distributions(python)
+    yield python
+    subprocess.run([str(python), "-m", "pip", "uninstall", "-qqy", "replaylib"], check=True)
+    assert distributions(python) == before, "a notebook installed or removed something else than the library"
+
+
+def distributions(python: Path) -> dict[str, str]:
+    """The names and versions of all that is installed beside an interpreter."""
+    code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    found = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    versions: dict[str, str] = json.loads(found.stdout)
+    return versions
 
 
 def linked(source: str, target: str) -> None:

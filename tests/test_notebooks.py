@@ -18,9 +18,9 @@ from myst_blocks import ChapterError, Place, read
 from nbclient import NotebookClient
 from plain_markdown import Converter
 
-from tests.colab import colab, runtime, wheel
+from tests.colab import colab, distributions, environment, runtime, wheel
 
-__all__ = ["colab", "runtime", "wheel"]  # fixtures
+__all__ = ["colab", "environment", "runtime", "wheel"]  # fixtures
 
 ROOT = course.ROOT
 CHAPTERS = course.chapters(ROOT)
@@ -60,25 +60,18 @@ def test_all_cells_of_a_chapter_together_use_what_they_import(chapter: Path) -> 
     assert checked.returncode == 0, checked.stdout
 
 
-def installed(runtime: Path, *names: str) -> dict[str, str]:
-    """The versions of packages in the bare environment."""
-    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
-    found = subprocess.run([str(runtime), "-c", code], capture_output=True, text=True, check=True)
-    versions: dict[str, str] = json.loads(found.stdout)
-    return versions
-
-
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
 def test_notebook_runs_in_colab(chapter: Path, runtime: Path, colab: Path, wheel: Path) -> None:
-    before = installed(runtime, "torch", "torchvision", "numpy")
+    before = distributions(runtime)
     text = chapter.with_suffix(".ipynb").read_text(encoding="utf-8")
     settings = course.settings()["repository"]
     address = course.archive(settings["url"], settings["branch"])
     assert text.count(address) == 1
     notebook = nbformat.reads(text.replace(address, str(wheel)), as_version=4)
     NotebookClient(notebook, kernel_name="colab", timeout=600, resources={"metadata": {"path": str(colab)}}).execute()
-    assert installed(runtime, "torch", "torchvision", "numpy") == before
-    assert installed(runtime, "replaylib")
+    now = distributions(runtime)
+    assert now.pop("replaylib")
+    assert now == before, "Colab's own packages stay as they are"
     where = subprocess.run(
         [str(runtime), "-c", "import replaylib; print(replaylib.__file__)"], cwd=colab, capture_output=True, text=True
     )

@@ -27,9 +27,9 @@ from instructors.alternatives import more_1_to_3, more_4_and_5, more_styles
 from replaylib.course.assignments import read
 from replaylib.errors import InputError
 from replaylib.lab.protocols import PROTOCOLS
-from tests.colab import colab, runtime, wheel
+from tests.colab import colab, environment, runtime, wheel
 
-__all__ = ["colab", "runtime", "wheel"]  # fixtures
+__all__ = ["colab", "environment", "runtime", "wheel"]  # fixtures
 
 # What is made of the masters takes a while: in one process, where it is made once.
 pytestmark = pytest.mark.xdist_group("assignments")
