@@ -125,7 +125,7 @@
       const kept = 100 - moved(1, 5);
       const found = kept > 65 ? "most" : kept > 34 ? "half" : "few";
       said.say(
-        `After task 5, ${kept} % of the codes still show the digit of task 1. In ${share(planes[5].labels, 0)} % the judge sees a 0 or a 1; a fair share would be 20 %. ` +
+        `After task 5, ${kept} % of the 169 codes of this sheet still show the digit of task 1. In ${share(planes[5].labels, 0)} % the judge sees a 0 or a 1; a fair share would be 20 %. ` +
           `Your guess, “${asked.words()}”, was ${asked.made() === found ? "right" : "not what came out"}. Step back through the tasks, and move the mark: when does a place change its owner?`,
       );
     }
