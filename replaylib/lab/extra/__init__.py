@@ -35,7 +35,7 @@ def _der(
 @register.method(
     "slda-replay",
     "replay drawn from one Gaussian for each class, those of streaming linear discriminant analysis",
-    "Hayes & Kanan 2020, for its Gaussians; this course, for their replay",
+    "Hayes & Kanan 2020, for its Gaussians; Zhu et al. 2021 and Zhang et al. 2023 replay from others like them",
     level="features",
     scenarios=("task", "class"),
     why="where a class comes back in every task and has no single Gaussian",
