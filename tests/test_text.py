@@ -217,9 +217,7 @@ def test_a_share_is_part_of_a_step(wrong: float) -> None:
 
 def test_old_text_is_forgotten_and_kept_by_a_share_of_it_and_by_own_text(data: Split) -> None:
     def run(method: str) -> torch.Tensor:
-        described = experiment(
-            "split-text", method_name=method, tasks=2, class_order="random", seed=ORDER, iterations=90, batch=64
-        )
+        described = experiment("split-text", method_name=method, tasks=2, class_order="random", seed=ORDER)
         return torch.tensor(runs.run(described, data).record.matrix)
 
     ends = {method: run(method) for method in ("none", "replay-share", "own-text")}
