@@ -83,7 +83,8 @@ def test_every_module_that_a_user_may_import_is_described_on_one_page():
     ]
     # How files come and are written, and how the command line reads its options, is nobody's business but theirs.
     inside = {"_version", "__main__", "course.earlier.checks", "course.earlier.earlier"} | {
-        f"data.{name}" for name in ("decode", "files", "symbols", "known", "folders", "downloads", "official")
+        f"data.{name}"
+        for name in ("decode", "files", "symbols", "known", "folders", "downloads", "official", "progress")
     }
     assert sorted(described) == sorted(name for name in modules() - inside if not name.startswith("cli."))
 
