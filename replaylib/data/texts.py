@@ -9,7 +9,6 @@ import sysconfig
 import unicodedata
 from functools import cache
 from pathlib import Path
-from pydoc_data.topics import topics
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ def collections() -> dict[str, str]:
     Prose is the language reference as `pydoc_data` holds it, code some modules of the standard library, and names those
     of characters in Unicode. All are in the characters of `ALPHABET`; others are left out.
     """
+    from pydoc_data.topics import topics  # half a megabyte, which most commands do not need
+
     library = Path(sysconfig.get_path("stdlib"))
     names = (unicodedata.name(chr(code), "") for code in range(0x2FFF))
     whole = (
