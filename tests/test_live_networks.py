@@ -77,7 +77,7 @@ def test_codes_of_the_published_scale_are_compared_over_the_tasks(page: chromium
     page.wait(f"/Your guess, /.test({LAST})")
     kept, first = map(int, re.findall(r"(\d+) %", page.run(LAST))[:2])
     assert 0 <= kept <= first <= 60
-    page.run("document.querySelector('.live-controls input[type=range]').focus()")
+    assert page.run("document.activeElement === document.querySelector('.live-controls input[type=range]')")
     page.press("ArrowLeft", 4)
     page.wait(f"/^After task 1/.test({LAST})")
     [whole] = map(int, re.findall(r"(\d+) %", page.run(LAST)))

@@ -76,6 +76,32 @@ def test_playground_compares_two_methods_from_its_address(page: chromium.Page, s
     assert page.run("document.querySelector('figure.live a').getAttribute('href') === location.hash")
     rates = page.run("[...document.querySelectorAll('.live-side .live-note')].map((one) => parseInt(one.textContent))")
     assert min(rates) > 0
+    page.run("document.querySelector('figure.live .live-buttons a').click()")
+    page.wait("/Copied|address bar/.test(document.querySelector('.live-buttons [role=status]').textContent)")
+    assert page.errors == []
+
+
+def test_playground_says_how_far_it_came_when_stopped(page: chromium.Page, site: Path) -> None:
+    ready(page, site, "playground", "#tasks=2&scenario=class&steps=400&lr=0.001&seed=0&a=none&b=generated,feedback,0.5")
+    page.run("document.querySelector('input[type=radio]').click()")
+    first = page.run("document.querySelector('.live-side caption').textContent")
+    page.run(
+        "const list = document.querySelector('.live-side select'); list.value = 'joint';"
+        " list.dispatchEvent(new Event('change'))"
+    )
+    assert first.startswith("A, no replay")
+    assert page.run("document.querySelector('.live-side caption').textContent").startswith("A, joint training")
+    page.run("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Train both').focus()")
+    click(page, "Train both")
+    assert page.run("document.activeElement.textContent") == "Stop"
+    page.wait("document.querySelectorAll('.live-side polyline, .live-curves polyline').length === 2")
+    click(page, "Stop")
+    page.wait("/^Stopped before/.test(document.querySelector('.live-status').textContent)")
+    assert re.search(r"\(generative replay \+ feedback, 1 of 2 tasks begun\) on \d+ %\.$", said(page))
+    assert re.search(
+        r"training steps, \d+ of 800 so far", page.run("document.querySelector('.live-curves').textContent")
+    )
+    assert "NaN" not in page.run("document.querySelector('figure.live').textContent")
     assert page.errors == []
 
 

@@ -48,6 +48,8 @@
     const pause = () => new Promise((done) => setTimeout(done));
 
     async function load() {
+      const focused = document.activeElement === loading; // a button that is disabled loses the focus
+      const focus = (where) => focused && document.activeElement === document.body && where.focus();
       loading.disabled = true;
       try {
         for (const name of ["joint-5", ...TASKS.map((one) => `gr-${one}`)]) {
@@ -59,6 +61,7 @@
       } catch {
         loading.disabled = false;
         loading.textContent = "Try again";
+        focus(loading);
         said.say(`Only ${Object.keys(there).length} of 6 networks could be loaded. Are you offline? What is there is kept.`);
         return;
       }
@@ -68,10 +71,9 @@
         await imagine(one);
         show(one);
       }
-      const focused = document.activeElement === loading;
       explored.hidden = false;
       loading.parentElement.remove();
-      if (focused) when.input.focus();
+      focus(when.input);
       walk(at);
       summary();
     }

@@ -19,7 +19,7 @@
     imagine: ["Nothing replayed, or images that the network imagines?", start("none"), start("generated", { on: ALL })],
     store: ["Three stored images of each digit, or images that the network imagines?", start("exact"), start("generated", { on: ALL })],
     conditional: ["Imagined at random, or one class at a time (conditional replay)?", start("generated"), start("generated", { on: ["conditional"] })],
-    distill: ["All four changes from the brain and soft targets, or all but soft targets?", start("generated", { on: ALL.slice(0, 3) }), start("generated", { on: ALL })],
+    distill: ["All changes but soft targets, or all of them?", start("generated", { on: ALL.slice(0, 3) }), start("generated", { on: ALL })],
     joint: ["Imagined images, or everything stored?", start("generated", { on: ALL }), start("joint")],
   };
   const GUESSES = { A: "A will be right more often", B: "B will be right more often", same: "no difference (within 5 points)" };
@@ -78,7 +78,7 @@
       const known = accuracies.slice(0, row + 1);
       known.forEach((accuracy, column) => matrix.set(row, column, accuracy));
       me.mean.push([steps, known.reduce((a, b) => a + b, 0) / known.length]);
-      rate.textContent = `${Math.round(speed)} steps a second`;
+      if (speed) rate.textContent = `${Math.round(speed)} steps a second`; // what is heard at a stop has none
       for (const [unit, x] of dreams || []) {
         if (!pictures.has(unit)) {
           const picture = image(sideLength, `imagined as a ${digits[unit]}`, 38);
@@ -111,9 +111,12 @@
     const run = button("Train both", begin);
     const stop = button("Stop", () => sides.forEach((one) => one.learner?.stop()), { disabled: true });
     const link = el("a", {}, "Link to these settings");
+    link.addEventListener("click", copy);
+    const copied = status();
+    copied.element.className = "live-note";
     const said = status();
     const chart = curves({ label: "Mean accuracy on the tasks so far, of A and B", unit: " %" });
-    controls.append(fields, el("div", { class: "live-columns" }, ...sides.map((one) => one.element)), el("div", { class: "live-buttons" }, run, stop, link));
+    controls.append(fields, el("div", { class: "live-columns" }, ...sides.map((one) => one.element)), el("div", { class: "live-buttons" }, run, stop, link, copied.element));
     root.append(preset, asked.element, controls, said.element, chart.element);
 
     function setFields() {
@@ -141,7 +144,22 @@
       link.href = `#${words}`;
       link.id = words; // so that the address leads to a place of the page, as every other does
       if (touched) history.replaceState(null, "", link.href);
+      copied.say("");
+      if (!sides.some((one) => one.learner)) sides.forEach((one) => one.clear(tasks())); // results stay until the next run
       question.textContent = key === "own" ? `A: ${nameOf(sides[0].method)}. B: ${nameOf(sides[1].method)}. What will you see after the last task?` : QUESTIONS[key][0];
+    }
+
+    /** The link in the clipboard, where the browser allows it; in the address bar in any case. */
+    async function copy(event) {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      history.replaceState(null, "", link.href);
+      try {
+        await navigator.clipboard.writeText(location.href);
+        copied.say("Copied.");
+      } catch {
+        copied.say("It is in the address bar.");
+      }
     }
 
     function fromAddress() {
@@ -198,15 +216,18 @@
       const [a, b] = sides.map((one) => one.last.reduce((sum, value) => sum + value, 0) / one.last.length);
       const found = Math.abs(a - b) <= 5 ? "same" : a > b ? "A" : "B";
       const stopped = sides.some((one) => one.stopped);
-      const verdict = stopped ? "Stopped before the end." : asked.made() === found ? `Your guess, ${asked.words()}, was right.` : `Your guess was: ${asked.words()}.`;
-      const words = `A (${nameOf(sides[0].method)}) is right on ${a.toFixed(0)} % on average over the tasks, B (${nameOf(sides[1].method)}) on ${b.toFixed(0)} %.`;
-      said.say(`${words} ${verdict} One seed: try another before you believe it.`);
-      chart.describe(`Mean accuracy on the tasks so far, over ${shared.steps * stream.length} steps. At the end: A ${a.toFixed(0)} %, B ${b.toFixed(0)} %.`);
+      const verdict = asked.made() === found ? `Your guess, ${asked.words()}, was right.` : `Your guess was: ${asked.words()}.`;
+      const [named, other] = sides.map((one) => `${one.letter} (${nameOf(one.method)}${stopped ? `, ${one.last.length} of ${stream.length} tasks begun` : ""})`);
+      const words = `${named} is right on ${a.toFixed(0)} % on average over the tasks${stopped ? " so far" : ""}, ${other} on ${b.toFixed(0)} %`;
+      said.say(stopped ? `Stopped before the end. ${words}.` : `${words}. ${verdict} One seed: try another before you believe it.`);
+      chart.describe(`Mean accuracy on the tasks so far, over ${shared.steps * stream.length} steps. ${stopped ? "When stopped" : "At the end"}: A ${a.toFixed(0)} %, B ${b.toFixed(0)} %.`);
     }
 
     function enable(busy) {
+      const from = document.activeElement === (busy ? run : stop);
       run.disabled = busy;
       stop.disabled = !busy;
+      if (from) (busy ? stop : run).focus(); // a button that is disabled would lose the focus
       for (const control of controls.querySelectorAll(".live-fields *, .live-options *")) control.disabled = busy;
       preset.input.disabled = busy;
     }

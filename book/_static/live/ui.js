@@ -82,11 +82,12 @@
       const [a, b] = low === null ? [Math.floor(Math.min(-1, ...all)), Math.ceil(Math.max(1, ...all))] : [low, high];
       const x = (step) => left + ((W - left - right) * step) / Math.max(steps, 1);
       const y = (value) => top + ((height - top - bottom) * (b - value)) / (b - a);
+      const now = Math.max(0, ...series.flatMap(({ points }) => points.map(([step]) => step)));
       const parts = [a, (a + b) / 2, b].flatMap((value) => [
         svg("line", { x1: left, x2: W - right, y1: y(value), y2: y(value), class: "live-grid" }),
         svg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, `${value}${unit}`.replace("-", "−")),
       ]);
-      parts.push(svg("text", { x: (left + W - right) / 2, y: height - 6, "text-anchor": "middle" }, `training steps, ${steps} so far`));
+      parts.push(svg("text", { x: (left + W - right) / 2, y: height - 6, "text-anchor": "middle" }, `training steps, ${now < steps ? `${now} of ${steps}` : steps} so far`));
       for (const [step, words] of marks)
         parts.push(
           svg("line", { x1: x(step), x2: x(step), y1: top, y2: height - bottom, class: "live-mark" }),
