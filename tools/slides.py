@@ -36,11 +36,13 @@ STYLE = """\
 html { scroll-snap-type: y mandatory; font-size: clamp(14px, 1.9vmin, 30px) }
 html, body { height: auto; background: var(--pst-color-background) }
 main { display: block }
-.slide { box-sizing: border-box; min-height: 100vh; padding: 5vh 6vw; scroll-snap-align: start; display: flex;
+.slide { box-sizing: border-box; min-height: 100vh; padding: 4vh 6vw; scroll-snap-align: start; display: flex;
   flex-direction: column; justify-content: center; gap: 1rem; break-after: page }
 .slide h2 { margin: 0; font-size: 2rem } .slide .from { margin: 0; color: var(--pst-color-text-muted) }
 .slide .said { font-size: 1.7rem; line-height: 1.4 } .slide .katex { font-size: 1.7rem }
-.slide picture > img { width: min(100%, 68rem); max-height: 68vh; object-fit: contain; object-position: left }
+.slide picture > img { width: min(100%, 68rem); max-height: 60vh; object-fit: contain; object-position: left }
+.slide .moved picture > img { max-height: 52vh } /* its controls stand above it */
+.slide figure > figcaption p, .slide figure > figcaption .caption-text { font-size: 1.15rem }
 .slide .self-check { font-size: 1.35rem } .slide.title { text-align: center } .slide.title h1 { font-size: 3.2rem }
 @page { size: 297mm 167mm; margin: 0 }
 """
