@@ -107,7 +107,7 @@ REFUSED = {
         "not allowed to raise",
     ),
     "calls a program outside, by a name that is no file": (
-        "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0replay-grading-outside')",
+        "import socket\nsocket.socket(socket.AF_UNIX).connect('\\0{outside}')",
         "refused",
     ),
     "says where cores are dumped": ("open('/proc/sys/kernel/core_pattern', 'r+')", "Error"),

@@ -21,10 +21,10 @@ from replaylib.lab.experiments import experiment
 from replaylib.lab.fast import train_seeds
 from replaylib.lab.methods import METHODS
 from replaylib.steps import Diverged
-from tests.helpers import Waits, assembled
+from tests.helpers import ON_IMAGES, Waits, assembled
 
 SETTINGS = {"iterations": WARM_UP + 4, "batch": 16, "lr": 1e-3}
-PURE = sorted(METHODS.keys() - {"generative-classifier"})
+PURE = sorted(set(ON_IMAGES) - {"generative-classifier"})
 #: What a GPU cannot do while a graph is captured: the host would have to wait, or copies a number of its own.
 FORBIDDEN = (*Waits.OPERATIONS, "lift_fresh")
 

@@ -76,7 +76,7 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     (folder / "anna.ipynb").write_text("the work of anna")
     before = standing()
     with socket.socket(socket.AF_UNIX) as listening:  # a name that is no file; each network namespace has its own
-        listening.bind("\0replay-grading-outside")
+        listening.bind(f"\0{folder}")
         listening.listen()
         yield folder
     assert {path.name: path.read_text() for path in folder.iterdir()} == {

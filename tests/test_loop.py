@@ -21,7 +21,7 @@ from replaylib.nets import TEMPERATURE, Classifier, classification_loss, target_
 from replaylib.replay import Buffer, Everything, Nothing
 from replaylib.scenarios import Batch, permuted_stream, split_stream
 from replaylib.steps import Diverged, Execution, Guard
-from tests.helpers import Waits, tiny
+from tests.helpers import ON_IMAGES, Waits, tiny
 
 
 def run(stream, replay=None, seed=0, iterations=60, watch=None, lr=1e-2):
@@ -324,8 +324,9 @@ def test_no_step_waits_for_the_device(name, monkeypatch):
     monkeypatch.setitem(steps.LOOK_EVERY, "cpu", 100)  # as on a GPU
     # On a CPU, and there alone, PyTorch's own reads the highest number first.
     monkeypatch.setattr(F, "one_hot", lambda y, classes: torch.eye(classes, dtype=torch.long)[y])
-    description = experiment("split-digits", METHODS[name].scenarios[0], name, hidden=(8, 8), iterations=3)
-    stream, parts, generator = runs.assemble(description, load_dataset("digits"))
+    protocol, scenario = ("split-digits", METHODS[name].scenarios[0]) if name in ON_IMAGES else ("split-text", "domain")
+    description = experiment(protocol, scenario, name, hidden=(8, 8), iterations=3)
+    stream, parts, generator = runs.assemble(description, load_dataset(description.dataset))
     waits = Waits()
 
     def watch(now):
