@@ -113,15 +113,15 @@ def test_costs_are_those_of_the_networks_that_are_trained():
 def test_dreams_are_some_of_every_class_and_the_same_for_the_same_noise():
     data = load_dataset("digits")
     stream, (net, *_), _ = assemble(experiment("split-digits", "class", "gr+conditional", hidden=(30, 20)), data)
-    made = compare.dreams(net, stream, 3, torch.Generator().manual_seed(0))
+    made = compare.imagine(net, stream, 3, torch.Generator().manual_seed(0))
     assert made.x.shape == (30, 1, 8, 8)
     assert made.y.bincount().tolist() == [3] * 10
     assert made.task.tolist() == (made.y // 2).tolist()
-    again = compare.dreams(net, stream, 3, torch.Generator().manual_seed(0))
+    again = compare.imagine(net, stream, 3, torch.Generator().manual_seed(0))
     assert torch.equal(made.x, again.x)
     domain = split_stream(data, "domain", 5)
     with pytest.raises(InputError, match="every class is in every task"):
-        compare.dreams(net, domain, 3, torch.Generator())
+        compare.imagine(net, domain, 3, torch.Generator())
 
 
 def test_a_judge_and_a_dreamer_with_other_orders_of_classes_speak_of_the_same_labels():

@@ -32,7 +32,7 @@ def mean_sem(values: Iterable[float], digits: int = 2) -> str:
     return f"{mean}\u00a0±\u00a0{statistics.stdev(numbers) / math.sqrt(len(numbers)):.{digits}f}"
 
 
-def dreams(net: BrainNet, stream: Stream, each: int, generator: torch.Generator) -> Batch:
+def imagine(net: BrainNet, stream: Stream, each: int, generator: torch.Generator) -> Batch:
     """``each`` imagined samples of every class, class by class, in the order of the output units.
 
     The targets of the batch are the classes that were asked for: a network without modes and gates takes no notice of
@@ -56,7 +56,7 @@ def judged(judge: Classifier, judged_on: Stream, imagined: Batch, stream: Stream
     Parameters
     ----------
     judge, judged_on : a network as `replaylib.lab.quality.judge` makes it, and the stream that it was trained on.
-    imagined, stream : as `dreams` gives, at least one sample of each class, and the stream of the network that dreamed.
+    imagined, stream : as `imagine` gives, at least one sample of each class, and the stream of its network.
     """
     asked = stream.classes.flatten()[imagined.y]
     seen = judged_on.classes.flatten()[judge(imagined.x).argmax(1)]
