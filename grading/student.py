@@ -201,7 +201,8 @@ def limit(memory: int, disk: int, tasks: int) -> None:
         with contextlib.suppress(ValueError, OSError):  # macOS refuses some
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     if tasks:
-        limit_tasks(tasks)
+        with contextlib.suppress(ValueError, OSError):  # the computer itself allows fewer
+            limit_tasks(tasks)
 
 
 def limit_tasks(tasks: int) -> None:

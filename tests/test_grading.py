@@ -164,6 +164,15 @@ def test_kernel_bounds_what_one_submission_starts(assignment: Assignment, sandbo
     assert started[0] < few.tasks < started[1] < many.tasks, "memory alone bounds the second"
 
 
+def test_limit_of_the_computer_that_is_lower_stays() -> None:
+    code = (
+        "import resource\nresource.setrlimit(resource.RLIMIT_NPROC, (100, 100))\nfrom grading.student import limit\n"
+        "limit(4096, 100, 512)\nprint(*resource.getrlimit(resource.RLIMIT_NPROC))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=sandboxes.ROOT, capture_output=True, text=True)
+    assert done.stdout.split() == ["100", "100"], done.stderr
+
+
 def test_memory_that_is_held_costs_no_other_submission(assignment: Assignment, sandbox: Sandbox, outside: Path) -> None:
     started = time.monotonic()
     result = graded(small.notebook(hostile.called_first(hostile.HELD, 0)), assignment, sandbox)
