@@ -100,7 +100,7 @@ def total(marks: Row, per_day: float) -> str:
         return ""
     points = float(marks["score"]) + points_by_hand(marks)
     try:
-        days = math.ceil(number(marks.get("days late", "").strip() or "0"))
+        days = math.ceil(typed_number(marks.get("days late", "").strip() or "0"))
     except ValueError:
         raise InputError(f"{marks['student']}'s days late are no number: expected days, like 2, or nothing") from None
     if days < 0:
@@ -108,7 +108,7 @@ def total(marks: Row, per_day: float) -> str:
     return f"{points * max(0.0, 1 - days * per_day / 100):g}"
 
 
-def number(text: str) -> float:
+def typed_number(text: str) -> float:
     """A finite number, with a point or a comma as a spreadsheet writes it; raises `ValueError` if it is none."""
     value = float(text.replace(",", "."))
     if not math.isfinite(value):
@@ -127,7 +127,7 @@ def by_hand(marks: Row) -> dict[str, str]:
 def points_by_hand(marks: Row) -> float:
     """The rubric's points together; raises `InputError` if one is no number."""
     try:
-        return sum(number(value) for value in by_hand(marks).values())
+        return sum(typed_number(value) for value in by_hand(marks).values())
     except ValueError:
         raise InputError(f"a mark of {marks['student']} in the rubric is no number: expected points, like 2") from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grading.assignment import Assignment
-from grading.gradebook import Row, read_table, safe
+from grading.gradebook import Row, read_table, safe, typed_number
 from grading.submissions import Submission
 from replaylib.errors import InputError
 
@@ -157,9 +157,7 @@ class Roster:
         else:
             said = [one.get("Maximum Grade") or one.get("Maximum grade") or "" for one in self.rows]
         most = assignment.possible + assignment.manual
-        others = {
-            text for text in said if re.fullmatch(r"\d+([.,]\d+)?", text) and float(text.replace(",", ".")) != most
-        }
+        others = {text for text in said if re.fullmatch(r"\d+([.,]\d+)?", text) and typed_number(text) != most}
         return [
             f"the maximum there is {text}; questions and rubric give {most:g} together: set it to that"
             for text in sorted(others)

@@ -20,7 +20,7 @@ FORMULA = '<span class="katex-display"><span class="katex" style="display: block
 
 def faults(folder: Path, body: str, widths: tuple[int, ...] = (390,)) -> list[str]:
     (folder / "index.html").write_text(f"{HEAD}<main><article>{body}</article></main></body></html>", encoding="utf-8")
-    pages.weight.cache_clear()
+    pages.sent.cache_clear()
     return sorted(pages.look(folder, widths=widths, schemes=("light",)).faults)
 
 

@@ -130,7 +130,7 @@ def served(site: Path) -> Iterator[str]:
             path = Path(self.translate_path(self.path))
             if not path.is_file() or path.suffix in PACKED:
                 return super().do_GET()
-            body = gzip.compress(path.read_bytes(), 6)
+            body = sent(path)
             self.send_response(200)
             self.send_header("Content-Type", self.guess_type(str(path)))
             self.send_header("Content-Encoding", "gzip")
@@ -149,10 +149,10 @@ def served(site: Path) -> Iterator[str]:
 
 
 @functools.cache
-def weight(path: Path) -> int:
-    """Bytes of a file as a server sends it."""
+def sent(path: Path) -> bytes:
+    """A file as a server sends it."""
     data = path.read_bytes()
-    return len(data) if path.suffix in PACKED else len(gzip.compress(data, 6))
+    return data if path.suffix in PACKED else gzip.compress(data, 6)
 
 
 def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, schemes: Schemes, found: Findings) -> None:
@@ -203,7 +203,7 @@ def note(seen: dict[str, Any], page: str, width: int, scheme: str, found: Findin
 
 def weigh(seen: dict[str, Any], page: str, asked: list[Path], found: Findings) -> None:
     """Note how much a page had to fetch, and that it is too much."""
-    size = sum(weight(path) for path in asked if path.is_file())
+    size = sum(len(sent(path)) for path in asked if path.is_file())
     if size > (MOST_BYTES if seen["formulas"] else MOST_WITHOUT_FORMULAS) or len(asked) > MOST_REQUESTS:
         found.add(f"heavy: {size / 1000:.0f} KB in {len(asked)} requests", page)
     kinds = {kind: seen[kind] for kind in ("equations", "figures", "tables")}

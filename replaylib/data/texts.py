@@ -46,6 +46,7 @@ def collections() -> dict[str, str]:
     return {kind: "".join(c for c in text if c in known) for kind, text in zip(KINDS, whole, strict=True)}
 
 
+@cache
 def digest() -> str:
     """The SHA-256 of all collections: which Python's they are."""
     return hashlib.sha256("\0".join(collections().values()).encode()).hexdigest()
