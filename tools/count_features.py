@@ -10,7 +10,6 @@ is looked for as everywhere, see `replaylib.load_dataset`.
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -65,7 +64,7 @@ def write(images: Split, dataset: str, encoder: str, target: Path) -> None:
         "encoder": encoder, "digest": known.digest, "trained on": asdict(known.origin)["dataset"],
         "accuracy": count(features), "untaught": untaught(images, encoder),
         "versions": machine.versions(), "commit": machine.commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "date": machine.now(),
     }  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     create(target, json.dumps(about, indent=1) + "\n")

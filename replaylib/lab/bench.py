@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from replaylib.errors import InputError
 from replaylib.lab import runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.fast import train_seeds
-from replaylib.lab.machine import commit, device_name, versions
+from replaylib.lab.machine import commit, device_name, now, versions
 from replaylib.lab.per_sample import PerSample
 from replaylib.lab.products import Operands, Products, operations, seconds_of
 from replaylib.lab.protocols import protocol
@@ -184,9 +183,9 @@ def table(speeds: Sequence[Speed]) -> str:
 
 def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
     """Write measurements to a new JSON file in an existing folder, with the command, versions, commit and date."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    made = {"command": command, "versions": versions(), "commit": commit(), "date": now}
-    name = f"{now[:19].replace(':', '-')}.json"
+    date = now()
+    made = {"command": command, "versions": versions(), "commit": commit(), "date": date}
+    name = f"{date[:19].replace(':', '-')}.json"
     return write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
 
 

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
 from pathlib import Path
 
 from replaylib.data.files import replacing
@@ -67,7 +66,7 @@ def of(experiment: Experiment, error: BaseException, folder: Path | None = None)
     failure = Failure(
         experiment, kind, line, "".join(traceback.format_exception(error)) if kind == "error" else "",
         1 + (before.tries if before else 0), _versions(experiment), machine.commit(),
-        datetime.now(UTC).isoformat(timespec="seconds"),
+        machine.now(),
     )  # fmt: skip
     if folder is not None:
         # Where it cannot be kept, it is still said; and a folder that cannot be written stops the sweep elsewhere.

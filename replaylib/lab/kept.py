@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -56,7 +55,7 @@ def kept_or_made(
             "versions": json.dumps(machine.versions()),
             "device": machine.device_name(torch.device("cpu")),
             "commit": str(machine.commit()),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "date": machine.now(),
         }
         writable(path.parent)
         write_tensors(made, path, {"about": about, **origin}, "make the folder writable")

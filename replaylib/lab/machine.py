@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +12,11 @@ import torch
 from replaylib._version import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def now() -> str:
+    """The time, to a second, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def device_name(device: torch.device) -> str:

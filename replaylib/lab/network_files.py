@@ -8,6 +8,7 @@ from http.client import HTTPException
 from importlib import metadata
 from pathlib import Path
 
+from replaylib.data.downloads import PATIENCE
 from replaylib.data.files import replacing, shipped, writable
 from replaylib.data.known import data_directory
 from replaylib.errors import InputError
@@ -18,7 +19,6 @@ SUFFIX = ".safetensors"
 IN_CHECKOUT = Path(__file__).resolve().parents[2] / "book" / FOLDER
 #: The SHA-256 of each file, which comes with the library.
 DIGESTS = "networks.json"
-PATIENCE = 30.0  # seconds without an answer from the server
 ARCHIVE = re.compile(r"(https://github\.com/[^/]+/[^/]+)/archive/(?:refs/(?:heads|tags)/)?(.+)\.zip")
 
 

@@ -7,7 +7,6 @@ random crops and mirror images, which are made here for a whole batch at once, o
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -19,7 +18,7 @@ from replaylib.data.dataset import Dataset, Split, channel_statistics
 from replaylib.data.files import replacing
 from replaylib.errors import PRECISIONS, InputError
 from replaylib.lab.encoders import Origin
-from replaylib.lab.machine import commit, device_name, versions
+from replaylib.lab.machine import commit, device_name, now, versions
 from replaylib.nets import Hidden, linear
 from replaylib.steps import adam, products_in
 
@@ -159,7 +158,7 @@ def pretrain(
         epochs=settings.epochs, lr=settings.lr, batch=settings.batch, seed=settings.seed, hidden=settings.hidden,
         crop=settings.crop, flip=settings.flip, precision=settings.precision,
         accuracy=accuracy, seconds=seconds, device=device_name(device), versions=versions(), commit=commit(),
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        date=now(),
     )  # fmt: skip
     return net.encoder.cpu().eval(), origin
 

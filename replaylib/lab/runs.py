@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -197,7 +196,7 @@ def run_seeds(
                     device=machine.device_name(stream.device),
                     versions=versions,
                     commit=machine.commit(),
-                    date=datetime.now(UTC).isoformat(timespec="seconds"),
+                    date=machine.now(),
                     together=len(results),
                     compiled=compiled,
                 ),
