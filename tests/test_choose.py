@@ -32,7 +32,7 @@ def stub(monkeypatch):
         return [(torch.nn.Identity(), type(found)(**{**vars(found), "matrix": matrix}))]
 
     monkeypatch.setattr(runs, "run_seeds", run_seeds)
-    monkeypatch.setattr("replaylib.cli.sweeping.seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr("replaylib.cli.planning.seconds_of", lambda *_: 1.0)
     return ran
 
 

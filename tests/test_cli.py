@@ -196,7 +196,7 @@ def test_a_command_that_is_stopped_says_what_is_kept_of_it(arguments, where, say
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("replaylib.cli.sweeping.seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr("replaylib.cli.planning.seconds_of", lambda *_: 1.0)
     monkeypatch.setattr(f"replaylib.{where}", stopped)
     assert main(arguments) == 130
     assert f"replaylib: stopped; {says}" in capsys.readouterr().err

@@ -29,4 +29,5 @@ def test_bar_shows_how_far_it_is():
     shown = io.StringIO()
     with Bar(total=2, unit="run", file=shown, mininterval=0) as bar:
         bar.update()
+    assert "0/2 [00:00<?" in shown.getvalue()
     assert "1/2" in shown.getvalue()

@@ -1,13 +1,14 @@
 """The figures of the paper as sets of experiments, and the command that runs and draws them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from replaylib.cli import planning
 from replaylib.cli.main import main
-from replaylib.cli.sweeping import in_time
 from replaylib.course import figure_files, figures
 from replaylib.course.paper_figures import so_far
 from replaylib.course.reproduce import FIGURES, draw, figure
@@ -76,6 +77,28 @@ def test_a_plan_says_how_many_and_how_long_and_runs_nothing(capsys, tmp_path):
     assert "fig3: 4 runs, 0 of them stored, 4 to do" in out
     assert "of computing on cpu" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_names_the_seeds_that_are_stored_and_those_that_are_due(capsys):
+    command = ["-q", "reproduce", "fig3", "--methods", "none,gr", "--seeds", "4", "--plan"]
+    assert main(command) == 0
+    lines = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[2] == ["scenario", "method", "stored", "to do", "about"]
+    assert [line[:-1] for line in lines[3:]] == [
+        [scenario, method, "3 (seeds 0-2)", "1 (seed 3)"] for scenario in ("task", "class") for method in ("none", "gr")
+    ]
+    assert all(re.fullmatch(r"\d+(\.\d)? (s|min|h)", line[-1]) for line in lines[3:])
+
+
+def test_a_plan_says_which_of_the_due_runs_are_stored_in_another_precision(capsys):
+    experiments = figure("fig7").experiments(methods=("bi-r",), precision="bfloat16")
+    assert {e.precision for e in experiments} == {"bfloat16"}
+    due = figure("fig7").experiments(methods=("bi-r",), seeds=4)
+    known = {e.id for e in experiments if e.scenario == "class" and e.seed in (1, 3)}
+    told = planning.table(due, [], [e.id for e in due], known, {}).splitlines()
+    assert re.split(r"  +", told[0])[-1] == "stored in bfloat16"
+    assert re.split(r"  +", told[2]) == ["class", "bi-r", "4 (seeds 0-3)", "2 (seeds 1, 3)"]
+    assert "bfloat16" not in planning.table(due, [], [e.id for e in due], [], {})
 
 
 def test_a_plan_needs_no_data_and_says_how_long_all_the_same(capsys, tmp_path, monkeypatch):
@@ -243,7 +266,7 @@ def test_what_fig4_says_can_be_taken_can_be_taken():
 
 
 def test_times_are_said_as_one_reads_them():
-    assert [in_time(s) for s in (3.2, 99, 100, 5999, 12600)] == ["3 s", "99 s", "2 min", "100 min", "3.5 h"]
+    assert [planning.in_time(s) for s in (3.2, 99, 100, 5999, 12600)] == ["3 s", "99 s", "2 min", "100 min", "3.5 h"]
 
 
 def test_the_stored_dial_is_whole_and_shows_what_it_is_for():

@@ -27,7 +27,7 @@ def stub(monkeypatch):
         return [(torch.nn.Identity(), made(description)) for description in group]
 
     monkeypatch.setattr(runs, "run_seeds", run_seeds)
-    monkeypatch.setattr("replaylib.cli.sweeping.seconds_of", lambda *_: 1.0)
+    monkeypatch.setattr("replaylib.cli.planning.seconds_of", lambda *_: 1.0)
     return ran
 
 

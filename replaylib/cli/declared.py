@@ -120,6 +120,7 @@ def reproduce(sub: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps a task, for a smaller figure (default: the protocol's)",
     )
+    sub.add_argument("--precision", metavar="P", help="of layers' products: " + " or ".join(PRECISIONS))
     sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
     many_runs(sub)

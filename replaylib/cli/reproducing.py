@@ -15,7 +15,7 @@ def reproduce(options: argparse.Namespace) -> None:
     chosen = figure(options.figure)
     out = options.out or Path(f"{chosen.name}.svg")
     figure_files.check(out)
-    asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations)
+    asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations, options.precision)
     kept = performed(chosen.name, asked, options, [*map(shipped, frames.FOLDERS)], chosen.measured)
     if options.plan:
         return

@@ -3,27 +3,26 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from replaylib.cli import planning
 from replaylib.cli.commands import device_named
-from replaylib.data.dataset import Split
+from replaylib.cli.planning import how_long
 from replaylib.data.files import writable
 from replaylib.data.progress import Bar
 from replaylib.errors import InputError
-from replaylib.lab import bench, cluster, contents, failures, grids, register, resume
+from replaylib.lab import cluster, contents, failures, grids, register, resume
 from replaylib.lab.capture import check_captured_on
 from replaylib.lab.claims import shard
 from replaylib.lab.experiments import Experiment
-from replaylib.lab.machine import device_name
 from replaylib.lab.options import Option
 from replaylib.lab.records import Record, set_aside, stored
-from replaylib.lab.sweeps import Group, How, by_seed, loader, seconds_of, sweep
+from replaylib.lab.sweeps import How, by_seed, sweep
 
 
 def sweep_all(options: argparse.Namespace) -> None:
@@ -117,9 +116,10 @@ def performed(
     share = f", share {options.shard[0]} of {options.shard[1]}" if options.shard else ""
     before = f", {len(settled)} failed before" if settled else ""
     print(f"{name}{share}: {len(asked)} runs, {len(kept)} of them stored{before}, {len(due)} to do", flush=True)
-    if due and (options.plan or not elsewhere):
-        _say_how_long(groups, "cpu" if device == "auto" else device, options, measured)
+    timed = due and (options.plan or not elsewhere)
+    seconds = how_long(groups, "cpu" if device == "auto" else device, options, measured) if timed else {}
     if options.plan:
+        print(planning.table(asked, kept, [e.id for e in due], there, seconds))
         return kept
     with ExitStack() as stack:
         workers = None
@@ -164,39 +164,6 @@ def of_other_code(kept: Mapping[str, Record]) -> dict[str, str]:
 
 def _together(options: argparse.Namespace, device: str) -> bool:
     return device.startswith("cuda") if options.together is None else bool(options.together)
-
-
-def _say_how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, measured: bool) -> None:
-    """About how long it takes: one group of each kind is timed, whichever seeds and however much clutter it has."""
-    # A plan downloads nothing: noise in the shape of the data takes a step as long.
-    data_for = plan_data(device) if options.plan else loader(device)
-    kinds = [
-        tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
-        for group in groups
-    ]
-    try:
-        pace = {kind: seconds_of(kind, data_for(kind[0]), device, options.capture) for kind in dict.fromkeys(kinds)}
-    except InputError as error:
-        # A run that cannot be computed is named when it is tried; and which are due can be said without data.
-        print(f"how long they take can be said where their data are: {error}")
-        return
-    where = device_name(torch.device(device))
-    several = f", shared by {options.workers} processes" if options.workers > 1 else ""
-    measuring = " and measuring" if measured else ""
-    computing = in_time(sum(pace[kind] for kind in kinds))
-    print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
-
-
-def plan_data(device: str) -> Callable[[Experiment], Split]:
-    """Gives each experiment data in the shape of its own, on a device."""
-    return lambda description: Split(*(part.to(device) for part in bench.stand_in(description)))
-
-
-def in_time(seconds: float) -> str:
-    """A time as one reads it: ``"40 s"``, ``"12 min"``, ``"3.5 h"``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _complain(problems: Sequence[str], failed: Sequence[failures.Failure]) -> None:

@@ -55,6 +55,7 @@ class Figure:
         seeds: int | None = None,
         methods: Sequence[str] = (),
         iterations: int | None = None,
+        precision: str | None = None,
     ) -> list[Experiment]:
         """All runs of the figure: seed by seed, so that a figure of fewer seeds is there before one of all.
 
@@ -62,6 +63,7 @@ class Figure:
         ----------
         protocol_name, seeds, methods : in the place of the figure's own; seeds 0 to ``seeds`` - 1.
         iterations : steps a task, in the place of the protocol's; a smaller figure where there is no GPU.
+        precision : of layers' products, see `replaylib.lab.experiments.Experiment`.
 
         Raises
         ------
@@ -76,7 +78,8 @@ class Figure:
         check_seeds(count)
         if iterations is not None and any("iterations" in variant for variant in self.variants):
             raise InputError(f"{self.name} shares out its steps over tasks itself: leave iterations out")
-        fixed = {} if iterations is None else {"iterations": iterations}
+        given = {"iterations": iterations, "precision": precision}
+        fixed = {name: value for name, value in given.items() if value is not None}
         every = (
             experiment(p.name, scenario, name, seed, **variant, **fixed)
             for seed in range(count)

@@ -6,9 +6,9 @@ from tqdm import tqdm
 class Bar(tqdm):
     """`tqdm.tqdm`, which before 4.69 prints a traceback at the end if it was stopped while it was made.
 
-    It then looks for what it had not been given yet; here it finds that it never showed anything.
+    It then looks for what it had not been given yet.
     """
 
-    disable = True
-    start_t = 0.0
-    last_print_t = -1.0
+    def __del__(self) -> None:
+        if "start_t" in vars(self):  # the last that it is given
+            super().__del__()
