@@ -10,6 +10,7 @@ from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import bench, machine
 from replaylib.lab.experiments import experiment
+from replaylib.lab.operations import KINDS, kind_of
 from replaylib.lab.per_sample import PerSample
 from replaylib.lab.products import operations
 from replaylib.lab.protocols import protocol
@@ -102,6 +103,38 @@ def test_the_command_prints_a_table_or_rows(capsys):
     assert found[0]["loader_iterations_per_s"] > 0
     assert main([*command, "--no-loader"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_what_a_step_spends_its_time_on_adds_up_and_is_shown(capsys):
+    command = ["bench", "split-digits", "--methods", "none,bi-r", "--steps", "3", "--no-loader", "--operations"]
+    assert main([*command, "--json"]) == 0
+    for row in json.loads(capsys.readouterr().out):
+        assert sum(row["operations"].values()) == pytest.approx(100)
+        assert row["operations"].keys() == {*KINDS, "rest"}
+        for kind in ("products", "optimizer", "losses", "activations", "norms", "samples"):
+            assert row["operations"][kind] > 0, kind
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3].split() == ["method", "dtype", "seeds", "compiled", *KINDS, "rest"]
+    assert lines[5].split()[0] == "bi-r"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("aten::addmm", "products"),
+        ("aten::mul_", "arithmetic"),
+        ("aten::_log_softmax_backward_data", "losses"),
+        ("aten::log_sigmoid_forward", "losses"),
+        ("aten::sigmoid", "activations"),
+        ("Optimizer.step#Adam.step", "optimizer"),
+        ("aten::index_select", "samples"),
+        ("aten::expand", "rest"),
+        ("aten::as_strided", "rest"),
+    ],
+)
+def test_an_operation_has_a_kind(name, kind):
+    assert kind_of(name) == kind
 
 
 def test_measurements_are_kept_with_the_command_that_made_them(tmp_path, capsys):

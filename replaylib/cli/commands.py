@@ -81,10 +81,15 @@ def time_steps(options: argparse.Namespace) -> None:
         data = Split(*(part.to(device) for part in bench.stand_in(described)))
         loader = seeds == 1 and not options.no_loader and not compiled and not captured
         made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled, "captured": captured}
-        speeds.append(bench.measure(described, data, **made))
+        speeds.append(bench.measure(described, data, by_operation=options.operations, **made))
     if options.save:
         bench.save(speeds, shlex.join(["python", "-m", "replaylib", *options.arguments]), options.save)
-    print(json.dumps(bench.rows(speeds)) if options.json else bench.table(speeds))
+    if options.json:
+        print(json.dumps(bench.rows(speeds)))
+        return
+    print(bench.table(speeds))
+    if options.operations:
+        print(bench.table_of_operations(speeds))
 
 
 def describe_machine(options: argparse.Namespace) -> None:

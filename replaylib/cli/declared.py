@@ -175,6 +175,7 @@ def bench(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--no-loader", action="store_true", help="leave out the data loader, which is slow")
     sub.add_argument("--compile", action="store_true", help="also time each step with its loss compiled")
     sub.add_argument("--capture", action="store_true", help="on a GPU, also time each step as a CUDA graph")
+    sub.add_argument("--operations", action="store_true", help="on a CPU, also show what a step spends its time on")
     sub.add_argument("--scaling", action="store_true", help="also vary batch, width and number of tasks")
     sub.add_argument("--device", default="auto", help=DEVICE)
     sub.add_argument("--save", type=path, metavar="FOLDER", help="keep the measurements in a new file here")

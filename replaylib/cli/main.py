@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from replaylib._version import __version__
 from replaylib.cli.declared import COMMANDS
-from replaylib.cli.telling import MPS_FALLBACK, Command, path
+from replaylib.cli.telling import MPS_FALLBACK, PROFILER_LOG, Command, path
 from replaylib.errors import SCENARIOS, InputError, out_of_memory
 from replaylib.lab import register
 from replaylib.lab.methods import METHODS
@@ -87,6 +87,8 @@ def _function(options: argparse.Namespace) -> Callable[[argparse.Namespace], obj
     """The function of the command, imported; while PyTorch is, Ctrl-C ends the process at once, with its one line."""
     if getattr(options, "device", "").startswith("mps"):  # PyTorch looks at it when it is imported
         os.environ.setdefault(MPS_FALLBACK, "1")
+    if getattr(options, "operations", False):
+        os.environ.setdefault(PROFILER_LOG, "99")  # its profiler says that there is no GPU, as an error
     module, _, function = COMMANDS[options.name].runs.partition(":")
     main_thread = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, stop_at_once) if main_thread else None

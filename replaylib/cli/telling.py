@@ -10,8 +10,9 @@ from replaylib.lab.claims import share_of
 from replaylib.lab.experiments import DECLARED, STORED_AS, seeds_of
 from replaylib.lab.options import Option
 
-#: The variable of the environment that PyTorch reads, once, when it is imported.
+#: Variables of the environment that PyTorch reads, once, when it is imported.
 MPS_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"
+PROFILER_LOG = "KINETO_LOG_LEVEL"
 DEVICE = "cpu, cuda, cuda:1 or another GPU, mps (Apple), or auto (default)"
 #: How a kind of option is shown.
 METAVARS = {int: "N", float: "X", tuple: "N,N"}

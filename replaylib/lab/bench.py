@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
+from torch.profiler import ProfilerActivity, profile, schedule
 
 from replaylib.data.dataset import Dataset, Split, pad
 from replaylib.data.known import DOWNLOADS
@@ -16,6 +18,7 @@ from replaylib.lab import runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.fast import train_seeds
 from replaylib.lab.machine import commit, device_name, now, versions
+from replaylib.lab.operations import shares
 from replaylib.lab.per_sample import PerSample
 from replaylib.lab.products import Operands, Products, operations, seconds_of
 from replaylib.lab.protocols import protocol
@@ -45,6 +48,9 @@ class Speed:
         a step that does nothing else.
     peak_mb : memory in use at most: on a GPU of the tensors of this measurement, on a CPU of the process so far; nan
         where the system does not say.
+    operations : percent of a step's time by kind of operation, see `replaylib.lab.operations`; None: not measured. The
+        profiler that measures it slows small operations, and Python, more than large ones, so that products have less
+        of the time than without it.
     """
 
     protocol: str
@@ -63,6 +69,7 @@ class Speed:
     peak_mb: float
     compiled: bool = False
     captured: bool = False
+    operations: dict[str, float] | None = None
 
 
 def measure(
@@ -74,6 +81,7 @@ def measure(
     loader: bool = False,
     compiled: bool = False,
     captured: bool = False,
+    by_operation: bool = False,
 ) -> Speed:
     """Time ``steps`` steps of the last task of an experiment, after as many of each task before it.
 
@@ -86,14 +94,18 @@ def measure(
     seeds : trained together if more than one.
     compiled, captured : see `Speed`; the first for one seed, the second on a GPU.
     loader : also measure the step with a ``DataLoader`` in the place of `Stream.draw`.
+    by_operation : also measure what its time is spent on, on a CPU.
 
     Raises
     ------
-    InputError : fewer than one step, or a method that cannot be stacked where several seeds are asked for.
+    InputError : fewer than one step, operations on another device than a CPU, or a method that cannot be stacked where
+        several seeds are asked for.
     """
     if steps < 1:
         raise InputError(f"steps is {steps}: time 1 or more")
     device = data.train.images.device
+    if by_operation and device.type != "cpu":
+        raise InputError(f"a step's operations are timed on a CPU: leave them out on a {device.type}")
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     products = _products_of_a_step(description, data, seeds)
@@ -116,6 +128,7 @@ def measure(
         gflops=operations(products) / seconds / 1e9,
         matmul_ratio=alone / seconds, peak_mb=_peak_mb(device), compiled=compiled,
         captured=captured,
+        operations=_by_operation(description, data, seeds, few, compiled=compiled) if by_operation else None,
     )  # fmt: skip
 
 
@@ -181,6 +194,18 @@ def table(speeds: Sequence[Speed]) -> str:
     return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
+def table_of_operations(speeds: Sequence[Speed]) -> str:
+    """Percent of a step's time by kind of operation as lines of text, a line a measurement."""
+    measured = [(s, s.operations) for s in speeds if s.operations is not None]
+    frame = pd.DataFrame(
+        [
+            {"method": s.method, "dtype": s.dtype, "seeds": s.seeds, "compiled": s.compiled} | found
+            for s, found in measured
+        ]
+    )
+    return frame.to_string(index=False, float_format=lambda share: f"{share:.1f} %")
+
+
 def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
     """Write measurements to a new JSON file in an existing folder, with the command, versions, commit and date."""
     date = now()
@@ -213,6 +238,20 @@ def _seconds_a_step(description: Experiment, data: Split, seeds: int, steps: int
 
     _run(description, data, seeds, WARM_UP + steps, watch, **how)
     return (stamps[1] - stamps[0]) / steps
+
+
+def _by_operation(description: Experiment, data: Split, seeds: int, steps: int, **how: bool) -> dict[str, float]:
+    # The first steps that are profiled pay for what the profiler loads.
+    when = schedule(wait=0, warmup=WARM_UP, active=steps, repeat=1)
+    profiler = profile(activities=[ProfilerActivity.CPU], schedule=when)
+
+    def watch(now: Training) -> None:
+        if now.task == description.tasks - 1:
+            (profiler.start if now.step == 1 else profiler.step)()
+
+    _run(description, data, seeds, 1 + WARM_UP + steps, watch, **how)
+    profiler.stop()
+    return shares((event.key, event.self_cpu_time_total) for event in profiler.key_averages())
 
 
 def _products_of_a_step(description: Experiment, data: Split, seeds: int) -> list[Operands]:
