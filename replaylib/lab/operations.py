@@ -16,7 +16,7 @@ KINDS = {
 
 
 def kind_of(name: str) -> str:
-    """The kind of an operation, one of `KINDS` or ``"rest"``: Python, views, and what PyTorch does around operations."""
+    """The kind of an operation, one of `KINDS`, or ``"rest"``: Python, and what PyTorch does around operations."""
     plain = name.removeprefix("aten::")
     for kind, names in KINDS.items():
         if any(_is(plain, one) for one in names):
