@@ -48,7 +48,7 @@ def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> No
     assert result.matrix[1, 1] > 60
 
 
-@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay"])
+@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay", "real-replay"])
 @pytest.mark.parametrize("protocol", ["split-digits", "split-glyphs"])
 def test_each_is_a_method_by_name_on_pixels_and_on_features(name: str, protocol: str) -> None:
     described = experiment(protocol, "class", name, iterations=2, hidden=(8,), backbone=ON_FEATURES.get(protocol))
@@ -74,7 +74,7 @@ def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
         experiment("split-digits", "class", "exact", **own)
 
 
-@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay"])
+@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay", "real-replay"])
 def test_each_goes_on_where_it_was_stopped(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a sample's answers, or a Gaussian, were kept before."""
     described = experiment("split-digits", "class", name, iterations=6, hidden=(8,))

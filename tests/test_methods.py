@@ -13,6 +13,7 @@ from replaylib.lab.extra.der import AnswerBuffer
 from replaylib.lab.extra.diffusion import DiffusionReplay
 from replaylib.lab.extra.lwf import Weighed
 from replaylib.lab.extra.nearest_mean import Exemplars
+from replaylib.lab.extra.real import RealReplay
 from replaylib.lab.extra.share import Share
 from replaylib.lab.extra.slda import GaussianReplay
 from replaylib.lab.hyperparameters import SETTINGS
@@ -37,7 +38,7 @@ def test_a_method_makes_its_source_of_replay():
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
         "lwf-equal": Weighed, "lwf-sum": Weighed, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
         "xdg": Nothing, "generative-classifier": Nothing, "der++": AnswerBuffer, "slda-replay": GaussianReplay,
-        "diffusion-replay": DiffusionReplay, "replay-share": Share,
+        "diffusion-replay": DiffusionReplay, "real-replay": RealReplay, "replay-share": Share,
     }  # fmt: skip
     assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in made}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}

@@ -42,6 +42,7 @@ COLOURS = {
     "der++": tuple(0.55 * part for part in PALETTE[1]),
     "slda-replay": tuple(0.6 * part for part in PALETTE[9]),
     "diffusion-replay": tuple(0.5 * part for part in PALETTE[4]),
+    "real-replay": sns.desaturate(PALETTE[0], 0.7),
     "replay-share": sns.desaturate(PALETTE[1], 0.7),
     "own-text": tuple(0.5 * part for part in PALETTE[2]),
     "generative-classifier": sns.desaturate(PALETTE[0], 0.4),

@@ -63,6 +63,18 @@ def _diffusion_replay(
     return make(plan, passes)
 
 
+@register.method(
+    "real-replay",
+    "real samples of all earlier tasks, newly labelled by the previous network: what a perfect generator would replay",
+    "a bound, for this course",
+    level="features",
+)
+def _real_replay(plan: Plan) -> Parts:
+    from replaylib.lab.extra.real import make
+
+    return make(plan)
+
+
 @register.replay(
     "replay-share",
     "a small share of each step is old data, from a store of everything, and weighs no more (continual pre-training)",

@@ -1,0 +1,52 @@
+"""Real samples of earlier tasks, newly labelled by the previous network: what a perfect generator would replay."""
+
+import torch
+from torch import Tensor
+
+from replaylib.lab.parts import Parts, Plan
+from replaylib.nets import Network
+from replaylib.replay import Everything, Taught
+from replaylib.scenarios import Batch, Stream
+
+
+class RealReplay(Taught):
+    """A perfect generator: draws from everything that was seen, and the previous network says what it stands for.
+
+    A bound for generative replay with soft targets, not a method to be used: it needs all earlier data. One that
+    never repeats a sample may still be a little ahead of it.
+
+    Parameters
+    ----------
+    stream, net, generator : see `replaylib.replay.Generated`.
+    """
+
+    state = (*Taught.state, "past")
+
+    def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
+        super().__init__(stream, net, generator, soft=True)
+        self.past = Everything(stream, generator)
+
+    def draw(self, n: int) -> tuple[Tensor, ...]:
+        """Samples (n, \\*shape) of tasks that have ended, and the task (n,) of each."""
+        batch = self.past.sample(n)
+        assert batch is not None  # nothing is drawn before a task has ended
+        return batch.x, batch.task
+
+    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
+        x, task = drawn
+        return self.teacher.label(x, task, copy)
+
+    def end(self, task: int) -> None:
+        self.past.end(task)
+        super().end(task)
+
+    @property
+    def nbytes(self) -> int:  # type: ignore[override]
+        """Bytes of the training data that are kept."""
+        return self.past.nbytes
+
+
+def make(plan: Plan) -> Parts:
+    """The parts of replay of real samples with the previous network's labels."""
+    net = plan.classifier()
+    return Parts(net, RealReplay(plan.stream, net, plan.drawing))
