@@ -8,7 +8,7 @@ import torch
 from replaylib.cli.main import main
 from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
-from replaylib.lab import bench, machine
+from replaylib.lab import bench, machine, products
 from replaylib.lab.experiments import experiment
 from replaylib.lab.operations import KINDS, kind_of
 from replaylib.lab.per_sample import PerSample
@@ -165,3 +165,26 @@ def test_measurements_are_kept_with_the_command_that_made_them(tmp_path, capsys)
 def test_a_bench_that_makes_no_sense_is_refused(arguments, says, capsys):
     assert main(["bench", "split-digits", *arguments]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("single", "half", "chosen"), [(2, 1, "bfloat16"), (1.2, 1, "float32"), (1, 9, "float32")])
+def test_the_precision_that_pays_is_that_of_the_faster_products(monkeypatch, single, half, chosen):
+    def seconds(operands, *_):
+        return half if operands[0][0].dtype == torch.bfloat16 else single
+
+    monkeypatch.setattr(products, "seconds_of", seconds)
+    assert products.precision_that_pays(torch.device("cpu")) == (chosen, single / half)
+
+
+def test_a_run_and_a_figure_take_the_precision_that_pays(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("replaylib.cli.commands.precision_that_pays", lambda device: ("bfloat16", 2.04))
+    small = ["--seeds", "1", "--iterations", "2", "--precision", "auto", "--save", str(tmp_path)]
+    assert main(["-q", "run", "split-digits", *small]) == 0
+    assert "precision: bfloat16, for products in bfloat16 are 2 times as fast here" in capsys.readouterr().err
+    (record,) = (json.loads(file.read_text()) for file in tmp_path.glob("*.json"))
+    assert record["experiment"]["precision"] == "bfloat16"
+    figure = ["-q", "reproduce", "fig3", "--protocol", "split-digits", "--methods", "none", "--plan"]
+    assert main([*figure, *small]) == 0
+    assert "1 (seed 0)" in capsys.readouterr().out  # class-incremental, which has just been run
+    assert main([*figure, *small, "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "the runs are elsewhere: say which" in capsys.readouterr().err

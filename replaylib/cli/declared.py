@@ -32,7 +32,10 @@ def run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--shard", type=reader(share_of), metavar="K/N", help="of these seeds, the K-th of N shares")
     which.add_argument("--seed", type=one_seed, dest="seeds", default=argparse.SUPPRESS, metavar="N", help="this one")
     for name in CHOSEN:
-        add(sub, name, DECLARED[name], USUAL.get(name, ""))
+        if name == "precision":
+            precision(sub)
+        else:
+            add(sub, name, DECLARED[name], USUAL.get(name, ""))
     own = {name: taken for m in METHODS.values() for name, taken in m.takes.items() if taken.option is not None}
     for name, taken in own.items():
         if taken.option is not None:
@@ -61,6 +64,15 @@ def run(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     sub.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+
+
+def precision(sub: argparse.ArgumentParser) -> None:
+    """The option of how products are computed."""
+    known = " or ".join(PRECISIONS)
+    sub.add_argument(
+        "--precision", metavar="P",
+        help=f"of layers' products, {known}; auto: bfloat16 where the device is faster in it (default: float32)",
+    )  # fmt: skip
 
 
 def one_seed(text: str) -> tuple[int, ...]:
@@ -120,7 +132,7 @@ def reproduce(sub: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps a task, for a smaller figure (default: the protocol's)",
     )
-    sub.add_argument("--precision", metavar="P", help="of layers' products: " + " or ".join(PRECISIONS))
+    precision(sub)
     sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
     many_runs(sub)

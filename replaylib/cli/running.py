@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from replaylib import metrics
-from replaylib.cli.commands import device_named
+from replaylib.cli.commands import device_named, precision_for
 from replaylib.cli.sweeping import begin_anew, of_other_code
 from replaylib.data.progress import Bar
 from replaylib.errors import InputError, out_of_memory
@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
     for name in options.watch:
         WATCHERS.find(name)
+    if options.precision == "auto":
+        options.precision = precision_for(device)
     given = {name: getattr(options, name) for name in (*CHOSEN, *options.own)}
     experiments = [
         experiment(options.protocol, options.scenario, options.method, seed, **given) for seed in options.seeds
