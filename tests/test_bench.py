@@ -1,6 +1,7 @@
 """The measurements of speed: that they count what they say. How fast anything is, is not tested."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -111,12 +112,23 @@ def test_what_a_step_spends_its_time_on_adds_up_and_is_shown(capsys):
     for row in json.loads(capsys.readouterr().out):
         assert sum(row["operations"].values()) == pytest.approx(100)
         assert row["operations"].keys() == {*KINDS, "rest"}
+        assert row["operations"]["compiled"] == 0
         for kind in ("products", "optimizer", "losses", "activations", "norms", "samples"):
             assert row["operations"][kind] > 0, kind
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3].split() == ["method", "dtype", "seeds", "compiled", *KINDS, "rest"]
+    kinds = [kind for kind in KINDS if kind != "compiled"]
+    assert lines[3].split() == ["method", *kinds, "rest"]
     assert lines[5].split()[0] == "bi-r"
+
+
+def test_operations_of_several_measurements_can_be_told_apart(digits):
+    measured = bench.measure(experiment("split-digits", "class", "none"), digits, steps=1, by_operation=True)
+    several = [measured, replace(measured, batch=7), replace(measured, compiled=True, hidden=(9,))]
+    head, *rows = bench.table_of_operations(several).splitlines()
+    assert head.split()[:3] == ["method", "batch", "hidden"]
+    assert "compiled" in head
+    assert len(set(rows)) == 3
 
 
 @pytest.mark.parametrize(
@@ -129,8 +141,19 @@ def test_what_a_step_spends_its_time_on_adds_up_and_is_shown(capsys):
         ("aten::sigmoid", "activations"),
         ("Optimizer.step#Adam.step", "optimizer"),
         ("aten::index_select", "samples"),
+        ("aten::threshold_backward", "activations"),
+        ("aten::abs", "arithmetic"),
+        ("aten::_foreach_sub_", "arithmetic"),
+        ("aten::masked_fill_", "copies"),
+        ("aten::linalg_vector_norm", "norms"),
+        ("aten::convolution_backward", "products"),
+        ("graph_0_cpp_fused_add_mul_relu_1", "compiled"),
+        ("cpp_fused_binary_cross_entropy_mul_0", "compiled"),
         ("aten::expand", "rest"),
+        ("aten::nonzero", "rest"),
+        ("aten::zeros", "rest"),
         ("aten::as_strided", "rest"),
+        ("Optimizer.zero_grad#Adam.zero_grad", "rest"),
     ],
 )
 def test_an_operation_has_a_kind(name, kind):
@@ -179,12 +202,15 @@ def test_the_precision_that_pays_is_that_of_the_faster_products(monkeypatch, sin
 def test_a_run_and_a_figure_take_the_precision_that_pays(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("replaylib.cli.commands.precision_that_pays", lambda device: ("bfloat16", 2.04))
     small = ["--seeds", "1", "--iterations", "2", "--precision", "auto", "--save", str(tmp_path)]
-    assert main(["-q", "run", "split-digits", *small]) == 0
-    assert "precision: bfloat16, for products in bfloat16 are 2 times as fast here" in capsys.readouterr().err
+    assert main(["run", "split-digits", *small]) == 0
+    assert "precision: bfloat16; products in bfloat16 are 2.04 times as fast here" in capsys.readouterr().err
     (record,) = (json.loads(file.read_text()) for file in tmp_path.glob("*.json"))
     assert record["experiment"]["precision"] == "bfloat16"
     figure = ["-q", "reproduce", "fig3", "--protocol", "split-digits", "--methods", "none", "--plan"]
     assert main([*figure, *small]) == 0
-    assert "1 (seed 0)" in capsys.readouterr().out  # class-incremental, which has just been run
-    assert main([*figure, *small, "--scheduler", "tcp://127.0.0.1:1"]) == 2
-    assert "the runs are elsewhere: say which" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "2 runs, 1 of them stored, 1 to do" in told.out  # class-incremental has just been run
+    assert "precision" not in told.err
+    for others in (["--scheduler", "tcp://127.0.0.1:1"], ["--shard", "1/2"]):
+        assert main([*figure, *small, *others]) == 2
+        assert "others take part" in capsys.readouterr().err

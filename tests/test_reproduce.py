@@ -14,7 +14,7 @@ from replaylib.course.paper_figures import so_far
 from replaylib.course.reproduce import FIGURES, draw, figure
 from replaylib.errors import InputError
 from replaylib.lab import compare, frames, runs
-from replaylib.lab.experiments import Experiment
+from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.records import Record
 from replaylib.lab.replay_quality import MEASURES
 from replaylib.steps import Diverged
@@ -95,10 +95,44 @@ def test_a_plan_says_which_of_the_due_runs_are_stored_in_another_precision(capsy
     assert {e.precision for e in experiments} == {"bfloat16"}
     due = figure("fig7").experiments(methods=("bi-r",), seeds=4)
     known = {e.id for e in experiments if e.scenario == "class" and e.seed in (1, 3)}
-    told = planning.table(due, [], [e.id for e in due], known, {}).splitlines()
+    states = {e.id: "to do" for e in due}
+    told = planning.table(due, states, known, {}).splitlines()
     assert re.split(r"  +", told[0])[-1] == "stored in bfloat16"
     assert re.split(r"  +", told[2]) == ["class", "bi-r", "4 (seeds 0-3)", "2 (seeds 1, 3)"]
-    assert "bfloat16" not in planning.table(due, [], [e.id for e in due], [], {})
+    assert "bfloat16" not in planning.table(due, states, [], {})
+
+
+def test_a_plan_tells_runs_apart_by_what_varies_and_by_what_became_of_them():
+    runs = [
+        experiment(name, "class", "ewc", seed, strength=strength)
+        for strength in (1.0, 10.0) for seed in (0, 2) for name in ("split-digits", "permuted-digits")
+        if name == "split-digits" or strength == 1
+    ]  # fmt: skip
+    states = dict(
+        zip([e.id for e in runs], ["stored", "failed", "to do", "of other code", "failed", "to do"], strict=True)
+    )
+    rows = [re.split(r"  +", line) for line in planning.table(runs, states, [], {}).splitlines()]
+    assert rows[0] == ["protocol", "scenario", "method", "with", "stored", "failed", "of other code", "to do"]
+    assert [row[:4] for row in rows[1:]] == [
+        ["split-digits", "class", "ewc", "strength=1.0"],
+        ["split-digits", "class", "ewc", "strength=10.0"],
+        ["permuted-digits", "class", "ewc", "1 (seed 0)"],
+    ]
+    assert rows[1][4:] == ["1 (seed 0)", "1 (seed 2)"]
+    assert rows[2][4:] == ["1 (seed 0)", "1 (seed 2)"]
+    assert planning.table([], {}, [], {}) == ""
+
+
+def test_a_plan_of_an_empty_share_and_one_that_forces_say_what_would_be_done(capsys, tmp_path):
+    command = [*SMALL, "--save", str(tmp_path / "runs"), "--iterations", "2", "--methods", "none"]
+    assert main([*command, "--plan", "--shard", "8/8"]) == 0
+    assert "0 runs, 0 of them stored, 0 to do" in capsys.readouterr().out
+    assert main([*command, "--out", str(tmp_path / "x.svg")]) == 0
+    assert main([*command, "--plan"]) == 0
+    assert "2 runs, 2 of them stored, 0 to do" in capsys.readouterr().out
+    assert main([*command, "--plan", "--force"]) == 0
+    assert "2 runs, 0 of them stored, 2 to do" in capsys.readouterr().out
+    assert len([*(tmp_path / "runs").glob("*.json")]) == 2
 
 
 def test_a_plan_needs_no_data_and_says_how_long_all_the_same(capsys, tmp_path, monkeypatch):

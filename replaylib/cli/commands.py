@@ -105,10 +105,22 @@ def describe_machine(options: argparse.Namespace) -> None:
     print(json.dumps(found) if options.json else columns("environment", found))
 
 
-def precision_for(device: str) -> str:
-    """The precision whose products are faster on the device; which one is said."""
-    chosen, gain = precision_that_pays(torch.device(device))
-    print(f"precision: {chosen}, for products in bfloat16 are {gain:.2g} times as fast here", file=sys.stderr)
+def precision_for(options: argparse.Namespace) -> str | None:
+    """The precision that was asked for; for ``"auto"`` the one that pays on the device, which is measured and said.
+
+    Raises
+    ------
+    InputError : ``"auto"`` where runs are computed, or shared out, by several machines, which may not agree.
+    """
+    if options.precision != "auto":
+        return None if options.precision is None else str(options.precision)
+    for name in ("shard", "scheduler", "cluster"):
+        if getattr(options, name, None):
+            problem = "--precision auto is measured on this machine, and others take part"
+            raise InputError(f"{problem} (--{name}): give float32 or bfloat16")
+    chosen, gain = precision_that_pays(torch.device(device_named(options.device)))
+    if not options.quiet:
+        print(f"precision: {chosen}; products in bfloat16 are {gain:.2f} times as fast here", file=sys.stderr)
     return chosen
 
 

@@ -113,6 +113,8 @@ def stop_at_once(number: int, frame: FrameType | None) -> NoReturn:
 def _kept(options: argparse.Namespace) -> str:
     """What is left of a command that was stopped."""
     name = getattr(options, "name", "")
+    if getattr(options, "plan", False):
+        return "no run had been begun, for it was a plan"
     if name in ("reproduce", "sweep", "choose") or (
         name == "run" and options.save and getattr(options, "resume", False)
     ):

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pandas as pd
 import torch
@@ -15,11 +15,15 @@ from replaylib.lab.experiments import Experiment
 from replaylib.lab.machine import device_name
 from replaylib.lab.sweeps import Group, loader, seconds_of
 
+#: What a run can be, as far as a plan is concerned.
+STATES = ("stored", "failed", "of other code", "to do")
+
 
 def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, measured: bool) -> dict[str, float]:
     """About how many seconds each run takes, by id, their sum being printed; nothing, and why, where it is not known.
 
-    One group of each kind is timed, whichever seeds and however much clutter it has.
+    One group of each kind is timed, whichever seeds and however much clutter it has. ``measured``: whether what their
+    networks imagine will be, which is not timed.
     """
     # A plan downloads nothing: noise in the shape of the data takes a step as long.
     data_for = data_in_shape(device) if options.plan else loader(device)
@@ -47,35 +51,35 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
 
 def table(
     asked: Sequence[Experiment],
-    kept: Iterable[str],
-    due: Iterable[str],
+    states: Mapping[str, str],
     known: Iterable[str],
     seconds: Mapping[str, float],
 ) -> str:
-    """A line for each protocol, scenario and method: which seeds are stored, which are due, and how long those take.
+    """A line for each protocol, scenario, method and setting: which seeds are stored or due, and how long those take.
 
     Parameters
     ----------
-    kept, due, known : ids of runs: of those asked for that are stored, and that are to do, and of all that are stored,
-        where a due one may lie in another precision.
+    states : of each run by id: ``"stored"``, ``"to do"``, ``"failed"`` or ``"of other code"``.
+    known : ids of all runs that are stored, where a due one may lie in another precision.
     seconds : see `how_long`; empty where it is not known.
     """
-    kept, due, known = set(kept), set(due), set(known)
+    known = set(known)
     rows = []
-    for (name, scenario, method), runs in _alike(asked).items():
-        left = [e for e in runs if e.id in due]
-        row = {
-            "protocol": name, "scenario": scenario, "method": method,
-            "stored": _counted(e for e in runs if e.id in kept), "to do": _counted(left),
-        }  # fmt: skip
-        if seconds:
-            row["about"] = in_time(sum(seconds[e.id] for e in left)) if left else ""
+    for (name, scenario, method, settings), runs in _alike(asked).items():
+        of = {state: [e for e in runs if states[e.id] == state] for state in STATES}
+        due = of["to do"]
+        row = {"protocol": name, "scenario": scenario, "method": method, "with": settings}
+        row |= {state: _counted(some) for state, some in of.items()}
+        row["about"] = in_time(sum(seconds[e.id] for e in due)) if seconds and due else ""
         for precision in PRECISIONS:
-            other = [e for e in left if _computed_in(e) != precision and _in_precision(e, precision).id in known]
+            other = [e for e in due if _computed_in(e) != precision and _in_precision(e, precision).id in known]
             row[f"stored in {precision}"] = _counted(other)
         rows.append(row)
+    if not rows:
+        return ""
     frame = pd.DataFrame(rows)
-    frame = frame.drop(columns=[c for c in frame.columns[5:] if not frame[c].astype(bool).any()])
+    always = ["scenario", "method", "stored", "to do"]
+    frame = frame.drop(columns=[c for c in frame.columns if c not in always and not frame[c].astype(bool).any()])
     if frame["protocol"].nunique() == 1:
         frame = frame.drop(columns="protocol")
     # Two spaces between columns, for one is also between words.
@@ -96,11 +100,30 @@ def in_time(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def _alike(asked: Sequence[Experiment]) -> dict[tuple[str, str, str], list[Experiment]]:
-    rows: dict[tuple[str, str, str], list[Experiment]] = {}
+def _alike(asked: Sequence[Experiment]) -> dict[tuple[str, str, str, str], list[Experiment]]:
+    """Runs that differ in their seed alone, in the order asked for: protocol by protocol, scenario by scenario."""
+    groups: dict[tuple[str, str, str], list[Experiment]] = {}
     for e in asked:
-        rows.setdefault((e.protocol, e.scenario, e.method), []).append(e)
+        groups.setdefault((e.protocol, e.scenario, e.method), []).append(e)
+    places = [list(dict.fromkeys(one)) for one in zip(*groups, strict=True)]
+    rows: dict[tuple[str, str, str, str], list[Experiment]] = {}
+    for key in sorted(groups, key=lambda key: [place.index(one) for place, one in zip(places, key, strict=True)]):
+        some = groups[key]
+        # What differs between seeds alone, as an order of classes may, is no setting.
+        of_seed = {seed: [e for e in some if e.seed == seed] for seed in {e.seed for e in some}}.values()
+        names = [field.name for field in fields(Experiment)]
+        varied = [name for name in names if any(len({getattr(e, name) for e in runs}) > 1 for runs in of_seed)]
+        for e in some:
+            settings = ", ".join(_setting(name, getattr(e, name)) for name in varied)
+            rows.setdefault((*key, settings), []).append(e)
     return rows
+
+
+def _setting(name: str, value: object) -> str:
+    if name == "own":  # options of a method's own, with their names
+        return ", ".join(_setting(*one) for one in value) if isinstance(value, tuple) else ""
+    shown = ",".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else f"{value}"
+    return f"{name}={shown}"
 
 
 def _counted(runs: Iterable[Experiment]) -> str:

@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from replaylib.cli.commands import device_named, precision_for
+from replaylib.cli.commands import precision_for
 from replaylib.cli.sweeping import performed
 from replaylib.course import figure_files
 from replaylib.course.reproduce import draw, figure
 from replaylib.data.files import shipped
-from replaylib.errors import InputError
 from replaylib.lab import frames
 
 
@@ -17,11 +16,7 @@ def reproduce(options: argparse.Namespace) -> None:
     chosen = figure(options.figure)
     out = options.out or Path(f"{chosen.name}.svg")
     figure_files.check(out)
-    precision = options.precision
-    if precision == "auto":
-        if options.scheduler or options.cluster:
-            raise InputError("--precision auto is measured on this machine, and the runs are elsewhere: say which")
-        precision = precision_for(device_named(options.device))
+    precision = precision_for(options)
     asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations, precision)
     kept = performed(chosen.name, asked, options, [*map(shipped, frames.FOLDERS)], chosen.measured)
     if options.plan:

@@ -38,8 +38,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("--weights says what to keep and --save where: give --save FOLDER as well")
     for name in options.watch:
         WATCHERS.find(name)
-    if options.precision == "auto":
-        options.precision = precision_for(device)
+    options.precision = precision_for(options)
     given = {name: getattr(options, name) for name in (*CHOSEN, *options.own)}
     experiments = [
         experiment(options.protocol, options.scenario, options.method, seed, **given) for seed in options.seeds

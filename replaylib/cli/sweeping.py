@@ -105,7 +105,7 @@ def performed(
     if options.force and not options.plan:
         begin_anew(asked, options.save)
     there = stored([*(() if options.force else folders), options.save], measured)
-    kept = {e.id: there[e.id] for e in asked if e.id in there}
+    kept = {} if options.force else {e.id: there[e.id] for e in asked if e.id in there}
     problems = of_other_code(kept)
     kept = {name: record for name, record in kept.items() if name not in problems}
     failed = {} if options.force else failures.below(options.save)
@@ -119,7 +119,8 @@ def performed(
     timed = due and (options.plan or not elsewhere)
     seconds = how_long(groups, "cpu" if device == "auto" else device, options, measured) if timed else {}
     if options.plan:
-        print(planning.table(asked, kept, [e.id for e in due], there, seconds))
+        states = {e.id: "stored" if e.id in kept else "of other code" if e.id in problems else "failed" for e in asked}
+        print(planning.table(asked, states | {e.id: "to do" for e in due}, there, seconds), end="\n" if asked else "")
         return kept
     with ExitStack() as stack:
         workers = None

@@ -90,7 +90,9 @@ def shown(sub: argparse.ArgumentParser) -> None:
 
 def many_runs(sub: argparse.ArgumentParser) -> None:
     """What commands of many runs are told: where they go, who computes them, and which of them are this one's."""
-    sub.add_argument("--plan", action="store_true", help="only say how many runs and how long")
+    sub.add_argument(
+        "--plan", action="store_true", help="only say which runs are stored and which are due, and how long those take"
+    )
     sub.add_argument("--shard", type=reader(share_of), metavar="K/N", help="of all these runs, the K-th of N shares")
     sub.add_argument(
         "--workers", type=int, default=1, metavar="N",

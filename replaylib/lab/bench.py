@@ -45,7 +45,7 @@ class Speed:
     loader_iterations_per_s : the same where current samples come one by one from a ``DataLoader``; None: not measured.
     gflops : 10^9 floating-point operations a second in the step's matrix products, all seeds together.
     matmul_ratio : time of the step's matrix products alone, same shapes and precision, over the time of the step: 1 is
-        a step that does nothing else.
+        a step that does nothing else. Convolutions, where layers of them are trained, are not among the products.
     peak_mb : memory in use at most: on a GPU of the tensors of this measurement, on a CPU of the process so far; nan
         where the system does not say.
     operations : percent of a step's time by kind of operation, see `replaylib.lab.operations`; None: not measured. The
@@ -195,15 +195,13 @@ def table(speeds: Sequence[Speed]) -> str:
 
 
 def table_of_operations(speeds: Sequence[Speed]) -> str:
-    """Percent of a step's time by kind of operation as lines of text, a line a measurement."""
-    measured = [(s, s.operations) for s in speeds if s.operations is not None]
-    frame = pd.DataFrame(
-        [
-            {"method": s.method, "dtype": s.dtype, "seeds": s.seeds, "compiled": s.compiled} | found
-            for s, found in measured
-        ]
-    )
-    return frame.to_string(index=False, float_format=lambda share: f"{share:.1f} %")
+    """Percent of a step's time by kind of operation as lines of text: a line a measurement, what varies beside it."""
+    measured = pd.DataFrame([asdict(s) for s in speeds if s.operations is not None])
+    told = ("scenario", "dtype", "tasks", "batch", "hidden", "seeds", "compiled")
+    beside = measured[["method", *(name for name in told if measured[name].nunique() > 1)]]
+    kinds = pd.DataFrame(list(measured["operations"]))
+    kinds = kinds.loc[:, (kinds > 0).any()].map(lambda share: f"{share:.1f} %")
+    return pd.concat([beside.astype(str).replace({"True": "yes", "False": ""}), kinds], axis=1).to_string(index=False)
 
 
 def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:

@@ -1,27 +1,33 @@
 """What a training step spends its time on, by kind of operation."""
 
+import re
 from collections.abc import Iterable
 
-#: Kinds of operations, and the names that PyTorch's profiler has for them; what none of these names is the rest.
+#: Kinds of operations, and PyTorch's names of them, without what says that one works in place or backwards.
 KINDS = {
-    "products": ("mm", "addmm", "bmm", "baddbmm", "convolution"),
-    "optimizer": ("_fused_adam_", "Optimizer.step"),
-    "losses": ("log_sigmoid", "binary_cross_entropy", "softmax", "nll_loss", "logsumexp"),
-    "activations": ("relu", "clamp_min", "threshold_backward", "sigmoid"),
-    "arithmetic": ("mul", "add", "sub", "div", "exp", "log", "pow", "sum", "mean", "neg", "sqrt", "where", "maximum"),
-    "norms": ("linalg_vector_norm",),
-    "samples": ("index", "normal_", "randint", "random_", "uniform_", "multinomial", "randperm", "one_hot", "scatter_"),
-    "copies": ("copy_", "_to_copy", "to", "cat", "stack", "fill_", "zero_", "clone"),
+    "products": "mm addmm bmm baddbmm convolution mkldnn_convolution",
+    "optimizer": "fused_adam Optimizer.step",
+    "compiled": "cpp_fused",
+    "losses": "log_sigmoid binary_cross_entropy_with_logits softmax log_softmax nll_loss logsumexp mse_loss",
+    "activations": "relu clamp_min threshold sigmoid tanh elu leaky_relu native_batch_norm max_pool2d_with_indices",
+    "arithmetic": "mul add sub rsub div exp log pow sum mean neg abs sqrt rsqrt where maximum minimum addcmul addcdiv "
+    "eq ne lt le gt ge logical_not bitwise_not isfinite all any foreach_add foreach_sub foreach_mul",
+    "norms": "linalg_vector_norm norm",
+    "samples": "index index_select gather normal randint random uniform bernoulli multinomial randperm one_hot scatter",
+    "copies": "copy to to_copy cat stack fill zero clone contiguous masked_fill",
 }
+#: What stands before and after the name of an operation.
+AROUND = re.compile(r"^aten::|^_+|_+$|_backward_data$|_backward$|_forward$")
 
 
 def kind_of(name: str) -> str:
     """The kind of an operation, one of `KINDS`, or ``"rest"``: Python, and what PyTorch does around operations."""
-    plain = name.removeprefix("aten::")
-    for kind, names in KINDS.items():
-        if any(_is(plain, one) for one in names):
-            return kind
-    return "rest"
+    if "cpp_fused" in name:  # the compiler's own names are made of those of what it put together
+        return "compiled"
+    plain, before = name.partition("#")[0], ""
+    while plain != before:
+        plain, before = AROUND.sub("", plain), plain
+    return next((kind for kind, names in KINDS.items() if plain in names.split()), "rest")
 
 
 def shares(seconds: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -31,8 +37,3 @@ def shares(seconds: Iterable[tuple[str, float]]) -> dict[str, float]:
         taken[kind_of(name)] += time
     total = sum(taken.values())
     return {kind: 100 * time / total if total else 0.0 for kind, time in taken.items()}
-
-
-def _is(name: str, one: str) -> bool:
-    # mul_ is mul in place; log_softmax is a softmax, log_sigmoid_forward a log_sigmoid.
-    return name.rstrip("_") == one.rstrip("_") or (len(one) > 4 and one.strip("_") in name)

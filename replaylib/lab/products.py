@@ -57,15 +57,18 @@ def seconds_of(products: Sequence[Operands], repeats: int, device: torch.device,
 
 
 def precision_that_pays(device: torch.device) -> tuple[str, float]:
-    """The precision whose products are faster on a device, and how many times as fast those in bfloat16 are.
+    """The precision to take on a device, and how many times as fast products in bfloat16 are there.
 
-    Measured with a product of the size of a layer's; bfloat16 from `GAIN` on. Processors without instructions for it
-    are much slower in it.
+    Bfloat16 from `GAIN` on. Measured with a product of the size of a layer's; with a small one, once, where that
+    already shows that the processor has no instructions for bfloat16 and is many times slower in it.
     """
-    a, b = torch.ones(256, 1024, device=device), torch.ones(1024, 1024, device=device)
-    single, half = [(a, b)], [(a.bfloat16(), b.bfloat16())]
-    # In turn, and the fastest of each: what else the machine does is not to be measured.
-    times = [[seconds_of(one, 3, device, 1) for one in (single, half)] for _ in range(5)]
-    in_single, in_half = (min(column) for column in zip(*times, strict=True))
-    gain = in_single / in_half
+    small, large = ((torch.ones(n, n, device=device), torch.ones(n, n, device=device)) for n in (128, 1024))
+    for (a, b), rounds in ((small, 1), (large, 5)):
+        # In turn, and the fastest of each: what else the machine does is not to be measured.
+        both = [(a, b)], [(a.bfloat16(), b.bfloat16())]
+        times = [[seconds_of(one, 3, device, 1) for one in both] for _ in range(rounds)]
+        in_single, in_half = (min(column) for column in zip(*times, strict=True))
+        gain = in_single / in_half
+        if gain < 0.5:
+            break
     return ("bfloat16" if gain >= GAIN else "float32"), gain

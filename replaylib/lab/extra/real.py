@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from replaylib.errors import InputError
 from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
 from replaylib.replay import Everything, Taught
@@ -12,12 +13,14 @@ from replaylib.scenarios import Batch, Stream
 class RealReplay(Taught):
     """A perfect generator: draws from everything that was seen, and the previous network says what it stands for.
 
-    A bound for generative replay with soft targets, not a method to be used: it needs all earlier data. One that
-    never repeats a sample may still be a little ahead of it.
+    A bound for generative replay with soft targets, not a method to be used: it needs all earlier data. (A generator
+    could still be a little better, for it need never repeat a sample.)
 
     Parameters
     ----------
-    stream, net, generator : see `replaylib.replay.Generated`.
+    stream : where the samples come from.
+    net : the network that learns.
+    generator : draws the samples, on the stream's device.
     """
 
     state = (*Taught.state, "past")
@@ -27,9 +30,10 @@ class RealReplay(Taught):
         self.past = Everything(stream, generator)
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
-        """Samples (n, \\*shape) of tasks that have ended, and the task (n,) of each."""
+        """Samples (n, \\*shape) of tasks that have ended, and the task (n,) of each; `InputError` before one has."""
         batch = self.past.sample(n)
-        assert batch is not None  # nothing is drawn before a task has ended
+        if batch is None:
+            raise InputError("no task has ended: there is nothing yet that could be replayed")
         return batch.x, batch.task
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
