@@ -59,11 +59,11 @@ def seconds_of(products: Sequence[Operands], repeats: int, device: torch.device,
 def precision_that_pays(device: torch.device) -> tuple[str, float]:
     """The precision to take on a device, and how many times as fast products in bfloat16 are there.
 
-    Bfloat16 from `GAIN` on. Measured with a product of the size of a layer's; with a small one, once, where that
+    Bfloat16 from `GAIN` on. Measured with a product of the size of a layer's; with a small one alone where that
     already shows that the processor has no instructions for bfloat16 and is many times slower in it.
     """
-    small, large = ((torch.ones(n, n, device=device), torch.ones(n, n, device=device)) for n in (128, 1024))
-    for (a, b), rounds in ((small, 1), (large, 5)):
+    small, large = ((torch.ones(n, n, device=device), torch.ones(n, n, device=device)) for n in (256, 1024))
+    for (a, b), rounds in ((small, 3), (large, 5)):
         # In turn, and the fastest of each: what else the machine does is not to be measured.
         both = [(a, b)], [(a.bfloat16(), b.bfloat16())]
         times = [[seconds_of(one, 3, device, 1) for one in both] for _ in range(rounds)]
