@@ -59,16 +59,16 @@ def seconds_of(products: Sequence[Operands], repeats: int, device: torch.device,
 def precision_that_pays(device: torch.device) -> tuple[str, float]:
     """The precision to take on a device, and how many times as fast products in bfloat16 are there.
 
-    Bfloat16 from `GAIN` on. Measured with a product of the size of a layer's; with a small one alone where that
-    already shows that the processor has no instructions for bfloat16 and is many times slower in it.
+    Bfloat16 from `GAIN` on. Measured with products of the size of a layer's; no longer than it takes to see that a
+    processor has no instructions for bfloat16 and is many times slower in it.
     """
-    small, large = ((torch.ones(n, n, device=device), torch.ones(n, n, device=device)) for n in (256, 1024))
-    for (a, b), rounds in ((small, 3), (large, 5)):
-        # In turn, and the fastest of each: what else the machine does is not to be measured.
+    for n in (256, 1024):
+        a, b = torch.ones(n, n, device=device), torch.ones(n, n, device=device)
         both = [(a, b)], [(a.bfloat16(), b.bfloat16())]
-        times = [[seconds_of(one, 3, device, 1) for one in both] for _ in range(rounds)]
-        in_single, in_half = (min(column) for column in zip(*times, strict=True))
-        gain = in_single / in_half
-        if gain < 0.5:
-            break
+        fastest = [float("inf"), float("inf")]
+        for _ in range(10):  # in turn, and the fastest of each: what else the machine does is not to be measured
+            fastest = [min(t, seconds_of(one, 1, device, 1)) for t, one in zip(fastest, both, strict=True)]
+            gain = fastest[0] / fastest[1]
+            if gain < 0.5:
+                return "float32", gain
     return ("bfloat16" if gain >= GAIN else "float32"), gain
