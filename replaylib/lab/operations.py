@@ -7,7 +7,7 @@ from collections.abc import Iterable
 KINDS = {
     "products": "mm addmm bmm baddbmm convolution mkldnn_convolution",
     "optimizer": "fused_adam Optimizer.step",
-    "compiled": "cpp_fused",
+    "compiled": "",
     "losses": "log_sigmoid binary_cross_entropy_with_logits softmax log_softmax nll_loss logsumexp mse_loss",
     "activations": "relu clamp_min threshold sigmoid tanh elu leaky_relu native_batch_norm max_pool2d_with_indices",
     "arithmetic": "mul add sub rsub div exp log pow sum mean neg abs sqrt rsqrt where maximum minimum addcmul addcdiv "
@@ -22,7 +22,8 @@ AROUND = re.compile(r"^aten::|^_+|_+$|_backward_data$|_backward$|_forward$")
 
 def kind_of(name: str) -> str:
     """The kind of an operation, one of `KINDS`, or ``"rest"``: Python, and what PyTorch does around operations."""
-    if "cpp_fused" in name:  # the compiler's own names are made of those of what it put together
+    # The compiler's own names are made of those of what it put together.
+    if "cpp_fused" in name or name.startswith("## Call CompiledFxGraph"):
         return "compiled"
     plain, before = name.partition("#")[0], ""
     while plain != before:
