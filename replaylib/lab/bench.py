@@ -197,11 +197,12 @@ def table(speeds: Sequence[Speed]) -> str:
 def table_of_operations(speeds: Sequence[Speed]) -> str:
     """Percent of a step's time by kind of operation as lines of text: a line a measurement, what varies beside it."""
     measured = pd.DataFrame([asdict(s) for s in speeds if s.operations is not None])
-    told = ("scenario", "dtype", "tasks", "batch", "hidden", "seeds", "compiled")
+    told = ("scenario", "dtype", "tasks", "batch", "hidden", "seeds")
+    measured["method"] += measured["compiled"].map({True: ", compiled", False: ""})
     beside = measured[["method", *(name for name in told if measured[name].nunique() > 1)]]
     kinds = pd.DataFrame(list(measured["operations"]))
     kinds = kinds.loc[:, (kinds > 0).any()].map(lambda share: f"{share:.1f} %")
-    return pd.concat([beside.astype(str).replace({"True": "yes", "False": ""}), kinds], axis=1).to_string(index=False)
+    return pd.concat([beside.astype(str), kinds], axis=1).to_string(index=False)
 
 
 def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
