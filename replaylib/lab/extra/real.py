@@ -11,10 +11,11 @@ from replaylib.scenarios import Batch, Stream
 
 
 class RealReplay(Taught):
-    """A perfect generator: draws from everything that was seen, and the previous network says what it stands for.
+    """A perfect generator: draws from all earlier data, newly labelled.
 
-    A bound for generative replay with soft targets, not a method to be used: it needs all earlier data. (A generator
-    could still be a little better, for it need never repeat a sample.)
+    The previous network says what each sample stands for. A bound for generative
+    replay with soft targets, not a method to be used: it needs all earlier data. (A
+    generator could still be a little better, for it need never repeat a sample.)
 
     Parameters
     ----------
@@ -25,15 +26,23 @@ class RealReplay(Taught):
 
     state = (*Taught.state, "past")
 
-    def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        net: Network,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__(stream, net, generator, soft=True)
         self.past = Everything(stream, generator)
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
-        """Samples (n, \\*shape) of tasks that have ended, and the task (n,) of each; `InputError` before one has."""
+        """Samples (n, \\*shape) of tasks that have ended, and the task (n,) of each.
+
+        Raises `InputError` before one has ended.
+        """
         batch = self.past.sample(n)
         if batch is None:
-            raise InputError("no task has ended: there is nothing yet that could be replayed")
+            raise InputError("no task has ended: there is nothing to replay yet")
         return batch.x, batch.task
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
