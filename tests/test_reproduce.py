@@ -114,8 +114,8 @@ def test_a_plan_tells_runs_apart_by_what_varies_and_by_what_became_of_them():
     rows = [re.split(r"  +", line) for line in planning.table(runs, states, [], {}).splitlines()]
     assert rows[0] == ["protocol", "scenario", "method", "with", "stored", "failed", "of other code", "to do"]
     assert [row[:4] for row in rows[1:]] == [
-        ["split-digits", "class", "ewc", "strength=1.0"],
-        ["split-digits", "class", "ewc", "strength=10.0"],
+        ["split-digits", "class", "ewc", "strength=1"],
+        ["split-digits", "class", "ewc", "strength=10"],
         ["permuted-digits", "class", "ewc", "1 (seed 0)"],
     ]
     assert rows[1][4:] == ["1 (seed 0)", "1 (seed 2)"]

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -107,6 +108,20 @@ def test_methods_have_a_row_each_and_what_varies_a_column(folder):
     row = table[(table["method"] == "gr") & (table["hidden"] == "100,100")].iloc[0]
     assert (row["accuracy (%)"], row["seeds"]) == (60.75, 4)
     assert row["SEM"] == pytest.approx(torch.tensor([60.0, 60.5, 61.0, 61.5]).std().item() / 2)
+
+
+def test_an_order_of_classes_that_follows_from_the_seed_keeps_no_seed_apart():
+    """Seed 0 of Split CIFAR-100 says that its order is random, and other seeds need not say it."""
+
+    def rows(*runs):
+        frame = pd.DataFrame([{name: getattr(e, name) for name in e.__dataclass_fields__} for e in runs])
+        return [(what.get("class_order"), some["seed"].tolist()) for what, some in store.groups(frame)]
+
+    usual = [experiment("split-cifar100", "class", "none", seed) for seed in range(3)]
+    assert rows(*usual) == [(None, [0, 1, 2])]
+    assert rows(*(experiment("split-mnist", "class", "none", seed) for seed in range(3))) == [(None, [0, 1, 2])]
+    labels = [experiment("split-cifar100", "class", "none", seed, class_order="labels") for seed in range(2)]
+    assert rows(*usual, *labels) == [("labels", [0, 1]), ("random", [0, 1, 2])]
 
 
 def test_options_of_a_method_itself_are_a_column_also_from_the_index(folder):

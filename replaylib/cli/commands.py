@@ -13,7 +13,6 @@ import torch
 from replaylib.cli.showing import columns
 from replaylib.cli.telling import MPS_FALLBACK
 from replaylib.data import catalogue
-from replaylib.data.dataset import Split
 from replaylib.data.files import writable
 from replaylib.data.progress import Bar
 from replaylib.errors import InputError
@@ -79,7 +78,7 @@ def time_steps(options: argparse.Namespace) -> None:
         writable(options.save)
     speeds = []
     for described, seeds, compiled, captured in Bar(asked, unit="measurement", disable=not sys.stderr.isatty()):
-        data = Split(*(part.to(device) for part in bench.stand_in(described)))
+        data = bench.stand_in(described, device)
         loader = seeds == 1 and not options.no_loader and not compiled and not captured
         made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled, "captured": captured}
         speeds.append(bench.measure(described, data, by_operation=options.operations, **made))

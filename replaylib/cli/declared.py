@@ -5,6 +5,7 @@ options of the command line.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from replaylib.cli.declared_folders import command, results, status
@@ -15,6 +16,14 @@ from replaylib.lab.experiments import CHOSEN, DECLARED, USUAL
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import PROTOCOLS
 from replaylib.lab.watchers import WATCHERS
+
+#: What describes an experiment, as the command line has it: there a precision can be found by measuring.
+TOLD = DECLARED | {
+    "precision": replace(
+        DECLARED["precision"],
+        help=f"of layers' products: {', '.join(PRECISIONS)} or auto, bfloat16 where it is measured to pay",
+    )
+}
 
 
 def run(sub: argparse.ArgumentParser) -> None:
@@ -32,10 +41,7 @@ def run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--shard", type=reader(share_of), metavar="K/N", help="of these seeds, the K-th of N shares")
     which.add_argument("--seed", type=one_seed, dest="seeds", default=argparse.SUPPRESS, metavar="N", help="this one")
     for name in CHOSEN:
-        if name == "precision":
-            precision(sub)
-        else:
-            add(sub, name, DECLARED[name], USUAL.get(name, ""))
+        add(sub, name, TOLD[name], USUAL.get(name, ""))
     own = {name: taken for m in METHODS.values() for name, taken in m.takes.items() if taken.option is not None}
     for name, taken in own.items():
         if taken.option is not None:
@@ -64,15 +70,6 @@ def run(sub: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     sub.add_argument("--weights", action="store_true", help="with --save: keep each trained network as well")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
-
-
-def precision(sub: argparse.ArgumentParser) -> None:
-    """The option of how products are computed."""
-    sub.add_argument(
-        "--precision", metavar="P",
-        help=f"of layers' products: {', '.join(PRECISIONS)} or auto, which is bfloat16 where a short measurement says "
-        "that it pays on the device (default: float32)",
-    )  # fmt: skip
 
 
 def one_seed(text: str) -> tuple[int, ...]:
@@ -132,7 +129,7 @@ def reproduce(sub: argparse.ArgumentParser) -> None:
         metavar="N",
         help="steps a task, for a smaller figure (default: the protocol's)",
     )
-    precision(sub)
+    add(sub, "precision", TOLD["precision"], USUAL["precision"])
     sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
     many_runs(sub)

@@ -1,16 +1,15 @@
 """What ``--plan`` says: which runs are stored, which are due, and about how long those take here."""
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 
 import pandas as pd
 import torch
 
-from replaylib.data.dataset import Split
 from replaylib.data.progress import Bar
 from replaylib.errors import PRECISIONS, InputError
-from replaylib.lab import bench
+from replaylib.lab import bench, store
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.machine import device_name
 from replaylib.lab.sweeps import Group, loader, seconds_of
@@ -26,7 +25,7 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
     networks imagine will be, which is not timed.
     """
     # A plan downloads nothing: noise in the shape of the data takes a step as long.
-    data_for = data_in_shape(device) if options.plan else loader(device)
+    data_for = loader(device, bench.stand_in if options.plan else None)
     kinds = [
         tuple(replace(e, seed=n, clutter=None if e.clutter is None else 0.0) for n, e in enumerate(group))
         for group in groups
@@ -63,20 +62,29 @@ def table(
     known : ids of all runs that are stored, where a due one may lie in another precision.
     seconds : see `how_long`; empty where it is not known.
     """
+    if not asked:
+        return ""
     known = set(known)
+    place: dict[str, int] = {}  # of a protocol, scenario or method, among those asked for
+    for e in asked:
+        for name in (e.protocol, e.scenario, e.method):
+            place.setdefault(name, len(place))
+    described = [{one.name: getattr(e, one.name) for one in fields(Experiment)} | {"run": e} for e in asked]
+    groups = list(store.groups(pd.DataFrame(described)))
     rows = []
-    for (name, scenario, method, settings), runs in _alike(asked).items():
-        of = {state: [e for e in runs if states[e.id] == state] for state in STATES}
+    for what, some in sorted(groups, key=lambda group: [place[group[0][key]] for key in store.KEYS]):
+        like = [other for other, _ in groups if all(other[key] == what[key] for key in store.KEYS)]
+        varied = [name for name in what if len({other[name] for other in like}) > 1]
+        of = {state: [e for e in some["run"] if states[e.id] == state] for state in STATES}
         due = of["to do"]
-        row = {"protocol": name, "scenario": scenario, "method": method, "with": settings}
-        row |= {state: _counted(some) for state, some in of.items()}
+        row = {key: what[key] for key in store.KEYS}
+        row["with"] = ", ".join(what[name] if name == "own" else f"{name}={what[name] or 'none'}" for name in varied)
+        row |= {state: _counted(runs) for state, runs in of.items()}
         row["about"] = in_time(sum(seconds[e.id] for e in due)) if seconds and due else ""
         for precision in PRECISIONS:
-            other = [e for e in due if _computed_in(e) != precision and _in_precision(e, precision).id in known]
-            row[f"stored in {precision}"] = _counted(other)
+            others = [(e, replace(e, precision=precision)) for e in due]
+            row[f"stored in {precision}"] = _counted(e for e, other in others if other != e and other.id in known)
         rows.append(row)
-    if not rows:
-        return ""
     frame = pd.DataFrame(rows)
     always = ["scenario", "method", "stored", "to do"]
     frame = frame.drop(columns=[c for c in frame.columns if c not in always and not frame[c].astype(bool).any()])
@@ -88,42 +96,11 @@ def table(
     return "\n".join(line.rstrip() for line in lines)
 
 
-def data_in_shape(device: str) -> Callable[[Experiment], Split]:
-    """Gives each experiment data in the shape of its own, on a device."""
-    return lambda description: Split(*(part.to(device) for part in bench.stand_in(description)))
-
-
 def in_time(seconds: float) -> str:
     """A time as one reads it: ``"40 s"``, ``"12 min"``, ``"3.5 h"``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _alike(asked: Sequence[Experiment]) -> dict[tuple[str, str, str, str], list[Experiment]]:
-    """Runs that differ in their seed alone, in the order asked for: protocol by protocol, scenario by scenario."""
-    groups: dict[tuple[str, str, str], list[Experiment]] = {}
-    for e in asked:
-        groups.setdefault((e.protocol, e.scenario, e.method), []).append(e)
-    places = [list(dict.fromkeys(one)) for one in zip(*groups, strict=True)]
-    rows: dict[tuple[str, str, str, str], list[Experiment]] = {}
-    for key in sorted(groups, key=lambda key: [place.index(one) for place, one in zip(places, key, strict=True)]):
-        some = groups[key]
-        # What differs between seeds alone, as an order of classes may, is no setting.
-        of_seed = {seed: [e for e in some if e.seed == seed] for seed in {e.seed for e in some}}.values()
-        names = [field.name for field in fields(Experiment)]
-        varied = [name for name in names if any(len({getattr(e, name) for e in runs}) > 1 for runs in of_seed)]
-        for e in some:
-            settings = ", ".join(_setting(name, getattr(e, name)) for name in varied)
-            rows.setdefault((*key, settings), []).append(e)
-    return rows
-
-
-def _setting(name: str, value: object) -> str:
-    if name == "own":  # options of a method's own, with their names
-        return ", ".join(_setting(*one) for one in value) if isinstance(value, tuple) else ""
-    shown = ",".join(map(str, value)) if isinstance(value, tuple) else "none" if value is None else f"{value}"
-    return f"{name}={shown}"
 
 
 def _counted(runs: Iterable[Experiment]) -> str:
@@ -136,12 +113,3 @@ def _counted(runs: Iterable[Experiment]) -> str:
     parts = [seeds[a:b] for a, b in zip([0, *breaks], [*breaks, len(seeds)], strict=True)]
     named = ", ".join(f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
     return f"{len(runs)} (seed{'s' if len(seeds) > 1 else ''} {named})"
-
-
-def _computed_in(e: Experiment) -> str:
-    return e.precision or PRECISIONS[0]
-
-
-def _in_precision(e: Experiment, precision: str) -> Experiment:
-    # Float32, the usual one, is not written down.
-    return replace(e, precision=None if precision == PRECISIONS[0] else precision)

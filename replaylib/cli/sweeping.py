@@ -12,7 +12,6 @@ import torch
 
 from replaylib.cli import planning
 from replaylib.cli.commands import device_named
-from replaylib.cli.planning import how_long
 from replaylib.data.files import writable
 from replaylib.data.progress import Bar
 from replaylib.errors import InputError
@@ -117,10 +116,11 @@ def performed(
     before = f", {len(settled)} failed before" if settled else ""
     print(f"{name}{share}: {len(asked)} runs, {len(kept)} of them stored{before}, {len(due)} to do", flush=True)
     timed = due and (options.plan or not elsewhere)
-    seconds = how_long(groups, "cpu" if device == "auto" else device, options, measured) if timed else {}
+    seconds = planning.how_long(groups, "cpu" if device == "auto" else device, options, measured) if timed else {}
     if options.plan:
         states = {e.id: "stored" if e.id in kept else "of other code" if e.id in problems else "failed" for e in asked}
-        print(planning.table(asked, states | {e.id: "to do" for e in due}, there, seconds), end="\n" if asked else "")
+        if asked:
+            print(planning.table(asked, states | {e.id: "to do" for e in due}, there, seconds))
         return kept
     with ExitStack() as stack:
         workers = None

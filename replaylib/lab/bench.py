@@ -148,18 +148,19 @@ def relative_times(
     return [seconds / fastest[0] for seconds in fastest]
 
 
-def stand_in(description: Experiment) -> Split:
-    """The experiment's data on the CPU; noise in their shape for those that are downloaded, which need not be there.
+def stand_in(description: Experiment, device: str = "cpu") -> Split:
+    """The experiment's data on a device; noise in their shape for those that are downloaded, which need not be there.
 
     How long a step takes does not depend on what the images show.
     """
     if (found := DOWNLOADS.get(description.dataset)) is None:
-        return runs.data_of(description)
+        return runs.data_of(description, device)
     images = torch.randint(256, (1000, *found.shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     named = tuple(str(label) for label in range(found.classes))
     part = Dataset("noise", images, torch.arange(len(images)) % found.classes, named)
     padding = protocol(description.protocol).padding
-    return pad(Split(part, part), padding) if padding else Split(part, part)
+    made = pad(Split(part, part), padding) if padding else Split(part, part)
+    return Split(*(half.to(device) for half in made))
 
 
 def scaling(description: Experiment) -> list[Experiment]:
@@ -246,7 +247,10 @@ def _by_operation(description: Experiment, data: Split, seeds: int, steps: int, 
 
     def watch(now: Training) -> None:
         if now.task == description.tasks - 1:
-            (profiler.start if now.step == 1 else profiler.step)()
+            if now.step == 1:
+                profiler.start()
+            else:
+                profiler.step()
 
     _run(description, data, seeds, 1 + WARM_UP + steps, watch, **how)
     profiler.stop()

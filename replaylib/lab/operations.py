@@ -16,8 +16,9 @@ KINDS = {
     "samples": "index index_select gather normal randint random uniform bernoulli multinomial randperm one_hot scatter",
     "copies": "copy to to_copy cat stack fill zero clone contiguous masked_fill",
 }
-#: What stands before and after the name of an operation.
-AROUND = re.compile(r"^aten::|^_+|_+$|_backward_data$|_backward$|_forward$")
+KIND_OF = {name: kind for kind, names in KINDS.items() for name in names.split()}
+#: An operation's name, between what says where it belongs, and that it works in place or backwards.
+NAME = re.compile(r"(?:aten::)?_*(.*?)(?:_backward_data|_backward|_forward)?_*(?:#.*)?")
 
 
 def kind_of(name: str) -> str:
@@ -25,10 +26,8 @@ def kind_of(name: str) -> str:
     # The compiler's own names are made of those of what it put together.
     if "cpp_fused" in name or name.startswith("## Call CompiledFxGraph"):
         return "compiled"
-    plain, before = name.partition("#")[0], ""
-    while plain != before:
-        plain, before = AROUND.sub("", plain), plain
-    return next((kind for kind, names in KINDS.items() if plain in names.split()), "rest")
+    found = NAME.fullmatch(name)
+    return KIND_OF.get(found[1], "rest") if found else "rest"
 
 
 def shares(seconds: Iterable[tuple[str, float]]) -> dict[str, float]:

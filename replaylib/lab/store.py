@@ -200,6 +200,11 @@ def _as_text(value: object) -> str:
 def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
     """The runs of each experiment, its seeds: what it is, in text, `KEYS` and whatever else varies, and its rows."""
     described = [one.name for one in fields(Experiment) if one.name not in ("seed", *KEYS)]
+    # What is not said of an order of classes follows from the seed; where it says no more than that, it is no setting.
+    usual = frame["seed"].map(lambda seed: "labels" if seed == 0 else "random")
+    frame = frame.assign(class_order=frame["class_order"].where(frame["class_order"].notna(), usual))
+    if (frame.groupby([*KEYS, "seed"])["class_order"].nunique() == 1).all():
+        described.remove("class_order")
     varied = [name for name in described if frame[name].drop_duplicates().map(_as_text).nunique() > 1]
     keys = [*KEYS, *varied]
     frame = frame.sort_values([*keys, "seed"], key=_sortable)

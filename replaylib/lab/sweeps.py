@@ -146,20 +146,20 @@ def _by_workers(
             time.sleep(AGAIN)
 
 
-def loader(device: str) -> Callable[[Experiment], Split]:
-    """Gives each experiment its data, and keeps what was loaded for later ones, up to `KEPT_BYTES`."""
+def loader(device: str, load: Callable[[Experiment, str], Split] | None = None) -> Callable[[Experiment], Split]:
+    """Gives each experiment its data, or what ``load`` does, and keeps that for later ones, up to `KEPT_BYTES`."""
     loaded: dict[tuple[object, ...], Split] = {}
 
-    def load(description: Experiment) -> Split:
+    def kept(description: Experiment) -> Split:
         d = description
         key = (d.protocol, d.dataset, d.clutter, d.tasks, d.image_size)
         if key not in loaded:
             if sum(part.images.nbytes for split in loaded.values() for part in split) > KEPT_BYTES:
                 loaded.clear()
-            loaded[key] = runs.data_of(description, device)
+            loaded[key] = (load or runs.data_of)(description, device)
         return loaded[key]
 
-    return load
+    return kept
 
 
 def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -> float:

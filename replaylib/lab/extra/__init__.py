@@ -65,8 +65,8 @@ def _diffusion_replay(
 
 @register.method(
     "real-replay",
-    "real samples of all earlier tasks, newly labelled by the previous network: what a perfect generator would replay",
-    "a bound, for this course",
+    "real samples of all earlier tasks, newly labelled by the previous network: a reference for generative replay",
+    "this course",
     level="features",
 )
 def _real_replay(plan: Plan) -> Parts:

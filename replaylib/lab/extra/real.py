@@ -1,4 +1,4 @@
-"""Real samples of earlier tasks, newly labelled by the previous network: what a perfect generator would replay."""
+"""Real samples of earlier tasks, newly labelled by the previous network: a reference for generative replay."""
 
 import torch
 from torch import Tensor
@@ -11,11 +11,11 @@ from replaylib.scenarios import Batch, Stream
 
 
 class RealReplay(Taught):
-    """A perfect generator: draws from all earlier data, newly labelled.
+    """Draws from all earlier data, newly labelled by the previous network.
 
-    The previous network says what each sample stands for. A bound for generative
-    replay with soft targets, not a method to be used: it needs all earlier data. (A
-    generator could still be a little better, for it need never repeat a sample.)
+    A reference for generative replay with soft targets, whose generator gives back
+    its training data and nothing new; no method to be used, for it needs all of
+    them.
 
     Parameters
     ----------
