@@ -135,6 +135,15 @@ def test_a_plan_of_an_empty_share_and_one_that_forces_say_what_would_be_done(cap
     assert len([*(tmp_path / "runs").glob("*.json")]) == 2
 
 
+def test_a_plan_that_is_stopped_says_that_no_run_had_begun(capsys, tmp_path, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("replaylib.cli.planning.seconds_of", stop)
+    assert main([*SMALL, "--methods", "none", "--save", str(tmp_path), "--plan"]) == 130
+    assert "stopped; no run had been begun" in capsys.readouterr().err
+
+
 def test_a_plan_needs_no_data_and_says_how_long_all_the_same(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("REPLAYLIB_DATA", str(tmp_path / "nothing"))
     monkeypatch.setattr("replaylib.data.downloads._download", lambda *_: pytest.fail("a plan downloads nothing"))
