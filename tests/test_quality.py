@@ -18,6 +18,7 @@ from replaylib.lab.quality import (
     log_likelihood,
     precision_recall,
     reconstruction_error,
+    variance_within,
 )
 from replaylib.scenarios import split_stream
 
@@ -223,6 +224,13 @@ def test_precision_and_recall_equal_their_slow_formulas_averaged_over_clustering
     assert got[1].tolist() == pytest.approx(recall)
     assert got[0].equal(precision_recall(real, made, seed=3, clusters=clusters, angles=angles, runs=runs)[0])
     assert not got[0].equal(precision_recall(real, made, seed=4, clusters=clusters, angles=angles, runs=runs)[0])
+
+
+def test_variance_within_is_the_mean_over_classes_of_two_or_more_and_blind_to_their_means():
+    x = torch.tensor([[0.0, 0], [2, 4], [10, 10], [10, 14], [10, 12], [99, 99]])
+    labels = torch.tensor([0, 0, 1, 1, 1, 2])
+    assert variance_within(x, labels) == pytest.approx(((2 + 8) + (0 + 4)) / 2)
+    assert variance_within((x + 100 * labels[:, None]).view(6, 1, 2), labels) == pytest.approx(7)
 
 
 def test_f_score_is_the_best_of_the_curve_by_hand():

@@ -37,7 +37,7 @@ def test_the_record_is_that_of_the_plain_run_and_has_measures():
     assert str(record.matrix) == str(plain.matrix)
     assert plain.measures is None
     found = record.measures
-    assert set(replay_quality.MEASURES) < set(found)
+    assert {*replay_quality.MEASURES, *replay_quality.OF_LABELS} < set(found)
     assert (found["images"], found["likely"], found["samples"]) == (100, 30, 5)
     assert all(torch.tensor(value).isfinite() for value in found.values())
     assert measured(described, data).measures == found
@@ -55,6 +55,32 @@ def test_measures_are_those_of_quality_and_better_for_a_network_that_learned_lon
     assert long["reconstruction_error"] < short["reconstruction_error"]
     assert long["frechet_distance"] > 0
     assert long["judge_accuracy"] > 80 > short["judge_accuracy"]  # its steps are the run's
+
+
+def test_labels_of_what_is_imagined_are_compared_with_the_judges_and_with_those_of_real_samples(monkeypatch):
+    described = experiment("split-digits", "class", "bi-r", 1, iterations=30, hidden=(40, 40), noise_dim=8)
+    data = load_dataset("digits")
+    net, record = runs.run(described, data, "cpu")
+    order = runs.protocol(described.protocol).stream(data, "class", described.tasks, 1).classes.flatten()
+
+    class Itself(torch.nn.Module):
+        """The network as its own judge: its units are the labels in another order."""
+
+        def encode(self, x):
+            return net.classifier.encode(x)
+
+        def forward(self, x):
+            return net(x)[:, order.argsort()]
+
+    monkeypatch.setattr(replay_quality, "_judge", lambda *_: Itself())
+    found = measure(net, record, data).measures
+    assert found["agreement"] == 100
+    assert 10 < found["confidence"] <= 100
+    assert 10 < found["confidence_real"] <= 100
+    # Where every imagined sample is the same one, nothing varies within a label.
+    monkeypatch.setattr(net, "generate", lambda y, task, noise: torch.zeros(len(y), 64))
+    still = measure(net, record, data).measures
+    assert still["variety"] == 0 < found["variety"] < 2
 
 
 def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_steps_another(monkeypatch):

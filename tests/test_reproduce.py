@@ -280,7 +280,9 @@ def test_every_figure_shows_the_mean_of_every_method(name, methods, tmp_path, mo
         (["fig4", "--methods", "lwf"], "fig4 varies noise_dim, which lwf has not: take one of gr, "),
         (["fig4", "--methods", "none"], "fig4 varies noise_dim and replayed, which none has not: take one of gr, "),
         (["fig6", "--methods", "gr,xdg"], "fig6 is domain-incremental, and xdg serves task: take another method"),
-        (["dial-tasks", "--iterations", "9"], "dial-tasks shares out its steps over tasks itself"),
+        (["dial", "--seeds", "3-1"], "seeds 3-1 go backwards"), (["fig3", "--hidden", "0"], "hidden is 0"),
+        (["fig7", "--encoder", "cifar11"], "Did you mean cifar10"),
+        (["dial-tasks", "--iterations", "9"], "dial-tasks varies iterations itself: leave iterations out"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_reproduced_is_refused_in_one_line(arguments, says, capsys, tmp_path, monkeypatch):
@@ -298,6 +300,25 @@ def test_fig4_turns_one_thing_at_a_time_and_takes_fewer_steps_where_asked():
     assert {(e.replayed, e.noise_dim) for e in runs_of if e.scenario == "class"} == {
         (1, 100), (4, 100), (16, 100), (None, 1), (None, 2), (None, 5), (None, 10), (None, 30), (None, 100),
     }  # fmt: skip
+
+
+def test_a_figure_can_be_had_smaller_with_seeds_of_ones_own_and_what_is_stored_of_it_counts(capsys):
+    small = {"hidden": (400, 400), "iterations": 300, "lr": 1e-3, "batch": 128, "encoder": "cifar10-jpeg-e100"}
+    made = figure("fig7").experiments(seeds=(1, 2, 3), methods=("none", "bi-r"), **small)
+    assert [e.seed for e in made] == [seed for seed in (1, 2, 3) for _ in range(4)]
+    sizes = {(e.hidden, e.iterations, e.lr, e.batch, e.backbone) for e in made}
+    assert sizes == {((400, 400), 300, 1e-3, 128, "frozen")}
+    command = ["-q", "reproduce", "fig7", "--methods", "none,bi-r", "--seeds", "1-3", "--plan"]
+    for name, value in small.items():
+        command += [f"--{name}", ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
+    assert main(command) == 0
+    rows = [re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()]
+    assert ["class", "bi-r", "3 (seeds 1-3)"] in rows
+    assert {e.tasks for e in figure("fig6").experiments(seeds=1, tasks=30)} == {30}
+    with pytest.raises(InputError, match="unknown option 'clutter'"):
+        figure("fig7").experiments(clutter=0.5)
+    with pytest.raises(InputError, match="dial-tasks varies tasks itself"):
+        figure("dial-tasks").experiments(tasks=3)
 
 
 def test_what_fig4_says_can_be_taken_can_be_taken():

@@ -111,25 +111,24 @@ def pretrain(sub: argparse.ArgumentParser) -> None:
 
 def reproduce(sub: argparse.ArgumentParser) -> None:
     """The options of ``reproduce``, with the figures there are."""
-    from replaylib.course.reproduce import FIGURES
+    from replaylib.course.reproduce import FIGURES, SMALLER
 
     sub.description = (
         "Runs the experiments behind a figure and draws it: "
         + "; ".join(f"{f.name}, {f.summary}" for f in FIGURES.values())
-        + ". First it says how many runs there are and about how long they take. Runs that are stored, in FOLDER or "
+        + ". Values that are given, such as --hidden and --iterations, make it smaller than published. "
+        "First it says how many runs there are and about how long they take. Runs that are stored, in FOLDER or "
         "with the library, are not run again."
     )
     sub.add_argument("figure", help="one of: " + ", ".join(FIGURES))
     sub.add_argument("--protocol", help="another protocol in the place of the figure's own")
     sub.add_argument("--methods", type=names, default=(), metavar="A,B", help="these alone")
-    sub.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1 (default: as many as the protocol has)")
     sub.add_argument(
-        "--iterations",
-        type=int,
-        metavar="N",
-        help="steps a task, for a smaller figure (default: the protocol's)",
-    )
-    add(sub, "precision", TOLD["precision"], USUAL["precision"])
+        "--seeds", type=SEEDS, metavar="N",
+        help="the first N, a range, 3-12, or a list, 7,9 (default: as many as the protocol has)",
+    )  # fmt: skip
+    for name in SMALLER:
+        add(sub, name, TOLD[name], USUAL.get(name, ""))
     sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")
     many_runs(sub)

@@ -6,7 +6,7 @@ from pathlib import Path
 from replaylib.cli.commands import precision_for
 from replaylib.cli.sweeping import performed
 from replaylib.course import figure_files
-from replaylib.course.reproduce import draw, figure
+from replaylib.course.reproduce import SMALLER, draw, figure
 from replaylib.data.files import shipped
 from replaylib.lab import frames
 
@@ -16,8 +16,9 @@ def reproduce(options: argparse.Namespace) -> None:
     chosen = figure(options.figure)
     out = options.out or Path(f"{chosen.name}.svg")
     figure_files.check(out)
-    precision = precision_for(options)
-    asked = chosen.experiments(options.protocol, options.seeds, options.methods, options.iterations, precision)
+    options.precision = precision_for(options)
+    smaller = {name: getattr(options, name) for name in SMALLER}
+    asked = chosen.experiments(options.protocol, options.seeds, options.methods, **smaller)
     kept = performed(chosen.name, asked, options, [*map(shipped, frames.FOLDERS)], chosen.measured)
     if options.plan:
         return

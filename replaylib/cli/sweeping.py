@@ -15,7 +15,7 @@ from replaylib.cli.commands import device_named
 from replaylib.data.files import writable
 from replaylib.data.progress import Bar
 from replaylib.errors import InputError
-from replaylib.lab import cluster, contents, failures, grids, register, resume
+from replaylib.lab import cluster, contents, encoders, failures, grids, register, resume
 from replaylib.lab.capture import check_captured_on
 from replaylib.lab.claims import shard
 from replaylib.lab.experiments import Experiment
@@ -96,6 +96,9 @@ def performed(
     device = options.device if elsewhere else device_named(options.device)
     if options.capture and not elsewhere:
         check_captured_on(torch.device(device))
+    if not elsewhere:
+        for encoder in dict.fromkeys(e.encoder for e in asked if e.encoder is not None):
+            encoders.check(encoder)  # here, and not once for each run
     if not options.plan:
         writable(options.save)
     if options.shard:

@@ -21,6 +21,8 @@ from replaylib.lab.records import Record
 
 #: Steps of all tasks together, where the number of tasks varies: fixed computing, shared out over more and more tasks.
 STEPS = 1500
+#: What a figure can have in the place of its protocol's values: a smaller one where there is no GPU, or other features.
+SMALLER = ("tasks", "hidden", "lr", "batch", "iterations", "precision", "encoder")
 
 
 @dataclass(frozen=True)
@@ -52,37 +54,39 @@ class Figure:
     def experiments(
         self,
         protocol_name: str | None = None,
-        seeds: int | None = None,
+        seeds: int | Sequence[int] | None = None,
         methods: Sequence[str] = (),
-        iterations: int | None = None,
-        precision: str | None = None,
+        **chosen: object,
     ) -> list[Experiment]:
         """All runs of the figure: seed by seed, so that a figure of fewer seeds is there before one of all.
 
         Parameters
         ----------
-        protocol_name, seeds, methods : in the place of the figure's own; seeds 0 to ``seeds`` - 1.
-        iterations : steps a task, in the place of the protocol's; a smaller figure where there is no GPU.
-        precision : of layers' products, see `replaylib.lab.experiments.Experiment`.
+        protocol_name, seeds, methods : in the place of the figure's own; seeds are which, or how many from 0 on.
+        chosen : those of `SMALLER` by name, in the place of the protocol's; None leaves the value as it is.
 
         Raises
         ------
-        InputError : too few or too many seeds, other iterations for a figure that varies them itself, a method that
-            has no part in this figure, several in a figure of one, or a method or protocol that does not allow what is
-            measured.
+        InputError : too few or too many seeds, a value for what the figure varies itself, a method that has no part in
+            this figure, several in a figure of one, or a method or protocol that does not allow what is measured.
         """
         names = tuple(dict.fromkeys(methods)) or self.methods
         self._check(names)
         p = protocol(protocol_name or self.protocol)
-        count = p.seeds if seeds is None else seeds
-        check_seeds(count)
-        if iterations is not None and any("iterations" in variant for variant in self.variants):
-            raise InputError(f"{self.name} shares out its steps over tasks itself: leave iterations out")
-        given = {"iterations": iterations, "precision": precision}
-        fixed = {name: value for name, value in given.items() if value is not None}
+        if seeds is None:
+            seeds = p.seeds
+        if isinstance(seeds, int):
+            check_seeds(seeds)
+            seeds = range(seeds)
+        fixed = {name: value for name, value in chosen.items() if value is not None}
+        if strange := [name for name in fixed if name not in SMALLER]:
+            raise unknown("option", strange[0], SMALLER)
+        for name in fixed:
+            if any(name in variant for variant in self.variants):
+                raise InputError(f"{self.name} varies {name} itself: leave {name} out")
         every = (
-            experiment(p.name, scenario, name, seed, **variant, **fixed)
-            for seed in range(count)
+            experiment(p.name, scenario, name, seed, **{**variant, **fixed})
+            for seed in seeds
             for variant in self.variants
             for scenario in self.scenarios
             for name in names

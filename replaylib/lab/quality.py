@@ -206,6 +206,21 @@ def f_score(precision: Tensor, recall: Tensor, beta: float) -> float:
     return ((1 + beta**2) * p * r / (beta**2 * p + r).clamp(min=1e-300)).max().item()
 
 
+def variance_within(x: Tensor, labels: Tensor) -> float:
+    """The variance of samples within a class, summed over units: the mean over classes of which there are two or more.
+
+    ``x`` (n, \\*shape) float, ``labels`` (n,) int64; the result is in the squared units of x. Relative to that of real
+    samples it says whether generated ones are all near the average of their class. Raises `InputError` for a shape or
+    type of these that is another, and where no class has two samples.
+    """
+    _check(x, labels)
+    units = x.flatten(1).double()
+    each = [units[labels == c] for c in labels.unique()]
+    if not (several := [of_one.var(0).sum() for of_one in each if len(of_one) > 1]):
+        raise InputError(f"{len(x)} samples of {len(each)} classes: a variance takes two of one class")
+    return torch.stack(several).mean().item()
+
+
 class Quality(NamedTuple):
     """How good generated images are, in a judge's eyes.
 

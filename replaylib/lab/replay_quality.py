@@ -6,6 +6,7 @@ as the reference code's does, so that those who imagine features and those who i
 """
 
 import copy
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -33,6 +34,11 @@ MEASURES = {
     "log_likelihood": True, "reconstruction_error": False, "inception_score": True, "frechet_distance": False,
     "precision": True, "recall": True,
 }  # fmt: skip
+#: What else it adds, in words: of the labels that the network gives to what it imagines, and of the variety in each.
+OF_LABELS = {
+    "agreement": "label is what the judge sees (%)", "confidence": "probability of the label (%)",
+    "confidence_real": "the same for test samples (%)", "variety": "variance within a label, real = 1",
+}  # fmt: skip
 
 
 def check(description: Experiment) -> None:
@@ -52,6 +58,11 @@ def measure(net: Network, record: Record, data: Split) -> Record:
     them: of features they cannot be compared with those of pixels. The scores of `replaylib.lab.quality.Quality`; the
     judge's own accuracy (%) on test images, ``judge_accuracy``; and how many samples all this rests on: ``images``,
     ``likely`` and ``samples`` as in `IMAGES`, `LIKELY` and `SAMPLES`.
+
+    What is imagined is rehearsed with the label that the network itself gives it, whatever class was asked for. Of
+    these labels: ``agreement``, how many (%) are what the judge sees; ``confidence``, the mean probability (%) of the
+    label, and ``confidence_real`` that on test samples; ``variety``, the variance within a label, in the judge's
+    inputs, relative to that of test samples within their class.
 
     Parameters
     ----------
@@ -79,31 +90,44 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     few = stream.batch(rows[:LIKELY], task[:LIKELY], "test")
     drawing = stream.generator(1)
     likely = quality.log_likelihood(net, few.x, drawing, y=few.y, samples=SAMPLES, chunk=CHUNK)
-    errors = [
-        quality.reconstruction_error(net, one.x, drawing, y=one.y, chunk=CHUNK)
+    tested = [
+        stream.batch(rows[some], task[some], "test")
         for some in torch.arange(len(rows), device=rows.device).split(CHUNK)
-        for one in [stream.batch(rows[some], task[some], "test")]
     ]
+    errors = [quality.reconstruction_error(net, part.x, drawing, y=part.y, chunk=CHUNK) for part in tested]
+    sure_of_real = _probabilities(net, [part.x for part in tested]).amax(1)
 
     y, of_task = stream.draw_units(stream.tasks, len(rows), stream.generator(2))
     noise = torch.randn(len(y), net.noise_dim, generator=stream.generator(3), device=stream.device)
     encoder = description.encoder or p.encoder
-    imagined = torch.cat(
-        [
-            as_judged(net.generate(*some), stream.data.train, encoder)
-            for some in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)
-        ]
-    )
+    made = [net.generate(*some) for some in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)]
+    imagined = torch.cat([as_judged(part, stream.data.train, encoder) for part in made])
+    sure, unit = _probabilities(net, [part.view(-1, *stream.data.train.shape) for part in made]).max(1)
+    label = stream.classes.flatten()[unit]
     seen = encoders.features(data, encoder) if encoder else data
     judge = _judge(_of_all_seeds(description), seen)
     real = seen.test.inputs(seen.test.images[rows])
-    right = torch.cat([judge(part).argmax(1) for part in real.split(CHUNK)]) == seen.test.labels[rows]
-    scores = quality.assess(judge, real, imagined.view_as(real), seed=0, chunk=CHUNK)
+    imagined = imagined.view_as(real)
+    of_real, of_imagined = (_probabilities(judge, x.split(CHUNK)).argmax(1) for x in (real, imagined))
+    truth = seen.test.labels[rows]
+    variety = quality.variance_within(imagined, label) / quality.variance_within(real, truth)
+    scores = quality.assess(judge, real, imagined, seed=0, chunk=CHUNK)
     return {
         "log_likelihood": likely.mean().item(), "reconstruction_error": torch.cat(errors).mean().item(),
-        **scores._asdict(), "judge_accuracy": 100 * right.double().mean().item(),
+        **scores._asdict(), "judge_accuracy": _percent(of_real == truth),
+        "agreement": _percent(of_imagined == label), "confidence": _percent(sure),
+        "confidence_real": _percent(sure_of_real), "variety": variety,
         "images": len(rows), "likely": len(few.y), "samples": SAMPLES,
     }  # fmt: skip
+
+
+def _probabilities(net: Network | Classifier, parts: Iterable[Tensor]) -> Tensor:
+    """What a class-incremental network makes of several parts: (n, classes)."""
+    return torch.cat([net(part).softmax(1) for part in parts])
+
+
+def _percent(values: Tensor) -> float:
+    return 100 * values.double().mean().item()
 
 
 def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
