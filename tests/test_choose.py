@@ -65,6 +65,14 @@ def test_the_best_on_validation_data_is_chosen_and_the_test_data_are_read_when_a
     assert stub == {0.1: 8, None: 4}
 
 
+def test_a_plan_has_nothing_chosen_to_print_as_json(tmp_path, stub, capsys):
+    command = [*SMALL, "--save", str(tmp_path / "runs"), "--set=lr=0.1", "--set=lr=0.2", "--plan"]
+    assert main([*command, "--json"]) == 2
+    assert "a plan chooses nothing: leave one of them out" in capsys.readouterr().err
+    assert main(command) == 0
+    assert not stub
+
+
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_sampler_asks_between_the_ends_and_the_same_command_computes_nothing_anew(sampler, tmp_path, stub, capsys):
     command = [*SMALL, "--save", str(tmp_path), "--set", "lr=0.0001", "--set", "lr=0.5", "--sampler", sampler]

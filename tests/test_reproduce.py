@@ -169,6 +169,22 @@ def test_a_plan_of_data_that_have_to_be_made_says_so(capsys, tmp_path, monkeypat
     assert "dataset 'glyphs' is not here" in capsys.readouterr().err
 
 
+def test_a_plan_says_how_long_those_runs_take_that_can_be_timed(capsys, tmp_path, monkeypatch):
+    def timed(kind, *_):
+        if kind[0].method == "gr":
+            raise InputError("encoder 'mine' is not here")
+        return 60.0
+
+    monkeypatch.setattr("replaylib.cli.planning.seconds_of", timed)
+    assert main(["-q", *SMALL, "--methods", "none,gr", "--save", str(tmp_path), "--plan"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "how long 2 of them take can be said where their data are: encoder 'mine' is not here"
+    assert lines[2].startswith("the others, about 2 min of computing on cpu")
+    rows = [re.split(r"  +", line) for line in lines[4:]]
+    assert [row[1:] for row in rows if row[1] == "none"] == [["none", "1 (seed 0)", "60 s"]] * 2
+    assert [row[1:] for row in rows if row[1] == "gr"] == [["gr", "1 (seed 0)"]] * 2
+
+
 def test_a_place_where_no_figure_can_be_written_is_found_and_nothing_is_left_there(tmp_path):
     figure_files.check(tmp_path / "x.svg")
     assert not list(tmp_path.iterdir())

@@ -22,6 +22,8 @@ WARNING = (
 
 def run(options: argparse.Namespace) -> None:
     """``choose``: candidates run on validation data, and a table of them; with ``--test``, the best on test data."""
+    if options.plan and options.json:
+        raise InputError("--json prints what is chosen, and a plan chooses nothing: leave one of them out")
     given = options_of(options.set)
     scenario = options.scenario or protocol(options.protocol).scenario
     axes = {name: values for name, values in given.items() if len(values) > 1}

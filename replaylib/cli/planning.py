@@ -19,7 +19,7 @@ STATES = ("stored", "failed", "of other code", "to do")
 
 
 def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, measured: bool) -> dict[str, float]:
-    """About how many seconds each run takes, by id, their sum being printed; nothing, and why, where it is not known.
+    """About how many seconds each run takes, by id, their sum being printed; for those that are left out, why.
 
     One group of each kind is timed, whichever seeds and however much clutter it has. ``measured``: whether what their
     networks imagine will be, which is not timed.
@@ -31,21 +31,30 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
         for group in groups
     ]
     different = list(dict.fromkeys(kinds))
-    pace = {}
-    try:
-        with Bar(different, desc="timing", unit="run", leave=False, disable=options.quiet or not options.plan) as timed:
-            for kind in timed:
+    pace: dict[Group, float] = {}
+    problem = ""
+    with Bar(different, desc="timing", unit="run", leave=False, disable=options.quiet or not options.plan) as timed:
+        for kind in timed:
+            # A run that cannot be computed is named when it is tried; and which are due can be said without data.
+            try:
                 pace[kind] = seconds_of(kind, data_for(kind[0]), device, options.capture)
-    except InputError as error:
-        # A run that cannot be computed is named when it is tried; and which are due can be said without data.
-        print(f"how long they take can be said where their data are: {error}")
-        return {}
-    where = device_name(torch.device(device))
-    several = f", shared by {options.workers} processes" if options.workers > 1 else ""
-    measuring = " and measuring" if measured else ""
-    computing = in_time(sum(pace[kind] for kind in kinds))
-    print(f"about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
-    return {e.id: pace[kind] / len(group) for group, kind in zip(groups, kinds, strict=True) for e in group}
+            except InputError as error:
+                problem = problem or str(error)
+                if not options.plan:
+                    break  # data that cannot be had would be asked for again and again
+    known = [(group, kind) for group, kind in zip(groups, kinds, strict=True) if kind in pace]
+    if problem:
+        untimed = sum(map(len, groups)) - sum(len(group) for group, _ in known)
+        which = f"{untimed} of them take" if known else "they take"
+        print(f"how long {which} can be said where their data are: {problem}")
+    if known:
+        where = device_name(torch.device(device))
+        several = f", shared by {options.workers} processes" if options.workers > 1 else ""
+        rest = "the others, " if problem else ""
+        measuring = " and measuring" if measured else ""
+        computing = in_time(sum(pace[kind] for _, kind in known))
+        print(f"{rest}about {computing} of computing on {where}, testing{measuring} not counted{several}", flush=True)
+    return {e.id: pace[kind] / len(group) for group, kind in known for e in group}
 
 
 def table(
@@ -60,7 +69,7 @@ def table(
     ----------
     states : of each run by id: ``"stored"``, ``"to do"``, ``"failed"`` or ``"of other code"``.
     known : ids of all runs that are stored, where a due one may lie in another precision.
-    seconds : see `how_long`; empty where it is not known.
+    seconds : see `how_long`; without runs of which it is not known.
     """
     if not asked:
         return ""
@@ -80,7 +89,7 @@ def table(
         row = {key: what[key] for key in store.KEYS}
         row["with"] = ", ".join(what[name] if name == "own" else f"{name}={what[name] or 'none'}" for name in varied)
         row |= {state: _counted(runs) for state, runs in of.items()}
-        row["about"] = in_time(sum(seconds[e.id] for e in due)) if seconds and due else ""
+        row["about"] = in_time(sum(seconds[e.id] for e in due)) if due and all(e.id in seconds for e in due) else ""
         for precision in PRECISIONS:
             others = [(e, replace(e, precision=precision)) for e in due]
             row[f"stored in {precision}"] = _counted(e for e, other in others if other != e and other.id in known)

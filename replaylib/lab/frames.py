@@ -20,7 +20,7 @@ MEASURES = ("id", "acc", "bwt", "fwt", "forgetting")
 FOLDERS = {
     "runs": "published protocols, or shorter than published where their page says so",
     "cifar100": "Split CIFAR-100, published and smaller networks, with an encoder pre-trained for 100 epochs",
-    "quality": "Split MNIST again, with measures of what the networks imagine (Fig. 9)",
+    "quality": "Split MNIST, and small networks on Split CIFAR-100, with measures of what they imagine (Fig. 9)",
     "fig4": "how much replay, and how good, on Split MNIST in fewer steps",
     "bfloat16": "some of the first, with products of layers in bfloat16",
     "dial": "glyphs over more and more clutter",
