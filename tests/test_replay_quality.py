@@ -57,11 +57,16 @@ def test_measures_are_those_of_quality_and_better_for_a_network_that_learned_lon
     assert long["judge_accuracy"] > 80 > short["judge_accuracy"]  # its steps are the run's
 
 
-def test_labels_of_what_is_imagined_are_compared_with_the_judges_and_with_those_of_real_samples(monkeypatch):
-    described = experiment("split-digits", "class", "bi-r", 1, iterations=30, hidden=(40, 40), noise_dim=8)
+@pytest.mark.parametrize(("seed", "classes"), [(0, "labels"), (0, "random"), (1, "random"), (1, "labels")])
+def test_labels_of_what_is_imagined_are_compared_with_the_judges_and_with_those_of_real_samples(
+    seed, classes, monkeypatch
+):
+    small = {"iterations": 30, "hidden": (40, 40), "noise_dim": 8, "class_order": classes}
+    described = experiment("split-digits", "class", "bi-r", seed, **small)
     data = load_dataset("digits")
     net, record = runs.run(described, data, "cpu")
-    order = runs.protocol(described.protocol).stream(data, "class", described.tasks, 1).classes.flatten()
+    order = runs.stream_of(described, data).classes.flatten()
+    assert (order.tolist() == list(range(10))) == (classes == "labels")
 
     class Itself(torch.nn.Module):
         """The network as its own judge: its units are the labels in another order."""
@@ -75,12 +80,12 @@ def test_labels_of_what_is_imagined_are_compared_with_the_judges_and_with_those_
     monkeypatch.setattr(replay_quality, "_judge", lambda *_: Itself())
     found = measure(net, record, data).measures
     assert found["agreement"] == 100
-    assert 10 < found["confidence"] <= 100
+    assert 0 <= found["rarest_label"] <= 10 < found["confidence"] <= 100
     assert 10 < found["confidence_real"] <= 100
     # Where every imagined sample is the same one, nothing varies within a label.
     monkeypatch.setattr(net, "generate", lambda y, task, noise: torch.zeros(len(y), 64))
     still = measure(net, record, data).measures
-    assert still["variety"] == 0 < found["variety"] < 2
+    assert still["variety"] == still["rarest_label"] == 0 < found["variety"] < 2
 
 
 def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_steps_another(monkeypatch):
@@ -120,8 +125,10 @@ def test_glyphs_are_judged_as_features_whatever_is_imagined(name, end):
 @pytest.mark.parametrize(
     ("described", "says"),
     [
-        (experiment("split-digits", "class", "joint", iterations=1), "joint imagines nothing"),
-        (experiment("split-digits", "class", "generative-classifier", iterations=1), "classifier imagines nothing"),
+        (experiment("split-digits", "class", "joint", iterations=1), "joint has no auto-encoder"),
+        (experiment("split-digits", "class", "generative-classifier", iterations=1), "classifier has no auto-encoder"),
+        (experiment("split-glyphs", "class", "diffusion-replay", iterations=1), "diffusion-replay has no auto-encoder"),
+        (experiment("split-digits", "class", "gr", iterations=1, validation=0.2), "leave validation out"),
         (experiment("split-digits", "task", "gr", iterations=1), "not on split-digits, task-incremental"),
         (experiment("permuted-digits", "class", "gr", iterations=1), "not on permuted-digits"),
     ],
@@ -136,7 +143,7 @@ def test_fig9_asks_of_additions_and_ablations_class_incremental():
     assert len(made) == 12 * 10
     assert {(e.protocol, e.scenario) for e in made} == {("split-cifar100", "class")}
     assert {e.backbone for e in figure("fig9").experiments("split-tiny-imagenet", 1)} == {"tuned", "frozen"}
-    with pytest.raises(InputError, match="none imagines nothing"):
+    with pytest.raises(InputError, match="none has no auto-encoder"):
         figure("fig9").experiments(methods=("gr", "none"))
 
 

@@ -36,17 +36,20 @@ MEASURES = {
 }  # fmt: skip
 #: What else it adds, in words: of the labels that the network gives to what it imagines, and of the variety in each.
 OF_LABELS = {
-    "agreement": "label is what the judge sees (%)", "confidence": "probability of the label (%)",
-    "confidence_real": "the same for test samples (%)", "variety": "variance within a label, real = 1",
+    "agreement": "label is what the judge sees (%)", "rarest_label": "rarest label (%)",
+    "confidence": "probability of the label (%)", "confidence_real": "probability of the label of test samples (%)",
+    "variety": "variance within a label, real = 1",
 }  # fmt: skip
 
 
 def check(description: Experiment) -> None:
     """Raise `InputError` unless what this run imagines can be judged: class-incremental, generative, split classes."""
     m = method(description.method)
-    if not (m.rehearses and m.level):
-        raise InputError(f"{m.name} imagines nothing whose quality could be measured: take gr, bi-r or a variant")
-    if description.scenario != "class" or protocol(description.protocol).kind != "split":
+    if not (m.rehearses and m.level and "noise_dim" in m.takes):
+        raise InputError(f"{m.name} has no auto-encoder whose quality could be measured: take gr, bi-r or a variant")
+    if description.validation is not None:
+        raise InputError("the quality of replay is measured beside test data: leave validation out")
+    if description.scenario != "class" or (description.stream or protocol(description.protocol).kind) != "split":
         found = f"{description.protocol}, {description.scenario}-incremental"
         raise InputError(f"the quality of replay is measured where each class is in one task, not on {found}")
 
@@ -59,10 +62,12 @@ def measure(net: Network, record: Record, data: Split) -> Record:
     judge's own accuracy (%) on test images, ``judge_accuracy``; and how many samples all this rests on: ``images``,
     ``likely`` and ``samples`` as in `IMAGES`, `LIKELY` and `SAMPLES`.
 
-    What is imagined is rehearsed with the label that the network itself gives it, whatever class was asked for. Of
-    these labels: ``agreement``, how many (%) are what the judge sees; ``confidence``, the mean probability (%) of the
-    label, and ``confidence_real`` that on test samples; ``variety``, the variance within a label, in the judge's
-    inputs, relative to that of test samples within their class.
+    The label of a sample is the class that the network itself holds for the most probable. What is imagined is
+    rehearsed with that label, or with the probabilities behind it, whatever class was asked for. Of what is imagined:
+    ``agreement``, how many labels (%) are what the judge sees; ``rarest_label``, the share (%) of the label that is
+    given least often, without which the others say little; ``confidence``, the mean probability (%) of the label, and
+    ``confidence_real`` that of test samples; ``variety``, the variance within a label, in the judge's inputs, relative
+    to that of test samples within their class.
 
     Parameters
     ----------
@@ -71,17 +76,17 @@ def measure(net: Network, record: Record, data: Split) -> Record:
 
     Raises
     ------
-    InputError : a method that imagines nothing, or a stream whose classes are not each in one task, see `check`.
+    InputError : a method that has no auto-encoder, or a stream whose classes are not each in one task, see `check`.
     """
     check(record.experiment)
-    assert isinstance(net, BrainNet)
+    if not isinstance(net, BrainNet):
+        raise InputError(f"{record.experiment.method} has another network than generative replay: it is not measured")
     return replace(record, measures=_measures(net, record.experiment, data))
 
 
 @torch.no_grad()
 def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, float]:
-    p = protocol(description.protocol)
-    stream = p.stream(runs.as_seen(description, data), "class", description.tasks, description.seed)
+    stream = runs.stream_of(description, data)
     rows = torch.cat([stream.rows(task, "test") for task in range(stream.tasks)])
     task = torch.cat([torch.full_like(stream.rows(t, "test"), t) for t in range(stream.tasks)])
     pick = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:IMAGES].to(rows.device)
@@ -99,11 +104,11 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
 
     y, of_task = stream.draw_units(stream.tasks, len(rows), stream.generator(2))
     noise = torch.randn(len(y), net.noise_dim, generator=stream.generator(3), device=stream.device)
-    encoder = description.encoder or p.encoder
+    encoder = description.encoder or protocol(description.protocol).encoder
     made = [net.generate(*some) for some in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)]
     imagined = torch.cat([as_judged(part, stream.data.train, encoder) for part in made])
     sure, unit = _probabilities(net, [part.view(-1, *stream.data.train.shape) for part in made]).max(1)
-    label = stream.classes.flatten()[unit]
+    label, rarest = stream.classes.flatten()[unit], unit.bincount(minlength=stream.outputs).min().item()
     seen = encoders.features(data, encoder) if encoder else data
     judge = _judge(_of_all_seeds(description), seen)
     real = seen.test.inputs(seen.test.images[rows])
@@ -115,14 +120,14 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     return {
         "log_likelihood": likely.mean().item(), "reconstruction_error": torch.cat(errors).mean().item(),
         **scores._asdict(), "judge_accuracy": _percent(of_real == truth),
-        "agreement": _percent(of_imagined == label), "confidence": _percent(sure),
-        "confidence_real": _percent(sure_of_real), "variety": variety,
+        "agreement": _percent(of_imagined == label), "rarest_label": 100 * rarest / len(label),
+        "confidence": _percent(sure), "confidence_real": _percent(sure_of_real), "variety": variety,
         "images": len(rows), "likely": len(few.y), "samples": SAMPLES,
     }  # fmt: skip
 
 
 def _probabilities(net: Network | Classifier, parts: Iterable[Tensor]) -> Tensor:
-    """What a class-incremental network makes of several parts: (n, classes)."""
+    """The probabilities of all classes, (n, classes), of inputs in several parts."""
     return torch.cat([net(part).softmax(1) for part in parts])
 
 
@@ -155,7 +160,7 @@ def _of_all_seeds(description: Experiment) -> Experiment:
     options = dict.fromkeys(
         ("per_class", "policy", "strength", "gate_prop", "noise_dim", "replayed", "encoder", "backbone")
     )
-    return replace(description, method="joint", seed=0, precision=None, **options)  # type: ignore[arg-type]
+    return replace(description, method="joint", seed=0, class_order=None, precision=None, **options)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=2)

@@ -74,11 +74,8 @@ def assemble(description: Experiment, data: Split) -> Start:
     the network's noise): a method that draws more replay neither starts from another network nor, unless its network
     takes noise, sees other samples of the current task.
     """
-    data = as_seen(description, data)
-    d = description
-    if d.validation is not None:
-        data = for_validation(data, d.validation, d.seed)
-    stream = protocol(d.protocol).stream(data, d.scenario, d.tasks, d.seed, d.class_order, d.stream)
+    stream = stream_of(description, data)
+    data = stream.data
     seeds = torch.randint(2**62, (3,), generator=torch.Generator().manual_seed(description.seed)).tolist()
     sampling, replaying = (stream.generator(s) for s in seeds[1:])
     m = method(description.method)
@@ -88,6 +85,14 @@ def assemble(description: Experiment, data: Split) -> Start:
     plan = Plan(stream, description.hidden, torch.Generator().manual_seed(seeds[0]), replaying, backbone, frozen)
     told = {name: value for name, value in description.options.items() if value is not None}
     return Start(stream, m.make(plan, **told), sampling)
+
+
+def stream_of(description: Experiment, data: Split) -> Stream:
+    """The tasks that an experiment makes of data, which are as `data_of` gives."""
+    d, data = description, as_seen(description, data)
+    if d.validation is not None:
+        data = for_validation(data, d.validation, d.seed)
+    return protocol(d.protocol).stream(data, d.scenario, d.tasks, d.seed, d.class_order, d.stream)
 
 
 def network(description: Experiment, data: Split) -> Network:

@@ -243,7 +243,12 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
         for some, made in surviving(part, data, how.device, fail, start=start, **asked):
             for net, record in made:
                 if how.measured:
-                    record = replay_quality.measure(net.to(how.device), record, data)
+                    try:
+                        record = replay_quality.measure(net.to(how.device), record, data)
+                    except Exception as error:
+                        _save(record, folder)  # what was trained is not lost
+                        fail(record.experiment, error)
+                        continue
                 _save(record, folder)
                 yield Ended(record.experiment, record)
             resume.discard(folder, some)
