@@ -164,7 +164,7 @@ def test_a_plan_of_data_that_have_to_be_made_says_so(capsys, tmp_path, monkeypat
     assert main([*command, "--plan"]) == 0
     out = capsys.readouterr().out
     assert "2 to do" in out
-    assert "how long they take can be said where their data are: dataset 'glyphs' is not here" in out
+    assert "how long they take cannot be said here: dataset 'glyphs' is not here" in out
     assert main(command) == 2
     assert "dataset 'glyphs' is not here" in capsys.readouterr().err
 
@@ -172,13 +172,13 @@ def test_a_plan_of_data_that_have_to_be_made_says_so(capsys, tmp_path, monkeypat
 def test_a_plan_says_how_long_those_runs_take_that_can_be_timed(capsys, tmp_path, monkeypatch):
     def timed(kind, *_):
         if kind[0].method == "gr":
-            raise InputError("encoder 'mine' is not here")
+            raise InputError("dataset 'mine' is not here")
         return 60.0
 
     monkeypatch.setattr("replaylib.cli.planning.seconds_of", timed)
     assert main(["-q", *SMALL, "--methods", "none,gr", "--save", str(tmp_path), "--plan"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1] == "how long 2 of them take can be said where their data are: encoder 'mine' is not here"
+    assert lines[1] == "how long 2 of them take cannot be said here: dataset 'mine' is not here"
     assert lines[2].startswith("the others, about 2 min of computing on cpu")
     rows = [re.split(r"  +", line) for line in lines[4:]]
     assert [row[1:] for row in rows if row[1] == "none"] == [["none", "1 (seed 0)", "60 s"]] * 2
@@ -298,6 +298,9 @@ def test_every_figure_shows_the_mean_of_every_method(name, methods, tmp_path, mo
         (["fig6", "--methods", "gr,xdg"], "fig6 is domain-incremental, and xdg serves task: take another method"),
         (["dial", "--seeds", "3-1"], "seeds 3-1 go backwards"), (["fig3", "--hidden", "0"], "hidden is 0"),
         (["fig7", "--encoder", "cifar11"], "Did you mean cifar10"),
+        (["fig7", "--encoder", __file__], "is damaged or no encoder"),
+        (["dial", "--encoder", "glyphs"], "dial varies backbone itself: leave encoder out"),
+        (["fig9", "--methods", "bi-r,slda-replay"], "slda-replay has no auto-encoder"),
         (["dial-tasks", "--iterations", "9"], "dial-tasks varies iterations itself: leave iterations out"),
     ],
 )  # fmt: skip

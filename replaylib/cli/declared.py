@@ -111,12 +111,12 @@ def pretrain(sub: argparse.ArgumentParser) -> None:
 
 def reproduce(sub: argparse.ArgumentParser) -> None:
     """The options of ``reproduce``, with the figures there are."""
-    from replaylib.course.reproduce import FIGURES, SMALLER
+    from replaylib.course.reproduce import FIGURES, SETTINGS
 
     sub.description = (
         "Runs the experiments behind a figure and draws it: "
         + "; ".join(f"{f.name}, {f.summary}" for f in FIGURES.values())
-        + ". Values that are given, such as --hidden and --iterations, make it smaller than published. "
+        + ". --tasks, --hidden and the like take the place of the protocol's values. "
         "First it says how many runs there are and about how long they take. Runs that are stored, in FOLDER or "
         "with the library, are not run again."
     )
@@ -127,7 +127,7 @@ def reproduce(sub: argparse.ArgumentParser) -> None:
         "--seeds", type=SEEDS, metavar="N",
         help="the first N, a range, 3-12, or a list, 7,9 (default: as many as the protocol has)",
     )  # fmt: skip
-    for name in SMALLER:
+    for name in SETTINGS:
         add(sub, name, TOLD[name], USUAL.get(name, ""))
     sub.add_argument("--save", type=path, default=Path("runs"), metavar="FOLDER", help="of records (default: runs)")
     sub.add_argument("--out", type=path, metavar="FILE", help="an SVG file (default: <figure>.svg)")

@@ -75,7 +75,7 @@ def _smaller(options: argparse.Namespace) -> str:
     """What a command that ran out of memory can be told to do with less."""
     where = {
         "run": "--batch, --replayed, --hidden or --per-class",
-        "reproduce": "--seeds or --workers",
+        "reproduce": "--hidden, --batch, --seeds or --workers",
         "pretrain": "--batch or --hidden",
         "bench": "--seeds, or another protocol",
     }.get(getattr(options, "name", ""), "what was asked for")

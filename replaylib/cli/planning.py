@@ -19,7 +19,9 @@ STATES = ("stored", "failed", "of other code", "to do")
 
 
 def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, measured: bool) -> dict[str, float]:
-    """About how many seconds each run takes, by id, their sum being printed; for those that are left out, why.
+    """About how many seconds each run takes, by id; those that cannot be timed are left out.
+
+    Their sum is printed, and why the others cannot be timed.
 
     One group of each kind is timed, whichever seeds and however much clutter it has. ``measured``: whether what their
     networks imagine will be, which is not timed.
@@ -46,7 +48,7 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
     if problem:
         untimed = sum(map(len, groups)) - sum(len(group) for group, _ in known)
         which = f"{untimed} of them take" if known else "they take"
-        print(f"how long {which} can be said where their data are: {problem}")
+        print(f"how long {which} cannot be said here: {problem}")
     if known:
         where = device_name(torch.device(device))
         several = f", shared by {options.workers} processes" if options.workers > 1 else ""
@@ -69,7 +71,7 @@ def table(
     ----------
     states : of each run by id: ``"stored"``, ``"to do"``, ``"failed"`` or ``"of other code"``.
     known : ids of all runs that are stored, where a due one may lie in another precision.
-    seconds : see `how_long`; without runs of which it is not known.
+    seconds : by id, see `how_long`.
     """
     if not asked:
         return ""

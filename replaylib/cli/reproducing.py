@@ -6,7 +6,7 @@ from pathlib import Path
 from replaylib.cli.commands import precision_for
 from replaylib.cli.sweeping import performed
 from replaylib.course import figure_files
-from replaylib.course.reproduce import SMALLER, draw, figure
+from replaylib.course.reproduce import SETTINGS, draw, figure
 from replaylib.data.files import shipped
 from replaylib.lab import frames
 
@@ -17,8 +17,8 @@ def reproduce(options: argparse.Namespace) -> None:
     out = options.out or Path(f"{chosen.name}.svg")
     figure_files.check(out)
     options.precision = precision_for(options)
-    smaller = {name: getattr(options, name) for name in SMALLER}
-    asked = chosen.experiments(options.protocol, options.seeds, options.methods, **smaller)
+    chosen_settings = {name: getattr(options, name) for name in SETTINGS}
+    asked = chosen.experiments(options.protocol, options.seeds, options.methods, **chosen_settings)
     kept = performed(chosen.name, asked, options, [*map(shipped, frames.FOLDERS)], chosen.measured)
     if options.plan:
         return

@@ -98,7 +98,7 @@ def performed(
         check_captured_on(torch.device(device))
     if not elsewhere:
         for encoder in dict.fromkeys(e.encoder for e in asked if e.encoder is not None):
-            encoders.check(encoder)  # here, and not once for each run
+            encoders.load_encoder(encoder)  # which refuses it here, and not once for each run
     if not options.plan:
         writable(options.save)
     if options.shard:

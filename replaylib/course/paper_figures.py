@@ -9,6 +9,9 @@ import torch
 from replaylib.course import figures
 from replaylib.lab import replay_quality
 
+#: What is said below a measure, by whether more of it is better.
+BETTER = {True: "higher is better", False: "lower is better", None: ""}
+
 
 def bars(frame: pd.DataFrame) -> None:
     """Final accuracy by method, a panel for each scenario."""
@@ -88,6 +91,8 @@ def quality(frame: pd.DataFrame) -> None:
         # What is asked of a network's own inputs can be compared where these are of one kind.
         *((name, kind) for name in ("log_likelihood", "reconstruction_error") for kind in dict.fromkeys(frame["of"])),
         *((name, "") for name in replay_quality.MEASURES if name not in ("log_likelihood", "reconstruction_error")),
+        # Records made before there were such measures lack them.
+        *((name, "") for name in replay_quality.OF_LABELS if name in frame and frame[name].notna().all()),
     ]
     rows = -(-len(panels) // 2)
     words = "; ".join(
@@ -103,12 +108,13 @@ def quality(frame: pd.DataFrame) -> None:
         for ax, (name, kind) in zip(axes, panels, strict=False):
             some = frame[frame["of"] == kind] if kind else frame
             figures.by_method(ax, some, name)
-            better = "higher" if replay_quality.MEASURES[name] else "lower"
-            ax.set(title=titled(name, kind), xlabel=f"{better} is better")
+            ax.set(title=titled(name, kind), xlabel=BETTER[replay_quality.MEASURES.get(name)])
 
 
 def titled(name: str, kind: str = "") -> str:
-    """One of `replaylib.lab.replay_quality.MEASURES` as it is written, e.g. ``"log-likelihood of pixels (nats)"``."""
+    """One of the measures of `replaylib.lab.replay_quality` in words, e.g. ``"log-likelihood of pixels (nats)"``."""
+    if name in replay_quality.OF_LABELS:
+        return replay_quality.OF_LABELS[name]
     units = {"log_likelihood": " (nats)", "precision": " (F 1/8)", "recall": " (F 8)"}
     words = name.replace("_likelihood", "-likelihood").replace("_", " ")
     words = words.replace("frechet", "Fréchet").replace("inception", "Inception")

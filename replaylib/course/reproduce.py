@@ -21,8 +21,8 @@ from replaylib.lab.records import Record
 
 #: Steps of all tasks together, where the number of tasks varies: fixed computing, shared out over more and more tasks.
 STEPS = 1500
-#: What a figure can have in the place of its protocol's values: a smaller one where there is no GPU, or other features.
-SMALLER = ("tasks", "hidden", "lr", "batch", "iterations", "precision", "encoder")
+#: What of an experiment a figure can be given in the place of its protocol's values.
+SETTINGS = ("tasks", "hidden", "lr", "batch", "iterations", "precision", "encoder")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Figure:
         Parameters
         ----------
         protocol_name, seeds, methods : in the place of the figure's own; seeds are which, or how many from 0 on.
-        chosen : those of `SMALLER` by name, in the place of the protocol's; None leaves the value as it is.
+        chosen : those of `SETTINGS` by name, in the place of the protocol's; None leaves the value as it is.
 
         Raises
         ------
@@ -78,14 +78,17 @@ class Figure:
         if isinstance(seeds, int):
             check_seeds(seeds)
             seeds = range(seeds)
+        check_seeds(len(seeds))
         fixed = {name: value for name, value in chosen.items() if value is not None}
-        if strange := [name for name in fixed if name not in SMALLER]:
-            raise unknown("option", strange[0], SMALLER)
+        if strange := [name for name in fixed if name not in SETTINGS]:
+            raise unknown("option", strange[0], SETTINGS)
+        varied = {field for variant in self.variants for field in variant}
         for name in fixed:
-            if any(name in variant for variant in self.variants):
-                raise InputError(f"{self.name} varies {name} itself: leave {name} out")
+            # Whether there is an encoder is what a figure varies by its backbone.
+            if (of := "backbone" if name == "encoder" else name) in varied:
+                raise InputError(f"{self.name} varies {of} itself: leave {name} out")
         every = (
-            experiment(p.name, scenario, name, seed, **{**variant, **fixed})
+            experiment(p.name, scenario, name, seed, **variant, **fixed)
             for seed in seeds
             for variant in self.variants
             for scenario in self.scenarios

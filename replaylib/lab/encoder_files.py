@@ -102,4 +102,4 @@ def origin_of(path: Path) -> Origin:
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise InputError(f"{path} is damaged or no encoder ({error!r}): remove it or restore it") from error
+        raise InputError(f"{path} is damaged or no encoder ({error!r}): give a file that 'pretrain' wrote") from error

@@ -131,7 +131,7 @@ def _read(path: Path, changed: int) -> Pretrained:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else repr(error)
-        raise InputError(f"{path} is damaged or no encoder ({reason}): remove it or restore it") from error
+        raise InputError(f"{path} is damaged or no encoder ({reason}): give a file that 'pretrain' wrote") from error
     if not all(value.isfinite().all() for value in state.values()):
         raise InputError(f"{path} holds numbers that are not finite: remove it and pre-train again")
     return Pretrained(net.eval().requires_grad_(False), origin, hashlib.sha256(content).hexdigest())
