@@ -21,6 +21,7 @@ from replaylib.lab.capture import WARM_UP
 from replaylib.lab.claims import Claims, to_do
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.failures import Failure
+from replaylib.lab.machine import device_here
 from replaylib.lab.records import Record
 from replaylib.loop import Training
 from replaylib.steps import Diverged
@@ -281,7 +282,7 @@ def _in_worker(group: Group, folder: Path, how: How) -> tuple[list[Ended], list[
             register.file(file)
         if how.threads is not None:
             torch.set_num_threads(how.threads)
-        how = how._replace(device=_device_here(how.device))
+        how = how._replace(device=device_here(how.device))
         load = _loaders.setdefault(how.device, loader(how.device))
         described = {description.id: description for description in group}
         with Claims(folder) as claims:
@@ -291,15 +292,3 @@ def _in_worker(group: Group, folder: Path, how: How) -> tuple[list[Ended], list[
             done = [name for name in others if is_done(folder, name, how.measured)]
     ended += [Ended(described[name]) for name in done]
     return ended, [described[name] for name in others if name not in done]
-
-
-def _device_here(name: str) -> str:
-    """What a worker computes on: of several GPUs of one machine, the workers there take one each, by their number."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and (several := torch.cuda.device_count()) > 1:
-        from distributed import get_worker
-
-        own = str(get_worker().name)
-        return f"cuda:{int(own) % several}" if own.isdigit() else name
-    return name
