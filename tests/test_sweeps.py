@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from replaylib.errors import InputError
-from replaylib.lab import failures, resume, runs
+from replaylib.lab import failures, replay_quality, resume, runs
 from replaylib.lab.cluster import opened
 from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
@@ -129,6 +129,25 @@ def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tm
         assert failure.settled == (tries == 3)
     assert asked == [[0, 1, 2], [0], [1], [2], [1], [1]]
     assert stored([tmp_path]).keys() == {DUE[0].id, DUE[2].id}
+
+
+def test_a_measurement_that_fails_is_named_and_stops_no_other_and_its_run_is_kept(tmp_path, monkeypatch):
+    small = {"iterations": 2, "hidden": (8,), "noise_dim": 2}
+    due = [experiment("split-digits", "class", "gr", seed, **small) for seed in range(2)]
+
+    def measure(net, record, data):
+        if record.experiment.seed == 0:
+            raise ZeroDivisionError("nothing varies")
+        return replace(record, measures={"recall": 0.5})
+
+    monkeypatch.setattr(replay_quality, "measure", measure)
+    ended = {one.experiment: one for one in sweep([[e] for e in due], tmp_path, How(measured=True))}
+    assert str(ended[due[0]].failure).endswith("ZeroDivisionError: nothing varies")
+    assert ended[due[0]].record is None
+    assert stored([tmp_path]).keys() == {e.id for e in due}
+    assert stored([tmp_path], measured=True).keys() == {due[1].id}
+    assert failures.read(tmp_path, due[0].id).tries == 1
+    assert not resume.unfinished(tmp_path)
 
 
 def test_two_sweeps_into_one_folder_do_nothing_twice(tmp_path, monkeypatch):

@@ -75,17 +75,15 @@ class Figure:
         p = protocol(protocol_name or self.protocol)
         if seeds is None:
             seeds = p.seeds
+        check_seeds(seeds if isinstance(seeds, int) else len(seeds))
         if isinstance(seeds, int):
-            check_seeds(seeds)
             seeds = range(seeds)
-        check_seeds(len(seeds))
         fixed = {name: value for name, value in chosen.items() if value is not None}
         if strange := [name for name in fixed if name not in SETTINGS]:
             raise unknown("option", strange[0], SETTINGS)
-        varied = {field for variant in self.variants for field in variant}
         for name in fixed:
             # Whether there is an encoder is what a figure varies by its backbone.
-            if (of := "backbone" if name == "encoder" else name) in varied:
+            if (of := "backbone" if name == "encoder" else name) in self._varied:
                 raise InputError(f"{self.name} varies {of} itself: leave {name} out")
         every = (
             experiment(p.name, scenario, name, seed, **variant, **fixed)
@@ -101,6 +99,11 @@ class Figure:
             for description in made:
                 replay_quality.check(description)
         return made
+
+    @property
+    def _varied(self) -> list[str]:
+        """The fields of `variants`."""
+        return sorted({field for variant in self.variants for field in variant})
 
     def _check(self, names: Sequence[str]) -> None:
         if self.of_one_method and len(names) > 1:
@@ -118,10 +121,9 @@ class Figure:
 
     def _lacking(self, m: Method) -> list[str]:
         """What this figure varies and a method does not have."""
-        varied = sorted({field for variant in self.variants for field in variant})
         return [
             field
-            for field in varied
+            for field in self._varied
             if (field in OPTIONS and field not in m.takes) or (field == "replayed" and not m.rehearses)
         ]
 

@@ -245,3 +245,17 @@ def results(
     finally:
         with suppress(Exception):  # the scheduler may be gone
             client.cancel(list(futures))
+
+
+def device_here(name: str) -> str:
+    """What a worker computes on: of several GPUs of one machine, the workers there take one each, by their number."""
+    import torch  # which opening a cluster does without
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and (several := torch.cuda.device_count()) > 1:
+        from distributed import get_worker
+
+        own = str(get_worker().name)
+        return f"cuda:{int(own) % several}" if own.isdigit() else name
+    return name

@@ -98,7 +98,9 @@ class Experiment:
     )
     precision: str | None = told("of layers' products", str, choices=PRECISIONS, usual="float32")
     clutter: float | None = told("glyphs: from 0 (plain) to 1 (over photographs)", float, "[0, 1]")
-    encoder: str | None = told("a pre-trained encoder, frozen unless pixels are replayed: a name or a file", str)
+    encoder: str | None = told(
+        "a pre-trained encoder, frozen unless pixels are replayed: one of 'list', or a file that 'pretrain' wrote", str
+    )
     backbone: str | None = told(
         "what is done with it: " + " or ".join(BACKBONES), str,
         choices=tuple(BACKBONES), usual="none", stored_as="front_end",

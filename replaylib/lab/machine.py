@@ -47,15 +47,3 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def device_here(name: str) -> str:
-    """What a worker computes on: of several GPUs of one machine, the workers there take one each, by their number."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and (several := torch.cuda.device_count()) > 1:
-        from distributed import get_worker
-
-        own = str(get_worker().name)
-        return f"cuda:{int(own) % several}" if own.isdigit() else name
-    return name

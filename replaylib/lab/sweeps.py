@@ -19,9 +19,9 @@ from replaylib.errors import InputError
 from replaylib.lab import failures, records, register, replay_quality, resume, runs
 from replaylib.lab.capture import WARM_UP
 from replaylib.lab.claims import Claims, to_do
+from replaylib.lab.cluster import Lost, device_here, results
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.failures import Failure
-from replaylib.lab.machine import device_here
 from replaylib.lab.records import Record
 from replaylib.loop import Training
 from replaylib.steps import Diverged
@@ -125,8 +125,6 @@ def is_done(folder: Path, name: str, measured: bool = False) -> bool:
 def _by_workers(
     due: Sequence[Group], folder: Path, how: How, cluster: Any, say: Callable[[str], None]
 ) -> Iterator[Ended]:
-    from replaylib.lab.cluster import Lost, results
-
     folder = folder.resolve()
     pending, asked = list(due), False
     while pending:
