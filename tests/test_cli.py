@@ -540,3 +540,11 @@ def test_the_shell_completes_commands_options_and_names(line, words, tmp_path):
 def test_what_every_command_takes_is_refused_in_the_name_of_the_command_line(capsys):
     assert main(["--threads", "0", "list"]) == 2
     assert capsys.readouterr().err.endswith("give a whole number from 1 to 1024 (try: python -m replaylib --help)\n")
+
+
+@pytest.mark.parametrize("written", ["--precison float16", "--precison=float16"])
+def test_an_option_that_is_none_is_told_beside_those_that_its_command_has(written, capsys):
+    assert main(["run", "split-digits", *written.split()]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("replaylib: unknown option '--precison'. Did you mean --precision")
+    assert said.endswith("All are in: python -m replaylib run --help\n")

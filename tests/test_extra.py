@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from replaylib import Dataset, InputError, Split, Stream, experiment, split_stream, train
-from replaylib.lab import resume, runs
-from replaylib.lab.extra import der, diffusion, slda
+from replaylib.lab import resume, runs, streams
+from replaylib.lab.extra import der, diffusion, slda, translated, widened
 from replaylib.lab.methods import Parts, Plan
 from replaylib.scenarios import Batch
 
 FEATURES = 6
+NAMES = ("der++", "slda-replay", "diffusion-replay", "real-replay", "translated-replay", "bi-r-widened")
 ON_FEATURES = {"split-glyphs": "frozen"}
 
 
@@ -38,7 +39,8 @@ def parts_of(make, stream: Stream, **options) -> Parts:
 
 
 @pytest.mark.parametrize(
-    ("make", "options"), [(der.make, {"per_class": 5, "policy": "reservoir"}), (slda.make, {}), (diffusion.make, {})]
+    ("make", "options"),
+    [(der.make, {"per_class": 5, "policy": "reservoir"}), (slda.make, {}), (diffusion.make, {}), (translated.make, {})],
 )
 def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> None:
     stream = stream_of()
@@ -48,7 +50,7 @@ def test_each_is_trained_and_remembers_the_first_task(make, options: dict) -> No
     assert result.matrix[1, 1] > 60
 
 
-@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay", "real-replay"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("protocol", ["split-digits", "split-glyphs"])
 def test_each_is_a_method_by_name_on_pixels_and_on_features(name: str, protocol: str) -> None:
     described = experiment(protocol, "class", name, iterations=2, hidden=(8,), backbone=ON_FEATURES.get(protocol))
@@ -64,6 +66,7 @@ def test_each_is_a_method_by_name_on_pixels_and_on_features(name: str, protocol:
         ("der++", {"alpha": 0.25}, lambda parts: parts.net.alpha),
         ("slda-replay", {"covariance": "own"}, lambda parts: ("shared", "own")[not parts.replay.model.shared]),
         ("diffusion-replay", {"passes": 3}, lambda parts: parts.net.passes),
+        ("bi-r-widened", {"widen": "fill"}, lambda parts: ("stretch", "fill")[parts.replay.fill]),
     ],
 )
 def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
@@ -74,7 +77,7 @@ def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
         experiment("split-digits", "class", "exact", **own)
 
 
-@pytest.mark.parametrize("name", ["der++", "slda-replay", "diffusion-replay", "real-replay"])
+@pytest.mark.parametrize("name", NAMES)
 def test_each_goes_on_where_it_was_stopped(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a sample's answers, or a Gaussian, were kept before."""
     described = experiment("split-digits", "class", name, iterations=6, hidden=(8,))
@@ -178,6 +181,85 @@ def test_what_is_drawn_has_the_mean_and_spread_of_its_class(shared: bool) -> Non
 def test_a_class_that_returns_has_no_single_gaussian() -> None:
     with pytest.raises(InputError, match="here a class returns"):
         parts_of(slda.make, stream_of("domain"))
+
+
+def test_a_drawn_stream_trains_on_draws_and_tests_on_real_samples() -> None:
+    data = features()
+    one, again, other = (slda.drawn(data, seed) for seed in (0, 0, 1))
+    assert one.test is data.test
+    assert one.train.images.equal(again.train.images)
+    assert not one.train.images.equal(other.train.images)
+    for c in range(4):
+        own, real = (part.images[part.labels == c] for part in (one.train, data.train))
+        torch.testing.assert_close(own.mean(0), real.mean(0), atol=0.5, rtol=0)
+    stream = streams.drawn(data, "class", 2, 0, None)
+    assert stream.data.train.images.equal(one.train.images)
+    assert stream.classes.equal(split_stream(data, "class", 2, 0).classes)
+
+
+def test_a_drawn_stream_is_of_features() -> None:
+    described = experiment("split-digits", "class", "none", stream="drawn")
+    with pytest.raises(InputError, match=r"digits holds images.*choose --backbone frozen"):
+        runs.stream_of(described, runs.data_of(described))
+
+
+# Translated samples
+
+
+def test_samples_of_the_current_task_are_moved_from_mean_to_mean() -> None:
+    stream = stream_of()
+    _, replay, _ = parts_of(translated.make, stream)
+    replay.end(0)
+    x, task = replay.draw(4000)
+    assert task.eq(0).all()
+    images, labels = stream.data.train.images, stream.data.train.labels
+    means = torch.stack([images[labels == c].mean(0) for c in range(4)])
+    classes = stream.classes
+    moves = [means[old] - means[new] for old in classes[0] for new in classes[1]]
+    allowed = torch.cat([images[labels == new] + move for new in classes[1] for move in moves])
+    assert torch.cdist(x, allowed, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 1e-4
+    torch.testing.assert_close(x.mean(0), means[classes[0]].mean(0), atol=0.1, rtol=0)
+    assert replay.nbytes == 4 * 4 * FEATURES
+
+
+def test_after_the_last_task_there_is_nothing_to_move() -> None:
+    stream = stream_of()
+    _, replay, _ = parts_of(translated.make, stream)
+    for task in range(stream.tasks):
+        replay.end(task)
+    with pytest.raises(InputError, match="the last task has ended"):
+        replay.draw(3)
+
+
+# Widened samples
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_widened_samples_vary_within_their_class_as_real_ones_do(fill: bool) -> None:
+    stream = stream_of()
+    net, replay, _ = parts_of(widened.make, stream, noise_dim=4, gate_prop=0.0, fill=fill)
+    train(stream, net, replay, stream.generator(2), iterations=100, batch=32, lr=5e-3)
+    drawn = replay.draw(8000)
+    y, mean, added = drawn[0], drawn[3], drawn[5]
+    assert added.any() == fill
+    rest = replay.complete(replay.teacher.copy, *drawn).x - mean
+    found, real = rest.T @ rest / len(rest), replay.real.scatter / replay.real.count.sum()
+    plain = replay.teacher.copy.generate(*drawn[:3]) - mean
+    narrow = plain.T @ plain / len(plain)
+    if fill:
+        lacking, directions = torch.linalg.eigh(real - narrow)
+        assert lacking.min() < 0 < lacking.max()
+        added = directions @ lacking.clamp(min=0).diag() @ directions.T
+        torch.testing.assert_close(found, narrow + added, atol=0.1 * real.diagonal().max().item(), rtol=0)
+    else:
+        torch.testing.assert_close(found.trace(), real.trace(), atol=0, rtol=0.1)
+        torch.testing.assert_close(rest[y == 0], replay.factor * plain[y == 0])
+
+
+@pytest.mark.parametrize("make", [translated.make, lambda plan: widened.make(plan, 4, 0.0, False)])
+def test_a_class_that_returns_has_no_single_mean(make) -> None:
+    with pytest.raises(InputError, match="here a class returns"):
+        parts_of(make, stream_of("domain"))
 
 
 # Diffusion

@@ -34,6 +34,21 @@ def test_what_is_imagined_is_measured_where_that_is_asked_for(tmp_path):
     assert all(record.measures for record in records.done(tmp_path).values())
 
 
+def test_a_measurement_that_fails_is_named_and_stops_no_other_and_its_run_is_kept(tmp_path, monkeypatch):
+    whole = lent_gpu.replay_quality.measure
+
+    def measure(net, record, data):
+        if record.experiment.seed == 0:
+            raise ZeroDivisionError("nothing varies")
+        return whole(net, record, data)
+
+    monkeypatch.setattr(lent_gpu.replay_quality, "measure", measure)
+    said = run(tmp_path, item(("gr",), measured=True))
+    assert "few: gr x 1: ZeroDivisionError: nothing varies" in said
+    assert [e.experiment.seed for e in records.stored([tmp_path], measured=True).values()] == [1]
+    assert len(records.stored([tmp_path])) == 2
+
+
 def test_what_would_take_too_long_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setattr(lent_gpu, "SETTLED", 2)
     monkeypatch.setattr(lent_gpu, "TIMED", 2)

@@ -16,6 +16,8 @@ from replaylib.lab.extra.nearest_mean import Exemplars
 from replaylib.lab.extra.real import RealReplay
 from replaylib.lab.extra.share import Share
 from replaylib.lab.extra.slda import GaussianReplay
+from replaylib.lab.extra.translated import TranslatedReplay
+from replaylib.lab.extra.widened import WidenedReplay
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS, Method, Parts, Plan, method
 from replaylib.lab.protocols import PROTOCOLS
@@ -38,7 +40,8 @@ def test_a_method_makes_its_source_of_replay():
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
         "lwf-equal": Weighed, "lwf-sum": Weighed, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
         "xdg": Nothing, "generative-classifier": Nothing, "der++": AnswerBuffer, "slda-replay": GaussianReplay,
-        "diffusion-replay": DiffusionReplay, "real-replay": RealReplay, "replay-share": Share,
+        "diffusion-replay": DiffusionReplay, "real-replay": RealReplay, "translated-replay": TranslatedReplay,
+        "bi-r-widened": WidenedReplay, "replay-share": Share,
     }  # fmt: skip
     assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in made}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
@@ -55,6 +58,7 @@ def test_the_named_combinations_are_what_their_names_say():
     everything = "feedback+conditional+gating+internal+distill"
     assert switches == {
         "gr": "", "gr-distill": "distill", "rtf": "feedback+distill", "bi-r": everything, "bi-r-si": everything,
+        "bi-r-widened": everything,
         "gr+feedback": "feedback", "gr+conditional": "conditional", "gr+gating": "gating", "gr+internal": "internal",
         "bi-r-no-feedback": "conditional+gating+internal+distill",
         "bi-r-no-conditional": "feedback+gating+internal+distill",

@@ -197,7 +197,12 @@ def _run_group(
 
     for some, made in surviving(group, data, device, fail, watch=clock, **how):
         for net, record in made:
-            records.write(replay_quality.measure(net.to(device), record, data) if item.measured else record, folder)
+            if item.measured:
+                try:
+                    record = replay_quality.measure(net.to(device), record, data)
+                except Exception as error:
+                    fail(record.experiment, error)  # what was trained is stored, and the next seed is measured
+            records.write(record, folder)
         accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in made)
         pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
         took = f"{time.perf_counter() - began:.1f} s"

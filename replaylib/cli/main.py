@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from replaylib._version import __version__
 from replaylib.cli.declared import COMMANDS
 from replaylib.cli.telling import MPS_FALLBACK, PROFILER_LOG, Command, path
-from replaylib.errors import SCENARIOS, InputError, out_of_memory
+from replaylib.errors import SCENARIOS, InputError, out_of_memory, unknown
 from replaylib.lab import register
 from replaylib.lab.methods import METHODS
 from replaylib.lab.protocols import PROTOCOLS
@@ -131,6 +131,14 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **named)
         # As Python 3.14 has it: before, -1e-3 was taken for an option, and what it is a value of had none.
         self._negative_number_matcher = re.compile(r"-\.?\d")
+
+    def parse_known_args(self, *arguments: Any, **named: Any) -> tuple[Any, list[str]]:
+        options, left = super().parse_known_args(*arguments, **named)
+        # A command knows its options. argparse leaves the error to the parser before it, which does not.
+        if self.prog != PROG and (strange := [word for word in left if word.startswith("-")]):
+            known = [name for action in self._actions for name in action.option_strings]
+            raise unknown("option", strange[0].partition("=")[0], known, f"All are in: {self.prog} --help")
+        return options, left
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message} (try: {self.prog} --help)")

@@ -27,6 +27,7 @@ FOLDERS = {
     "dial-tasks": "glyphs in more and more tasks",
     "glyphs": "glyphs at full clutter, all methods",
     "sources": "glyphs at full clutter in fewer steps, by where replayed features come from",
+    "drawn": "small networks on Split CIFAR-100, by what is replayed in the place of real features",
     "mnist-5k": "quick protocols of 5,000 real MNIST images: what chapters compare their own runs with",
 }
 

@@ -52,6 +52,17 @@ def uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None)
     return Stream(scenario, data, table.to(data.train.labels.device))
 
 
+def drawn(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
+    """As `split`, of training samples drawn from the Gaussian of their class, see `replaylib.lab.extra.slda.drawn`.
+
+    Tests are of real samples. What a network learns here of a current and of an earlier class is of one kind where
+    replay is drawn as well, ``slda-replay`` for example.
+    """
+    from replaylib.lab.extra.slda import drawn as drawn_of
+
+    return split(drawn_of(data, seed), scenario, tasks, seed, order)
+
+
 def permuted(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
     """Every task has all classes, and the pixels in an order of its own: `replaylib.scenarios.permuted_stream`."""
     from replaylib.scenarios import permuted_stream
@@ -101,7 +112,7 @@ def sgd(parameters: Iterable[torch.Tensor], lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr)
 
 
-for _make in (split, uneven, permuted, text):
+for _make in (split, uneven, drawn, permuted, text):
     STREAMS.add(_make.__name__, _make, _make)
 for _optimizer in (adam, sgd):
     OPTIMIZERS.add(_optimizer.__name__, _optimizer, _optimizer)

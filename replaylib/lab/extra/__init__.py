@@ -75,6 +75,41 @@ def _real_replay(plan: Plan) -> Parts:
     return make(plan)
 
 
+@register.method(
+    "translated-replay",
+    "the current task's samples, moved from their class's mean to that of an earlier class, newly labelled",
+    "Petit et al. 2023 (FeTrIL), with a linear classifier",
+    level="features",
+    scenarios=("task", "class"),
+    why="where a class comes back in every task and has no single mean",
+)
+def _translated_replay(plan: Plan) -> Parts:
+    from replaylib.lab.extra.translated import make
+
+    return make(plan)
+
+
+@register.method(
+    "bi-r-widened",
+    "brain-inspired replay whose imagined samples get the variance of real ones: a test of what they lack",
+    "this course",
+    level="features",
+    scenarios=("task", "class"),
+    why="where a class comes back in every task and varies from one to the next",
+)
+def _widened(
+    plan: Plan,
+    noise_dim: int,
+    gate_prop: float,
+    widen: Annotated[
+        str, Option("samples: stretch them about their class, or fill in noise", str, choices=("stretch", "fill"))
+    ] = "stretch",
+) -> Parts:
+    from replaylib.lab.extra.widened import make
+
+    return make(plan, noise_dim, gate_prop, widen == "fill")
+
+
 @register.replay(
     "replay-share",
     "a small share of each step is old data, from a store of everything, and weighs no more (continual pre-training)",

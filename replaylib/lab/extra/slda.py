@@ -1,10 +1,12 @@
 """One Gaussian for each class in feature space: as a classifier (SLDA: Hayes & Kanan 2020), and replayed."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from replaylib.data.dataset import Split
 from replaylib.errors import InputError
 from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
@@ -46,6 +48,16 @@ class Gaussians:
         full = self.scatter / self.count.sum()
         return (1 - SHRINKAGE) * full + SHRINKAGE * full.diagonal().mean() * torch.eye(len(full), device=full.device)
 
+    def root(self) -> Tensor:
+        """What turns standard normal noise into deviations from a mean: (d, d), or (C, d) without sharing."""
+        covariance = self.covariance()
+        return torch.linalg.cholesky(covariance) if self.shared else covariance.sqrt()
+
+    def draw(self, y: Tensor, root: Tensor, generator: torch.Generator) -> Tensor:
+        """A sample of each class of y (n,): (n, d). ``root`` is that of now or of an earlier time."""
+        noise = torch.randn(len(y), self.mean.shape[1], generator=generator, device=y.device)
+        return self.mean[y] + (noise @ root.T if self.shared else noise * root[y])
+
     def scores(self, x: Tensor) -> Tensor:
         """Log-density of each class, (n, C), up to what they have in common; -inf for a class not yet learned."""
         weight = torch.linalg.solve(self.covariance(), self.mean.T)
@@ -79,10 +91,7 @@ class GaussianReplay(Taught):
     def draw(self, n: int) -> tuple[Tensor, ...]:
         """Samples (n, d), and the task (n,) that each stands for."""
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
-        size = n, self.model.mean.shape[1]
-        noise = torch.randn(size, generator=self.generator, device=y.device)
-        spread = noise @ self.root.T if self.model.shared else noise * self.root[y]
-        return self.model.mean[y] + spread, task
+        return self.model.draw(y, self.root, self.generator), task
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
         x, task = drawn
@@ -92,14 +101,27 @@ class GaussianReplay(Taught):
         rows = self.stream.rows(task)
         batch = self.stream.batch(rows, torch.full_like(rows, task))
         self.model.learn(batch.x.flatten(1), batch.y)
-        covariance = self.model.covariance()
-        self.root = torch.linalg.cholesky(covariance) if self.model.shared else covariance.sqrt()
+        self.root = self.model.root()
         super().end(task)
 
     @property
     def nbytes(self) -> int:  # type: ignore[override]
         """Bytes of means and covariance: they are computed from training data, and kept in their place."""
         return self.model.mean.nbytes + self.model.scatter.nbytes
+
+
+def drawn(data: Split, seed: int) -> Split:
+    """The training samples replaced by as many draws from one Gaussian a class, with the covariance of all; test as is.
+
+    ``seed`` decides the draws. Raises `InputError` for data that are no features (n, d).
+    """
+    train = data.train
+    if train.images.dim() != 2:
+        raise InputError(f"{train.name} holds images, whose classes are no Gaussians: choose --backbone frozen")
+    model = Gaussians(len(train.classes), train.images.shape[1], device=train.images.device)
+    model.learn(train.images, train.labels)
+    generator = torch.Generator(train.images.device).manual_seed(seed)
+    return data._replace(train=replace(train, images=model.draw(train.labels, model.root(), generator)))
 
 
 def make(plan: Plan, covariance: str = "shared") -> Parts:
