@@ -7,12 +7,12 @@ import torch
 
 from replaylib import Dataset, InputError, Split, Stream, experiment, split_stream, train
 from replaylib.lab import resume, runs, streams
-from replaylib.lab.extra import der, diffusion, slda, translated, widened
+from replaylib.lab.extra import changed, der, diffusion, slda, translated
 from replaylib.lab.methods import Parts, Plan
 from replaylib.scenarios import Batch
 
 FEATURES = 6
-NAMES = ("der++", "slda-replay", "diffusion-replay", "real-replay", "translated-replay", "bi-r-widened")
+NAMES = ("der++", "slda-replay", "diffusion-replay", "real-replay", "translated-replay", "bi-r-changed")
 ON_FEATURES = {"split-glyphs": "frozen"}
 
 
@@ -66,7 +66,7 @@ def test_each_is_a_method_by_name_on_pixels_and_on_features(name: str, protocol:
         ("der++", {"alpha": 0.25}, lambda parts: parts.net.alpha),
         ("slda-replay", {"covariance": "own"}, lambda parts: ("shared", "own")[not parts.replay.model.shared]),
         ("diffusion-replay", {"passes": 3}, lambda parts: parts.net.passes),
-        ("bi-r-widened", {"widen": "fill"}, lambda parts: ("stretch", "fill")[parts.replay.fill]),
+        ("bi-r-changed", {"changed": "filled"}, lambda parts: parts.replay.samples),
     ],
 )
 def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
@@ -231,32 +231,58 @@ def test_after_the_last_task_there_is_nothing_to_move() -> None:
         replay.draw(3)
 
 
-# Widened samples
+# Changed samples
 
 
-@pytest.mark.parametrize("fill", [False, True])
-def test_widened_samples_vary_within_their_class_as_real_ones_do(fill: bool) -> None:
+def changed_to(samples: str) -> tuple:
+    """A stream, replay after training, what it drew, and the samples that it made of that."""
     stream = stream_of()
-    net, replay, _ = parts_of(widened.make, stream, noise_dim=4, gate_prop=0.0, fill=fill)
+    net, replay, _ = parts_of(changed.make, stream, noise_dim=4, gate_prop=0.0, samples=samples)
     train(stream, net, replay, stream.generator(2), iterations=100, batch=32, lr=5e-3)
     drawn = replay.draw(8000)
-    y, mean, added = drawn[0], drawn[3], drawn[5]
-    assert added.any() == fill
-    rest = replay.complete(replay.teacher.copy, *drawn).x - mean
+    return stream, replay, drawn, replay.complete(replay.teacher.copy, *drawn).x
+
+
+@pytest.mark.parametrize("samples", ["stretched", "filled"])
+def test_changed_samples_vary_within_their_class_as_real_ones_do(samples: str) -> None:
+    _, replay, drawn, x = changed_to(samples)
+    y, mean = drawn[0], drawn[3]
+    rest = x - mean
     found, real = rest.T @ rest / len(rest), replay.real.scatter / replay.real.count.sum()
     plain = replay.teacher.copy.generate(*drawn[:3]) - mean
-    narrow = plain.T @ plain / len(plain)
-    if fill:
-        lacking, directions = torch.linalg.eigh(real - narrow)
-        assert lacking.min() < 0 < lacking.max()
-        added = directions @ lacking.clamp(min=0).diag() @ directions.T
-        torch.testing.assert_close(found, narrow + added, atol=0.1 * real.diagonal().max().item(), rtol=0)
-    else:
+    if samples == "stretched":
         torch.testing.assert_close(found.trace(), real.trace(), atol=0, rtol=0.1)
         torch.testing.assert_close(rest[y == 0], replay.factor * plain[y == 0])
+        return
+    narrow = plain.T @ plain / len(plain)
+    lacking, directions = torch.linalg.eigh(real - narrow)
+    assert lacking.min() < 0 < lacking.max()
+    added = directions @ lacking.clamp(min=0).diag() @ directions.T
+    torch.testing.assert_close(found, narrow + added, atol=0.1 * real.diagonal().max().item(), rtol=0)
 
 
-@pytest.mark.parametrize("make", [translated.make, lambda plan: widened.make(plan, 4, 0.0, False)])
+def test_samples_of_a_gaussian_in_the_place_of_imagined_ones_are_those_of_gaussian_replay() -> None:
+    stream, replay, drawn, x = changed_to("gaussian")
+    y = drawn[0]
+    images, labels = stream.data.train.images, stream.data.train.labels
+    for unit, c in enumerate(stream.classes.flatten().tolist()):
+        torch.testing.assert_close(x[y == unit].mean(0), images[labels == c].mean(0), atol=0.2, rtol=0)
+    rest = x - drawn[3]
+    real = replay.real.covariance()
+    torch.testing.assert_close(rest.T @ rest / len(rest), real, atol=0.1 * real.diagonal().max().item(), rtol=0)
+
+
+def test_real_samples_in_the_place_of_imagined_ones_are_real() -> None:
+    stream, replay, drawn, x = changed_to("real")
+    images = stream.data.train.images
+    assert torch.cdist(x, images, compute_mode="donot_use_mm_for_euclid_dist").amin(1).max() < 1e-6
+    task = stream.classes[drawn[1]]
+    nearest = stream.data.train.labels[torch.cdist(x, images).argmin(1)]
+    assert (task == nearest[:, None]).any(1).all()
+    assert replay.nbytes == images.nbytes + stream.data.train.labels.nbytes
+
+
+@pytest.mark.parametrize("make", [translated.make, lambda plan: changed.make(plan, 4, 0.0, "filled")])
 def test_a_class_that_returns_has_no_single_mean(make) -> None:
     with pytest.raises(InputError, match="here a class returns"):
         parts_of(make, stream_of("domain"))

@@ -47,7 +47,7 @@ def digits():
         ("gr-distill", "task"), ("rtf", "class"), ("bi-r", "class"), ("bi-r", "domain"), ("bi-r-si", "task"),
         ("bi-r-no-feedback", "class"), ("bi-r-no-distill", "class"), ("der++", "domain"), ("slda-replay", "class"),
         ("diffusion-replay", "task"), ("real-replay", "class"), ("translated-replay", "class"),
-        ("bi-r-widened", "class"), ("replay-share", "class"),
+        ("bi-r-changed", "class"), ("replay-share", "class"),
     ],
 )  # fmt: skip
 def test_every_seed_ends_as_it_would_by_itself(digits, method, scenario):

@@ -9,6 +9,7 @@ import torch
 from replaylib.brain import Brain
 from replaylib.data.dataset import Dataset, Split
 from replaylib.errors import InputError
+from replaylib.lab.extra.changed import ChangedReplay
 from replaylib.lab.extra.der import AnswerBuffer
 from replaylib.lab.extra.diffusion import DiffusionReplay
 from replaylib.lab.extra.lwf import Weighed
@@ -17,7 +18,6 @@ from replaylib.lab.extra.real import RealReplay
 from replaylib.lab.extra.share import Share
 from replaylib.lab.extra.slda import GaussianReplay
 from replaylib.lab.extra.translated import TranslatedReplay
-from replaylib.lab.extra.widened import WidenedReplay
 from replaylib.lab.hyperparameters import SETTINGS
 from replaylib.lab.methods import METHODS, Method, Parts, Plan, method
 from replaylib.lab.protocols import PROTOCOLS
@@ -41,7 +41,7 @@ def test_a_method_makes_its_source_of_replay():
         "lwf-equal": Weighed, "lwf-sum": Weighed, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
         "xdg": Nothing, "generative-classifier": Nothing, "der++": AnswerBuffer, "slda-replay": GaussianReplay,
         "diffusion-replay": DiffusionReplay, "real-replay": RealReplay, "translated-replay": TranslatedReplay,
-        "bi-r-widened": WidenedReplay, "replay-share": Share,
+        "bi-r-changed": ChangedReplay, "replay-share": Share,
     }  # fmt: skip
     assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in made}
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
@@ -58,7 +58,7 @@ def test_the_named_combinations_are_what_their_names_say():
     everything = "feedback+conditional+gating+internal+distill"
     assert switches == {
         "gr": "", "gr-distill": "distill", "rtf": "feedback+distill", "bi-r": everything, "bi-r-si": everything,
-        "bi-r-widened": everything,
+        "bi-r-changed": everything,
         "gr+feedback": "feedback", "gr+conditional": "conditional", "gr+gating": "gating", "gr+internal": "internal",
         "bi-r-no-feedback": "conditional+gating+internal+distill",
         "bi-r-no-conditional": "feedback+gating+internal+distill",

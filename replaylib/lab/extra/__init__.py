@@ -11,6 +11,9 @@ from replaylib.lab import register
 from replaylib.lab.options import Option
 from replaylib.lab.parts import Parts, Plan
 
+#: How samples of ``bi-r-changed`` are changed, see `replaylib.lab.extra.changed.ChangedReplay`.
+SAMPLES = ("stretched", "filled", "gaussian", "real")
+
 if TYPE_CHECKING:
     from replaylib.nets import Network
     from replaylib.replay import Replay
@@ -90,24 +93,22 @@ def _translated_replay(plan: Plan) -> Parts:
 
 
 @register.method(
-    "bi-r-widened",
-    "brain-inspired replay whose imagined samples get the variance of real ones: a test of what they lack",
+    "bi-r-changed",
+    "brain-inspired replay whose imagined samples are changed, or replaced: a test of what they lack",
     "this course",
     level="features",
     scenarios=("task", "class"),
     why="where a class comes back in every task and varies from one to the next",
 )
-def _widened(
+def _changed(
     plan: Plan,
     noise_dim: int,
     gate_prop: float,
-    widen: Annotated[
-        str, Option("samples: stretch them about their class, or fill in noise", str, choices=("stretch", "fill"))
-    ] = "stretch",
+    changed: Annotated[str, Option("how: " + ", ".join(SAMPLES), str, choices=SAMPLES)] = "stretched",
 ) -> Parts:
-    from replaylib.lab.extra.widened import make
+    from replaylib.lab.extra.changed import make
 
-    return make(plan, noise_dim, gate_prop, widen == "fill")
+    return make(plan, noise_dim, gate_prop, changed)
 
 
 @register.replay(
