@@ -14,8 +14,8 @@ class TranslatedReplay(Taught):
     """Replays x - mean(class of x) + mean(earlier class), with x a sample of the current task.
 
     A mean is all that is stored of a class; the form of its distribution is lent by
-    the classes of the current task. FeTrIL (eq. 1) takes x from the new class whose
-    mean is nearest, and gives a linear classifier the earlier class as the label; here
+    the classes of the current task. FeTrIL takes x from the new class whose mean is
+    most similar, and gives a linear classifier the earlier class as the label; here
     x is of any class of the current task, and the previous network labels it.
 
     Parameters
