@@ -192,6 +192,13 @@ def test_a_drawn_stream_trains_on_draws_and_tests_on_real_samples() -> None:
     for c in range(4):
         own, real = (part.images[part.labels == c] for part in (one.train, data.train))
         torch.testing.assert_close(own.mean(0), real.mean(0), atol=0.5, rtol=0)
+    assert one.train.labels is data.train.labels
+    drawn, real = slda.Gaussians(4, FEATURES), slda.Gaussians(4, FEATURES)
+    for model, part in ((drawn, one.train), (real, data.train)):
+        model.learn(part.images, part.labels)
+    torch.testing.assert_close(
+        drawn.covariance(), real.covariance(), atol=0.15 * real.covariance().max().item(), rtol=0
+    )
     stream = streams.drawn(data, "class", 2, 0, None)
     assert stream.data.train.images.equal(one.train.images)
     assert stream.classes.equal(split_stream(data, "class", 2, 0).classes)
@@ -243,25 +250,38 @@ def changed_to(samples: str) -> tuple:
     return stream, replay, drawn, replay.complete(replay.teacher.copy, *drawn).x
 
 
-@pytest.mark.parametrize("samples", ["stretched", "filled"])
-def test_changed_samples_vary_within_their_class_as_real_ones_do(samples: str) -> None:
+@pytest.mark.parametrize("samples", ["stretched", "filled", "noisy"])
+def test_changed_samples_vary_within_their_class_as_is_said(samples: str) -> None:
     _, replay, drawn, x = changed_to(samples)
     y, mean = drawn[0], drawn[3]
-    rest = x - mean
-    found, real = rest.T @ rest / len(rest), replay.real.scatter / replay.real.count.sum()
-    plain = replay.teacher.copy.generate(*drawn[:3]) - mean
+    plain = replay.teacher.copy.generate(*drawn[:3])
+    for unit in range(4):
+        torch.testing.assert_close(mean[y == unit][0], plain[y == unit].mean(0), atol=0.3, rtol=0)
+    rest, plain = x - mean, plain - mean
+    found, narrow, real = (part.T @ part / len(part) for part in (rest, plain, residuals(replay)))
     if samples == "stretched":
         torch.testing.assert_close(found.trace(), real.trace(), atol=0, rtol=0.1)
         torch.testing.assert_close(rest[y == 0], replay.factor * plain[y == 0])
         return
-    narrow = plain.T @ plain / len(plain)
     lacking, directions = torch.linalg.eigh(real - narrow)
     assert lacking.min() < 0 < lacking.max()
-    added = directions @ lacking.clamp(min=0).diag() @ directions.T
-    torch.testing.assert_close(found, narrow + added, atol=0.1 * real.diagonal().max().item(), rtol=0)
+    along = [(directions.T @ covariance @ directions).diagonal() for covariance in (found, narrow, real)]
+    added = along[0] - along[1]
+    tolerance = {"atol": 0.1 * real.diagonal().max().item(), "rtol": 0}
+    if samples == "filled":
+        torch.testing.assert_close(along[0][lacking > 0], along[2][lacking > 0], **tolerance)
+        torch.testing.assert_close(added[lacking <= 0], torch.zeros(int((lacking <= 0).sum())), **tolerance)
+    else:
+        torch.testing.assert_close(added, lacking.clamp(min=0).mean().expand(FEATURES), **tolerance)
 
 
-def test_samples_of_a_gaussian_in_the_place_of_imagined_ones_are_those_of_gaussian_replay() -> None:
+def residuals(replay) -> torch.Tensor:
+    """Real training samples less the mean of their class."""
+    data = replay.stream.data.train
+    return torch.cat([data.images[data.labels == c] - data.images[data.labels == c].mean(0) for c in range(4)])
+
+
+def test_samples_of_a_gaussian_in_the_place_of_imagined_ones_have_the_real_means_and_covariance() -> None:
     stream, replay, drawn, x = changed_to("gaussian")
     y = drawn[0]
     images, labels = stream.data.train.images, stream.data.train.labels

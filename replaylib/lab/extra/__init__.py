@@ -12,7 +12,7 @@ from replaylib.lab.options import Option
 from replaylib.lab.parts import Parts, Plan
 
 #: How samples of ``bi-r-changed`` are changed, see `replaylib.lab.extra.changed.ChangedReplay`.
-SAMPLES = ("stretched", "filled", "gaussian", "real")
+SAMPLES = ("stretched", "filled", "noisy", "gaussian", "real")
 
 if TYPE_CHECKING:
     from replaylib.nets import Network

@@ -33,7 +33,8 @@ class ChangedReplay(Generated):
         class, as imagined, is multiplied by one factor for all; it gives the
         variance within classes of real samples, summed over units. ``"filled"``:
         imagined ones and Gaussian noise, which has the part of the real covariance
-        that they lack. ``"gaussian"``: drawn from the real means and covariance, as
+        that they lack. ``"noisy"``: the same amount of noise, summed over units, but
+        equal in all directions. ``"gaussian"``: drawn from the real means and covariance, as
         `replaylib.lab.extra.slda.GaussianReplay` does. ``"real"``: real ones.
 
     Raises
@@ -59,7 +60,7 @@ class ChangedReplay(Generated):
         self.real = Gaussians(stream.outputs, units, device=stream.device)
         self.past = Everything(stream, generator)
         self.mean = torch.zeros_like(self.real.mean)
-        own = samples in ("stretched", "filled")
+        own = samples in ("stretched", "filled", "noisy")
         self.factor = torch.full((), float(own), device=stream.device)
         self.root = torch.zeros_like(self.real.scatter)
 
@@ -67,7 +68,7 @@ class ChangedReplay(Generated):
         y, task, noise = super().draw(n)
         centre, factor = self.mean[y], self.factor.expand(n, 1)
         added = torch.zeros_like(centre)
-        if self.samples in ("filled", "gaussian"):
+        if self.samples in ("filled", "noisy", "gaussian"):
             added.normal_(generator=self.generator)
             added = added @ self.root.T
         if self.samples == "real" and (batch := self.past.sample(n)):
@@ -110,8 +111,10 @@ class ChangedReplay(Generated):
             return
         variances, directions = torch.linalg.eigh((real - own).double())
         # Where imagined samples vary more than real ones, nothing can be added.
-        root = directions * variances.clamp(min=0).sqrt()
-        self.root = root.to(self.mean.dtype)
+        variances = variances.clamp(min=0)
+        if self.samples == "noisy":
+            variances = variances.mean().expand_as(variances)
+        self.root = (directions * variances.sqrt()).to(self.mean.dtype)
 
     def _classes(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Each class so far `EACH` times, and the task that shows it: both (EACH,)."""
