@@ -1,13 +1,14 @@
 """Methods of the years after 2020, against slow formulas."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from replaylib import Dataset, InputError, Split, Stream, experiment, split_stream, train
 from replaylib.lab import resume, runs, streams
-from replaylib.lab.extra import changed, der, diffusion, slda, translated
+from replaylib.lab.extra import SAMPLES, changed, der, diffusion, slda, translated
 from replaylib.lab.methods import Parts, Plan
 from replaylib.scenarios import Batch
 
@@ -77,10 +78,13 @@ def test_options_of_its_own_reach_each(name: str, own: dict, part) -> None:
         experiment("split-digits", "class", "exact", **own)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_goes_on_where_it_was_stopped(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [*((name, {}) for name in NAMES), *(("bi-r-changed", {"changed": samples}) for samples in ("filled", "real"))],
+)
+def test_each_goes_on_where_it_was_stopped(name: str, own: dict, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a sample's answers, or a Gaussian, were kept before."""
-    described = experiment("split-digits", "class", name, iterations=6, hidden=(8,))
+    described = experiment("split-digits", "class", name, iterations=6, hidden=(8,), **own)
     whole = runs.run(described).net.state_dict()
 
     def stop(now) -> None:
@@ -302,7 +306,10 @@ def test_real_samples_in_the_place_of_imagined_ones_are_real() -> None:
     assert replay.nbytes == images.nbytes + stream.data.train.labels.nbytes
 
 
-@pytest.mark.parametrize("make", [translated.make, lambda plan: changed.make(plan, 4, 0.0, "filled")])
+@pytest.mark.parametrize(
+    "make",
+    [translated.make, *(partial(changed.make, noise_dim=4, gate_prop=0.0, samples=samples) for samples in SAMPLES)],
+)
 def test_a_class_that_returns_has_no_single_mean(make) -> None:
     with pytest.raises(InputError, match="here a class returns"):
         parts_of(make, stream_of("domain"))

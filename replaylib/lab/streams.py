@@ -55,8 +55,8 @@ def uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None)
 def drawn(data: Split, scenario: str, tasks: int, seed: int, order: str | None) -> Stream:
     """As `split`, of training samples drawn from the Gaussian of their class, see `replaylib.lab.extra.slda.drawn`.
 
-    Tests are of real samples. What a network learns here of a current and of an earlier class is of one kind where
-    replay is drawn as well, ``slda-replay`` for example.
+    They are drawn once, as many of each class as there are real ones. Tests are of real samples. Current and replayed
+    samples are then both Gaussian, if replay draws from Gaussians, as ``slda-replay`` does.
     """
     from replaylib.lab.extra.slda import drawn as drawn_of
 

@@ -81,7 +81,7 @@ def _real_replay(plan: Plan) -> Parts:
 @register.method(
     "translated-replay",
     "the current task's samples, moved from their class's mean to that of an earlier class, newly labelled",
-    "Petit et al. 2023 (FeTrIL), with a linear classifier",
+    "after Petit et al. 2023 (FeTrIL), who take the nearest new class, true labels and a linear classifier",
     level="features",
     scenarios=("task", "class"),
     why="where a class comes back in every task and has no single mean",

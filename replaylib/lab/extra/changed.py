@@ -21,20 +21,23 @@ EACH = 500
 class ChangedReplay(Generated):
     """Generative replay whose samples are changed, or replaced, before it labels them.
 
-    A test of what imagined samples lack, and no method to be used: network, labels
-    and losses are those of generative replay. What is known of real samples is
-    counted when their task ends: a mean for each class, and one covariance for all.
+    A test of what imagined samples lack, and no method to be used. The network, its
+    losses and the rule for labels are those of generative replay; labels change with
+    the samples, and so do later generators, for they learn from these samples. What
+    is known of real samples is counted when their task ends: a mean for each class,
+    and one covariance within classes for all.
 
     Parameters
     ----------
     stream : of features (n, d), or of images, whose pixels are taken for features.
     net, generator : see `replaylib.replay.Generated`.
-    samples : ``"stretched"``: imagined ones, whose distance from the mean of their
-        class, as imagined, is multiplied by one factor for all; it gives the
+    samples : ``"stretched"``: imagined ones, whose distance from the mean of what is
+        imagined of their class is multiplied by one factor for all; it gives the
         variance within classes of real samples, summed over units. ``"filled"``:
         imagined ones and Gaussian noise, which has the part of the real covariance
-        that they lack. ``"noisy"``: the same amount of noise, summed over units, but
-        equal in all directions. ``"gaussian"``: drawn from the real means and covariance, as
+        that they lack: they vary more than real ones where they did so before.
+        ``"noisy"``: as much noise, summed over units, but equal in all directions.
+        ``"gaussian"``: drawn from the real means and covariance, as
         `replaylib.lab.extra.slda.GaussianReplay` does. ``"real"``: real ones.
 
     Raises
@@ -125,7 +128,7 @@ class ChangedReplay(Generated):
 
     @property
     def nbytes(self) -> int:  # type: ignore[override]
-        """Bytes of the real samples, or of their means and covariance."""
+        """Bytes of the real samples, or of their means and covariance, of which not all may be used."""
         if self.samples == "real":
             return self.past.nbytes
         return self.real.mean.nbytes + self.real.scatter.nbytes
