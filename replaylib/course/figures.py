@@ -48,7 +48,7 @@ COLOURS = {
     "gr": PALETTE[2],
     "gr-distill": sns.desaturate(PALETTE[2], 0.4),
     "rtf": PALETTE[4],
-    **dict.fromkeys(("bi-r", "bi-r-changed"), PALETTE[3]),
+    **{"bi-r": PALETTE[3], "bi-r-changed": sns.desaturate(PALETTE[3], 0.7)},
     "bi-r-si": sns.desaturate(PALETTE[3], 0.4),
     # What was added to one and what was taken from the other look like what they started from.
     **{f"gr+{name}": PALETTE[2] for name in ("feedback", "conditional", "gating", "internal")},
