@@ -215,8 +215,12 @@ class Taught:
         raise NotImplementedError
 
     def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        """The samples, from the copy of the network and what `draw` gave."""
-        raise NotImplementedError
+        """The samples, from the copy of the network and what `draw` gave.
+
+        Unless a subclass says otherwise, it gave inputs and the task (n,) of each, and the copy labels them.
+        """
+        x, task = drawn
+        return self.teacher.label(x.view(len(x), *self.stream.data.train.shape), task, copy)
 
     @torch.no_grad()
     def sample(self, n: int) -> Batch | None:
@@ -253,10 +257,6 @@ class CurrentTask(Taught):
             raise InputError("the last task has ended: there is no current task whose inputs could be replayed")
         x = self.stream.draw(self.teacher.seen, n, self.generator).x
         return x, self.stream.draw_units(self.teacher.seen, n, self.generator)[1]
-
-    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        x, task = drawn
-        return self.teacher.label(x, task, copy)
 
 
 class Generated(Taught):

@@ -7,7 +7,7 @@ from replaylib.errors import InputError
 from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
 from replaylib.replay import Everything, Taught
-from replaylib.scenarios import Batch, Stream
+from replaylib.scenarios import Stream
 
 
 class RealReplay(Taught):
@@ -44,10 +44,6 @@ class RealReplay(Taught):
         if batch is None:
             raise InputError("no task has ended: there is nothing to replay yet")
         return batch.x, batch.task
-
-    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        x, task = drawn
-        return self.teacher.label(x, task, copy)
 
     def end(self, task: int) -> None:
         self.past.end(task)

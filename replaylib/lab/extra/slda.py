@@ -11,7 +11,7 @@ from replaylib.errors import InputError
 from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
 from replaylib.replay import Taught
-from replaylib.scenarios import Batch, Stream
+from replaylib.scenarios import Stream
 
 #: Part of the covariance that is replaced by its mean variance in every direction, so that it can be inverted.
 SHRINKAGE = 0.01
@@ -92,10 +92,6 @@ class GaussianReplay(Taught):
         """Samples (n, d), and the task (n,) that each stands for."""
         y, task = self.stream.draw_units(self.teacher.seen, n, self.generator)
         return self.model.draw(y, self.root, self.generator), task
-
-    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        x, task = drawn
-        return self.teacher.label(x.view(len(x), *self.stream.data.train.shape), task, copy)
 
     def end(self, task: int) -> None:
         rows = self.stream.rows(task)

@@ -13,7 +13,7 @@ from replaylib.data.texts import ALPHABET, KINDS, WINDOW, shown
 from replaylib.errors import InputError
 from replaylib.nets import Network
 from replaylib.replay import Taught
-from replaylib.scenarios import Batch, Stream
+from replaylib.scenarios import Stream
 
 #: Texts that are written of each earlier collection, and characters of each.
 TEXTS, LENGTH = 120, 120
@@ -91,10 +91,6 @@ class OwnText(Taught):
         start = torch.randint(LENGTH - WINDOW + 1, (n, 1), generator=self.generator, device=device)
         text = self.text[task[:, None], row[:, None], start + torch.arange(WINDOW, device=device)]
         return self.stream.data.train.inputs(shown(kinds_of(self.stream, task), text)), task
-
-    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        x, task = drawn
-        return self.teacher.label(x, task, copy)
 
     def end(self, task: int) -> None:
         super().end(task)

@@ -7,7 +7,7 @@ from replaylib.errors import InputError
 from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
 from replaylib.replay import Taught
-from replaylib.scenarios import Batch, Stream
+from replaylib.scenarios import Stream
 
 
 class TranslatedReplay(Taught):
@@ -55,10 +55,6 @@ class TranslatedReplay(Taught):
         y, task = self.stream.draw_units(now, n, self.generator)
         current = self.stream.draw(now, n, self.generator)
         return current.x - self.mean[current.y] + self.mean[y], task
-
-    def complete(self, copy: Network, *drawn: Tensor) -> Batch:
-        x, task = drawn
-        return self.teacher.label(x, task, copy)
 
     def end(self, task: int) -> None:
         self._count(task)
