@@ -31,7 +31,7 @@ def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> Input
     known : the names there are.
     hint : a last sentence that says what to do; by default all known names are listed.
     """
-    known = sorted(known)
+    known = sorted(set(known))
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(near)}?" if near else ""
     return InputError(f"unknown {kind} {name!r}.{guess} {hint or 'Known: ' + ', '.join(known) + '.'}")
