@@ -155,6 +155,11 @@ class Stream:
         x = self.data.train.inputs(self.raw(rows, task, part))
         return Batch(x, self.targets(rows, task, part), task)
 
+    def whole(self, task: int, part: Part = "train") -> Batch:
+        """All samples of a task, in the order of the dataset."""
+        rows = self.rows(task, part)
+        return self.batch(rows, torch.full_like(rows, task), part)
+
     def draw(self, task: int, n: int, generator: torch.Generator) -> Batch:
         """``n`` training samples of one task, drawn uniformly with replacement."""
         rows = self.rows(task)

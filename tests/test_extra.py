@@ -183,7 +183,7 @@ def test_what_is_drawn_has_the_mean_and_spread_of_its_class(shared: bool) -> Non
 
 
 def test_a_class_that_returns_has_no_single_gaussian() -> None:
-    with pytest.raises(InputError, match="here a class returns"):
+    with pytest.raises(InputError, match="a class returns: choose"):
         parts_of(slda.make, stream_of("domain"))
 
 
@@ -311,7 +311,7 @@ def test_real_samples_in_the_place_of_imagined_ones_are_real() -> None:
     [translated.make, *(partial(changed.make, noise_dim=4, gate_prop=0.0, samples=samples) for samples in SAMPLES)],
 )
 def test_a_class_that_returns_has_no_single_mean(make) -> None:
-    with pytest.raises(InputError, match="here a class returns"):
+    with pytest.raises(InputError, match="a class returns: choose"):
         parts_of(make, stream_of("domain"))
 
 

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from replaylib.brain import Brain
-from replaylib.errors import InputError
 from replaylib.generative import BrainNet
 from replaylib.lab.extra.slda import Gaussians
 from replaylib.lab.parts import Parts, Plan
@@ -55,12 +54,8 @@ class ChangedReplay(Generated):
         samples: str,
     ) -> None:
         super().__init__(stream, net, generator)
-        if stream.scenario == "domain":
-            problem = "here a class returns, and varies from task to task"
-            raise InputError(f"a mean and a variance for each class, and {problem}")
-        units = stream.data.train.images[0].numel()
         self.samples = samples
-        self.real = Gaussians(stream.outputs, units, device=stream.device)
+        self.real = Gaussians.of(stream)
         self.past = Everything(stream, generator)
         self.mean = torch.zeros_like(self.real.mean)
         own = samples in ("stretched", "filled", "noisy")
@@ -89,8 +84,7 @@ class ChangedReplay(Generated):
     def end(self, task: int) -> None:
         super().end(task)
         self.past.end(task)
-        rows = self.stream.rows(task)
-        batch = self.stream.batch(rows, torch.full_like(rows, task))
+        batch = self.stream.whole(task)
         self.real.learn(batch.x.flatten(1), batch.y)
         if self.samples == "gaussian":
             self.mean, self.root = self.real.mean, self.real.root()

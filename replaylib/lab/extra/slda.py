@@ -17,6 +17,15 @@ from replaylib.scenarios import Stream
 SHRINKAGE = 0.01
 
 
+def check_each_class_once(stream: Stream, stored: str) -> None:
+    """Raise `InputError` where a class is in several tasks, and what is ``stored`` of it would change."""
+    if stream.scenario == "domain":
+        raise InputError(
+            f"{stored} is stored when its task ends, and in a domain-incremental stream a class returns: "
+            "choose --scenario class or task"
+        )
+
+
 class Gaussians:
     """A mean for each class and one covariance for all, updated task by task and exact whatever the order.
 
@@ -32,6 +41,12 @@ class Gaussians:
         self.shared, self.count = shared, torch.zeros(classes, device=device)
         self.mean = torch.zeros(classes, features, device=device)
         self.scatter = torch.zeros(features, features if shared else classes, device=device).T.contiguous()
+
+    @classmethod
+    def of(cls, stream: Stream, shared: bool = True) -> "Gaussians":
+        """Those of a stream's classes, none learned yet; raises `InputError` where a class is in several tasks."""
+        check_each_class_once(stream, "a Gaussian for each class")
+        return cls(stream.outputs, math.prod(stream.data.train.shape), shared, stream.device)
 
     def learn(self, x: Tensor, y: Tensor) -> None:
         """Take in features x (n, d) of classes y (n,); all samples of a class come at once."""
@@ -83,9 +98,7 @@ class GaussianReplay(Taught):
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator, shared: bool = True) -> None:
         super().__init__(stream, net, generator, soft=True)
-        if stream.scenario == "domain":
-            raise InputError("a Gaussian a class is for task- and class-incremental streams: here a class returns")
-        self.model = Gaussians(stream.outputs, math.prod(stream.data.train.shape), shared, stream.device)
+        self.model = Gaussians.of(stream, shared)
         self.root = self.model.scatter
 
     def draw(self, n: int) -> tuple[Tensor, ...]:
@@ -94,8 +107,7 @@ class GaussianReplay(Taught):
         return self.model.draw(y, self.root, self.generator), task
 
     def end(self, task: int) -> None:
-        rows = self.stream.rows(task)
-        batch = self.stream.batch(rows, torch.full_like(rows, task))
+        batch = self.stream.whole(task)
         self.model.learn(batch.x.flatten(1), batch.y)
         self.root = self.model.root()
         super().end(task)

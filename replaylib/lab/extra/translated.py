@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from replaylib.errors import InputError
+from replaylib.lab.extra.slda import check_each_class_once
 from replaylib.lab.parts import Parts, Plan
 from replaylib.nets import Network
 from replaylib.replay import Taught
@@ -37,9 +38,7 @@ class TranslatedReplay(Taught):
         generator: torch.Generator,
     ) -> None:
         super().__init__(stream, net, generator, soft=True)
-        if stream.scenario == "domain":
-            problem = "here a class returns, and has several means"
-            raise InputError(f"a mean for each class, and {problem}")
+        check_each_class_once(stream, "a mean for each class")
         shape = stream.outputs, *stream.data.train.shape
         self.mean = torch.zeros(shape, device=stream.device)
         #: Tasks whose means are known.
@@ -65,10 +64,8 @@ class TranslatedReplay(Taught):
         if task < self.counted:
             return
         if task == self.stream.tasks:
-            problem = "there is no current task whose samples could be moved"
-            raise InputError(f"the last task has ended: {problem}")
-        rows = self.stream.rows(task)
-        batch = self.stream.batch(rows, torch.full_like(rows, task))
+            raise InputError("the last task has ended: there is no current task whose samples could be moved")
+        batch = self.stream.whole(task)
         for c in batch.y.unique().tolist():
             self.mean[c] = batch.x[batch.y == c].mean(0)
         self.counted = task + 1
