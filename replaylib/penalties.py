@@ -284,7 +284,7 @@ class SI:
     def step(self) -> None:
         for p, w, _, before in self._parts():
             if p.grad is not None:
-                w.addcmul_(p.grad, before.sub_(p))
+                w.addcmul_(p.grad, before - p)
                 before.copy_(p)
 
     def end(self, task: int) -> None:
