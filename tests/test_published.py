@@ -38,6 +38,21 @@ def test_stored_runs_stand_beside_published_ones():
     )
 
 
+def test_a_published_method_without_a_run_gets_a_row_when_asked_for():
+    runs = published.benchmark()
+    table = published.beside(runs, (2022,), also=("lwf-sum", "bi-r"))
+    assert list(table.index) == [*runs["method"].unique(), "lwf-sum"]
+    assert list(table.loc["lwf-sum"])[:3] == ["", "", "25.57\u00a0±\u00a00.27"]
+    assert table.loc["bi-r"].equals(published.beside(runs, (2022,)).loc["bi-r"])
+
+
+def test_runs_of_another_precision_are_apart():
+    for iterations, usual, other in ((5000, "bfloat16", "float32"), (300, "float32", "bfloat16")):
+        runs = published.benchmark(iterations)
+        assert set(runs["precision"].fillna("float32")) == {usual}
+        assert published.benchmark(iterations, other).empty
+
+
 def test_differences_are_taken_seed_by_seed():
     runs = published.benchmark()
     table = published.differences(runs, (("bi-r", "none"), ("none", "bi-r"), ("bi-r", "xdg")))

@@ -90,22 +90,23 @@ def share_of_gap(values: dict[str, Published], method: str) -> float | None:
     return 100 * (values[method].mean - low) / (high - low)
 
 
-def beside(frame: pd.DataFrame, years: tuple[int, ...]) -> pd.DataFrame:
+def beside(frame: pd.DataFrame, years: tuple[int, ...], also: tuple[str, ...] = ()) -> pd.DataFrame:
     """Accuracy and share of the gap of our runs, and beside them those of each source: a row a method, in its order.
 
     Parameters
     ----------
     frame : as `replaylib.lab.frames.frame` gives, runs of one published protocol and scenario, at one scale.
     years : of the sources, see `SOURCES`.
+    also : methods of the sources that get a row without a run of ours, at the end.
     """
     first = frame.iloc[0]
     sources = {year: find(first["protocol"], first["scenario"], year) for year in years}
     rows = {}
-    for name in frame["method"].unique():
+    for name in dict.fromkeys([*frame["method"], *also]):
         some = frame[frame["method"] == name]
         cells = {
-            "here (%)": f"{compare.mean_sem(some['acc'], 1)} ({len(some)})",
-            "here: share of the gap (%)": _share(frame, name),
+            "here (%)": f"{compare.mean_sem(some['acc'], 1)} ({len(some)})" if len(some) else "",
+            "here: share of the gap (%)": _share(frame, name) if len(some) else "",
         }
         for year, values in sources.items():
             kept = share_of_gap(values, name)
@@ -143,12 +144,15 @@ def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.D
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def benchmark(iterations: int = 5000) -> pd.DataFrame:
+def benchmark(iterations: int = 5000, precision: str | None = None) -> pd.DataFrame:
     """The stored runs of Split CIFAR-100 of so many steps a task, class-incremental, in order of accuracy.
 
     5,000 are the published scale; 1,000 and 300 go with smaller networks and batches and higher learning rates.
+    ``precision`` is that of layers' products: bfloat16 unless given at the published scale, otherwise float32.
     """
     every = frames.published("cifar100")
+    wanted = precision or ("bfloat16" if iterations == 5000 else "float32")
     whole = every[(every["iterations"] == iterations) & (every["scenario"] == "class")]
+    whole = whole[whole["precision"].fillna("float32") == wanted]
     order = whole.groupby("method")["acc"].mean().sort_values().index
     return whole.sort_values("method", key=lambda names: names.map(list(order).index), kind="stable")
