@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from replaylib.errors import InputError
-from replaylib.lab.experiments import CHOSEN, NAMES, Experiment, experiment, seeds_of
+from replaylib.lab.experiments import CHOSEN, NAMES, Experiment, experiment
 from replaylib.lab.methods import METHODS
+from replaylib.lab.options import seeds_of
 from replaylib.lab.protocols import PROTOCOLS
 
 
@@ -261,3 +262,10 @@ def test_seed_0_has_a_random_order_where_labels_are_sorted_by_meaning():
     assert experiment("split-cifar100", class_order="labels").class_order is None
     assert experiment("split-cifar100", seed=1).class_order is experiment("split-mnist").class_order is None
     assert len({experiment("split-cifar100", seed=seed).without_seed() for seed in range(3)}) == 1
+
+
+def test_an_option_of_another_method_is_told_apart_from_one_that_no_method_has():
+    with pytest.raises(InputError, match="method bi-r has no changed: leave it out, or use bi-r-changed"):
+        experiment("split-digits", "class", "bi-r", changed="real")
+    with pytest.raises(InputError, match="unknown option 'chnged'"):
+        experiment("split-digits", "class", "bi-r", chnged="real")

@@ -261,6 +261,7 @@ def test_changed_samples_vary_within_their_class_as_is_said(samples: str) -> Non
     plain = replay.teacher.copy.generate(*drawn[:3])
     for unit in range(4):
         torch.testing.assert_close(mean[y == unit][0], plain[y == unit].mean(0), atol=0.3, rtol=0)
+    torch.testing.assert_close(replay.root, replay.root.T)  # no choice of eigenvectors is left in it
     rest, plain = x - mean, plain - mean
     found, narrow, real = (part.T @ part / len(part) for part in (rest, plain, residuals(replay)))
     if samples == "stretched":
@@ -277,6 +278,17 @@ def test_changed_samples_vary_within_their_class_as_is_said(samples: str) -> Non
         torch.testing.assert_close(added[lacking <= 0], torch.zeros(int((lacking <= 0).sum())), **tolerance)
     else:
         torch.testing.assert_close(added, lacking.clamp(min=0).mean().expand(FEATURES), **tolerance)
+
+
+@pytest.mark.parametrize("samples", ["stretched", "filled", "noisy"])
+def test_changed_intensities_stay_between_0_and_1(samples: str) -> None:
+    described = experiment("split-digits", "class", "bi-r-changed", changed=samples, iterations=40, hidden=(30,))
+    data = runs.data_of(described)
+    stream, parts, sampling = runs.assemble(described, data)
+    train(stream, parts.net, parts.replay, sampling, iterations=40, batch=32, lr=5e-3)
+    drawn = parts.replay.draw(500)
+    x = parts.replay.complete(parts.replay.teacher.copy, *drawn).x
+    assert (x.min(), x.max()) == (0, 1)  # some would lie outside
 
 
 def residuals(replay) -> torch.Tensor:
@@ -304,6 +316,13 @@ def test_real_samples_in_the_place_of_imagined_ones_are_real() -> None:
     nearest = stream.data.train.labels[torch.cdist(x, images).argmin(1)]
     assert (task == nearest[:, None]).any(1).all()
     assert replay.nbytes == images.nbytes + stream.data.train.labels.nbytes
+
+
+def test_gaussians_of_classes_in_which_nothing_varies_are_refused() -> None:
+    model = slda.Gaussians(2, FEATURES)
+    model.learn(torch.eye(2, FEATURES), torch.arange(2))  # one sample a class
+    with pytest.raises(InputError, match="nothing varies within the classes"):
+        model.root()
 
 
 @pytest.mark.parametrize(

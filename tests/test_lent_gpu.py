@@ -5,6 +5,7 @@ import time
 import lent_gpu
 import pytest
 
+from replaylib.errors import InputError
 from replaylib.lab import records
 from replaylib.lab.sweeps import loader
 from replaylib.steps import Diverged
@@ -95,3 +96,37 @@ def test_on_a_gpu_steps_would_be_captured(tmp_path, monkeypatch):
     with gpu():
         run(tmp_path, item(), device="cuda")
     assert asked == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "--save FOLDER is needed"),
+        (["--only", "nothere"], "unknown item 'nothere'"),
+        (["--seeds", "x", "--list"], "seeds is 'x'"),
+        (["--minutes", "nan"], "'nan' is no number of minutes above 0"),
+        (["--device", "tpu", "--save", "here"], "Expected one of cpu, cuda"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line_before_anything_is_run(arguments, says, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["lent_gpu.py", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        lent_gpu.main()
+    assert stopped.value.code == 2
+    assert says in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_item_that_cannot_be_run_stops_no_other(capsys, monkeypatch, tmp_path):
+    def run(item, *_):
+        if item.name == "mnist":
+            raise InputError("no such data")
+        print(f"{item.name} was run")
+
+    monkeypatch.setattr(lent_gpu, "run", run)
+    arguments = ["--device", "cpu", "--save", str(tmp_path), "--only", "mnist,mnist-task"]
+    monkeypatch.setattr("sys.argv", ["lent_gpu.py", *arguments])
+    assert lent_gpu.main() == 1
+    out = capsys.readouterr().out
+    assert "mnist: no such data" in out
+    assert "mnist-task was run" in out

@@ -88,6 +88,12 @@ def test_labels_of_what_is_imagined_are_compared_with_the_judges_and_with_those_
     assert still["variety"] == still["rarest_label"] == 0 < found["variety"] < 2
 
 
+def test_a_method_with_an_option_of_its_own_has_the_judge_of_the_others():
+    own = experiment("split-digits", "class", "bi-r-changed", changed="real")
+    others = experiment("split-digits", "class", "bi-r")
+    assert replay_quality._of_all_seeds(own) == replay_quality._of_all_seeds(others)
+
+
 def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_steps_another(monkeypatch):
     made = []
     real = quality.judge

@@ -176,6 +176,18 @@ def test_the_command_of_a_run_runs_it_again(protocol, scenario, method, options)
     assert experiment(protocol, given["scenario"], given["method"], int(given["seed"]), **chosen).id == described.id
 
 
+@pytest.mark.parametrize(
+    ("protocol", "method", "options", "said"),
+    [("split-glyphs", "bi-r-changed", {"changed": "noisy"}, "--changed noisy"),
+     ("split-digits", "replay-share", {"share": 0.1}, "--share 0.1"),
+     ("split-glyphs", "translated-replay", {"backbone": "none"}, "--backbone none"),
+     ("split-cifar100", "none", {"class_order": "labels"}, "--class-order labels")],
+)  # fmt: skip
+def test_the_command_of_a_run_says_a_methods_own_options_and_what_is_left_out(protocol, method, options, said):
+    command = store.command_of(experiment(protocol, "class", method, 0, **options))
+    assert f" {said} " in command
+
+
 def many(folder, count):
     """Write records of as many seeds, without waiting for the disk after each."""
     first = records.write(record("gr", 0), folder)

@@ -52,6 +52,18 @@ def test_1500_runs_over_40_shares_are_each_done_once_and_none_is_missing(tmp_pat
     assert "1500 runs, 1500 of them stored, 0 to do" in capsys.readouterr().out
 
 
+def test_a_run_that_cannot_be_timed_stops_no_other(tmp_path, stub, capsys, monkeypatch):
+    def seconds_of(*_):
+        raise ZeroDivisionError("of a method's own\nand more")
+
+    monkeypatch.setattr("replaylib.cli.planning.seconds_of", seconds_of)
+    command = ["sweep", "split-digits", "--methods", "none,gr", *SMALL, "--save", str(tmp_path)]
+    assert main(command) == 0
+    assert "cannot be said here: of a method's own\n" in capsys.readouterr().out
+    assert set(stub) == {path.stem for path in tmp_path.glob("*.json")}
+    assert len(stub) >= 2
+
+
 def test_a_sweep_is_all_combinations_of_what_is_given(tmp_path, stub, capsys):
     command = ["sweep", "split-digits,permuted-digits", "--methods", "none,xdg", "--scenarios", "task,domain"]
     command += ["--seeds", "4-5", "--set", "lr=0.1", "--set", "lr=0.01", *SMALL, "--save", str(tmp_path)]

@@ -8,6 +8,9 @@ does. A group of seeds that would not end within the time is given up as soon as
 """
 
 import argparse
+import contextlib
+import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +21,11 @@ import torch
 
 from replaylib.data.dataset import Split
 from replaylib.data.files import writable
-from replaylib.errors import InputError
+from replaylib.errors import InputError, unknown
 from replaylib.lab import frames, records, replay_quality, runs
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.methods import method
+from replaylib.lab.options import seeds_of
 from replaylib.lab.sweeps import loader, surviving
 from replaylib.loop import Training
 from replaylib.nets import Network
@@ -231,37 +235,68 @@ def check(device: str) -> str:
     return "largest difference of a parameter with and without CUDA graphs: " + ", ".join(worst)
 
 
-def main() -> None:
+def _minutes(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < (value := float(text)) < math.inf:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=9, help="to end within (default: 9)")
+    parser.add_argument("--minutes", type=_minutes, default=9, help="to end within, above 0 (default: 9)")
     parser.add_argument("--save", type=Path, help="folder of records; those in it are not run again")
     parser.add_argument("--only", metavar="NAME,NAME", help="items of the list, in this order")
-    parser.add_argument("--seeds", default="1,2,3", help="of CIFAR-100 (default: 1,2,3)")
+    parser.add_argument("--seeds", default="1,2,3", help="of CIFAR-100, as for replaylib run (default: 1,2,3)")
     parser.add_argument("--encoder", help="of CIFAR-100 (default: the protocol's)")
-    parser.add_argument("--device", default="cuda", help="cuda (default), or cpu to try the list out")
+    parser.add_argument("--device", default="cuda", help="cuda (default), or cpu to try the list out, unchecked")
     parser.add_argument("--list", action="store_true", help="say what would be run, in order")
     options = parser.parse_args()
     began = time.perf_counter()
-    every = {item.name: item for item in items([int(seed) for seed in options.seeds.split(",")], options.encoder)}
-    names = options.only.split(",") if options.only else ["check", *every]
+    try:
+        every = {item.name: item for item in items(seeds_of(options.seeds), options.encoder)}
+        for item in every.values():
+            list(item.groups())
+    except InputError as error:
+        parser.error(str(error))
+    check_too = ["check"] if options.device != "cpu" else []
+    names = options.only.split(",") if options.only else [*check_too, *every]
+    if strange := [name for name in names if name not in ("check", *every)]:
+        parser.error(str(unknown("item", strange[0], ["check", *every])))
     if options.list:
         for name in names:
-            item = every.get(name)
-            print(f"{name}: {item.protocol}, {item.scenario}: {', '.join(item.methods)}" if item else name)
-        return
+            named = every.get(name)
+            print(f"{name}: {named.protocol}, {named.scenario}: {', '.join(named.methods)}" if named else name)
+        return 0
 
     def say(line: str) -> None:
         print(f"[{time.perf_counter() - began:6.1f} s] {line}", flush=True)
 
-    load = loader(options.device)
-    for name in names:
-        if name == "check":
-            say(check(options.device))
-        else:
+    if options.save is None and names != ["check"]:
+        parser.error("--save FOLDER is needed: records are stored there as they come")
+    try:
+        load = loader(options.device)
+        torch.empty(0, device=options.device)
+        if options.save is not None:
             writable(options.save)
-            run(every[name], options.save, began + 60 * options.minutes, options.device, load, say)
-    say("done")
+    except (InputError, RuntimeError, AssertionError) as error:  # PyTorch names what it lacks by one of the last two
+        parser.error(str(error).partition("\n")[0])
+    failed = 0
+    for name in names:
+        try:
+            if name == "check":
+                say(check(options.device))
+            else:
+                run(every[name], options.save, began + 60 * options.minutes, options.device, load, say)
+        except InputError as error:  # what one item lacks stops no other
+            say(f"{name}: {error}")
+            failed += 1
+        except KeyboardInterrupt:
+            say("stopped; what has ended is stored")
+            return 130
+    say(f"done, but for {failed} that could not be run" if failed else "done")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

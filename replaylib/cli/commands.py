@@ -17,8 +17,9 @@ from replaylib.data.files import writable
 from replaylib.data.progress import Bar
 from replaylib.errors import InputError
 from replaylib.lab import bench, encoders
-from replaylib.lab.experiments import check_seeds, experiment
+from replaylib.lab.experiments import experiment
 from replaylib.lab.machine import commit, device_name, versions
+from replaylib.lab.options import check_seeds
 from replaylib.lab.pretrain import NOT_MIRRORED, Settings, pretrain
 from replaylib.lab.products import precision_that_pays
 from replaylib.lab.protocols import profile

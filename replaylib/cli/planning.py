@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from replaylib.data.progress import Bar
-from replaylib.errors import PRECISIONS, InputError
+from replaylib.errors import PRECISIONS
 from replaylib.lab import bench, store
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.machine import device_name
@@ -40,8 +40,8 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
             # A run that cannot be computed is named when it is tried; and which are due can be said without data.
             try:
                 pace[kind] = seconds_of(kind, data_for(kind[0]), device, options.capture)
-            except InputError as error:
-                problem = problem or str(error)
+            except Exception as error:
+                problem = problem or str(error).partition("\n")[0]
                 if not options.plan:
                     break  # data that cannot be had would be asked for again and again
     known = [(group, kind) for group, kind in zip(groups, kinds, strict=True) if kind in pace]

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from replaylib.errors import InputError
 from replaylib.lab.claims import share_of
-from replaylib.lab.experiments import DECLARED, STORED_AS, seeds_of
-from replaylib.lab.options import Option
+from replaylib.lab.experiments import DECLARED, STORED_AS
+from replaylib.lab.options import Option, seeds_of
 
 #: Variables of the environment that PyTorch reads, once, when it is imported.
 MPS_FALLBACK = "PYTORCH_ENABLE_MPS_FALLBACK"

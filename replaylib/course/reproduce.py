@@ -14,8 +14,9 @@ from replaylib.course import figure_files, paper_figures
 from replaylib.data.glyphs import LEVELS
 from replaylib.errors import InputError, unknown
 from replaylib.lab import frames, replay_quality
-from replaylib.lab.experiments import OPTIONS, Experiment, check_seeds, experiment
+from replaylib.lab.experiments import OPTIONS, Experiment, experiment
 from replaylib.lab.methods import METHODS, Method, method
+from replaylib.lab.options import check_seeds
 from replaylib.lab.protocols import protocol
 from replaylib.lab.records import Record
 

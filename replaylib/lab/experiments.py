@@ -18,9 +18,8 @@ from replaylib.errors import POLICIES, PRECISIONS, SCENARIOS, InputError, unknow
 from replaylib.lab import contents
 from replaylib.lab.methods import method
 from replaylib.lab.options import SEED, Option, Value
-from replaylib.lab.options import check_seeds as check_seeds
-from replaylib.lab.options import seeds_of as seeds_of
 from replaylib.lab.protocols import BACKBONES, PROTOCOLS, protocol
+from replaylib.lab.rows import takers_of
 from replaylib.lab.streams import ORDERS
 from replaylib.lab.tables import OPTIMIZERS, STREAMS
 
@@ -243,9 +242,10 @@ def experiment(
     p, m = protocol(protocol_name), method(method_name)
     given = {name: value for name, value in chosen.items() if value is not None}
     own = {name: given.pop(name) for name in m.takes if name not in DECLARED and name in given}
-    if strange := [name for name in given if name not in CHOSEN]:
-        raise unknown("option", strange[0], [*CHOSEN, *m.takes])
     scenario = p.scenario if scenario is None else scenario
+    if strange := [name for name in given if name not in CHOSEN]:
+        m.check(scenario, dict.fromkeys([name for name in strange if takers_of(name)], ""))
+        raise unknown("option", strange[0], [*CHOSEN, *m.takes])
     options = {name: m.setting(name, p.name, scenario) for name in m.takes} | own
     options = {name: value for name, value in options.items() if value is not None}
     described: dict[str, Any] = {

@@ -21,9 +21,9 @@ from itertools import product
 from pathlib import Path
 
 from replaylib.errors import SCENARIOS, InputError, unknown
-from replaylib.lab.experiments import CHOSEN, DECLARED, Experiment, experiment, seeds_of
+from replaylib.lab.experiments import CHOSEN, DECLARED, Experiment, experiment
 from replaylib.lab.methods import METHODS, method
-from replaylib.lab.options import SEED, Option, Value, check_seeds
+from replaylib.lab.options import SEED, Option, Value, check_seeds, seeds_of
 from replaylib.lab.protocols import protocol
 
 #: What is in a file beside options of experiments.

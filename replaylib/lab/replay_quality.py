@@ -158,7 +158,7 @@ def _by_channel(values: tuple[float, ...], x: Tensor) -> Tensor:
 def _of_all_seeds(description: Experiment) -> Experiment:
     """What methods and seeds of one comparison have in common, as far as a judge depends on it."""
     options = dict.fromkeys(
-        ("per_class", "policy", "strength", "gate_prop", "noise_dim", "replayed", "encoder", "backbone")
+        ("per_class", "policy", "strength", "gate_prop", "noise_dim", "replayed", "encoder", "backbone", "own")
     )
     return replace(description, method="joint", seed=0, class_order=None, precision=None, **options)  # type: ignore[arg-type]
 

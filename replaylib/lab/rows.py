@@ -75,7 +75,7 @@ class Method:
             raise InputError(f"{self.name} cannot serve the {scenario} scenario, {self.why}: it serves {serves}")
         for option, value in chosen.items():
             if value is not None and option not in self.takes:
-                takers = ", ".join(m.name for m in METHODS.values() if option in m.takes)
+                takers = ", ".join(takers_of(option))
                 advice = f", or use {takers}" if takers else ""
                 raise InputError(f"method {self.name} has no {option}: leave it out{advice}")
 
@@ -164,3 +164,8 @@ def _declared(function: Callable[..., object], one: inspect.Parameter) -> Option
 
 METHODS: Table[Method] = Table("method")
 PENALTIES: Table[Method] = Table("penalty")
+
+
+def takers_of(option: str) -> list[str]:
+    """The names of the methods that take an option."""
+    return [m.name for m in METHODS.values() if option in m.takes]

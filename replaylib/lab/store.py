@@ -271,17 +271,19 @@ def command_of(description: Experiment) -> str:
 
     The command is tried, by describing what it would run: raises `InputError` where it would run something else.
     """
-    from replaylib.lab.experiments import experiment
+    from replaylib.lab.experiments import CHOSEN, USUAL, experiment
 
     given = ["python -m replaylib run", description.protocol]
     options: dict[str, object] = {"scenario": description.scenario, "method": description.method}
+    # What None stands for, where it has to be said because the protocol's own value is another.
+    words = {**USUAL, "class_order": "labels" if description.seed == 0 else "random"}
     chosen: dict[str, object] = {}
-    for one in fields(Experiment):
-        if one.name in ("protocol", "scenario", "method", "seed"):
+    for name, value in description.facts().items():
+        if name not in CHOSEN and name not in dict(description.own or {}):
             continue
         own = experiment(description.protocol, description.scenario, description.method, description.seed, **chosen)
-        if getattr(own, one.name) != getattr(description, one.name):
-            chosen[one.name] = getattr(description, one.name)
+        if own.facts()[name] != value:
+            chosen[name] = words.get(name) if value is None else value
     again = experiment(description.protocol, description.scenario, description.method, description.seed, **chosen)
     if again.id != description.id:
         raise InputError(f"experiment {description.id} cannot be described by options alone: use replaylib.experiment")

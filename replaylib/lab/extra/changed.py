@@ -77,6 +77,8 @@ class ChangedReplay(Generated):
         y, task, noise, centre, factor, added = drawn
         x = copy.generate(y, task, noise)
         x = centre + factor * (x - centre) + added
+        if copy.likelihood == "bernoulli":
+            x = x.clamp(0, 1)  # outside, the loss of an intensity has no lower bound
         x = x.view(len(x), *self.stream.data.train.shape)
         return self.teacher.label(x, task, copy)
 
@@ -111,7 +113,8 @@ class ChangedReplay(Generated):
         variances = variances.clamp(min=0)
         if self.samples == "noisy":
             variances = variances.mean().expand_as(variances)
-        self.root = (directions * variances.sqrt()).to(self.mean.dtype)
+        # The symmetric root does not depend on which eigenvectors are found of equal variances.
+        self.root = (directions * variances.sqrt() @ directions.T).to(self.mean.dtype)
 
     def _classes(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Each class so far `EACH` times, and the task that shows it: both (EACH,)."""

@@ -61,6 +61,10 @@ class Gaussians:
         if not self.shared:
             return self.scatter / self.count.clamp(min=1)[:, None]
         full = self.scatter / self.count.sum()
+        if not full.any():
+            raise InputError(
+                "nothing varies within the classes of the training part: Gaussians need more samples of each"
+            )
         return (1 - SHRINKAGE) * full + SHRINKAGE * full.diagonal().mean() * torch.eye(len(full), device=full.device)
 
     def root(self) -> Tensor:
