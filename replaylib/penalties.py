@@ -78,8 +78,8 @@ class Quadratic:
 
 
 class _WeightedSquares(torch.autograd.Function):
-    # sum over i of importance_i (p_i - anchor_i)^2, with half of its derivative kept as it is computed: autograd by
-    # itself goes through the parameters' memory twice as often, and that is what a penalty costs.
+    # Sum over i of importance_i (p_i - anchor_i)^2. Half of its derivative is kept, for
+    # autograd goes through memory twice as often, which is what a penalty costs.
 
     @staticmethod
     def forward(ctx: Any, p: Tensor, importance: Tensor, anchor: Tensor) -> Tensor:
