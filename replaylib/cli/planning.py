@@ -41,7 +41,7 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
             try:
                 pace[kind] = seconds_of(kind, data_for(kind[0]), device, options.capture)
             except Exception as error:
-                problem = problem or str(error).partition("\n")[0]
+                problem = problem or str(error).partition("\n")[0] or type(error).__name__
                 if not options.plan:
                     break  # data that cannot be had would be asked for again and again
     known = [(group, kind) for group, kind in zip(groups, kinds, strict=True) if kind in pace]
