@@ -17,7 +17,7 @@ from grading.assignment import Assignment, Result, clean
 from grading.gradebook import Row
 from grading.pool import graded
 from grading.roster import Roster
-from grading.sandbox import PROGRAMS, ROOT, Limits, check_nothing_secret_is_mounted, found
+from grading.sandbox import PROGRAMS, ROOT, Limits, available, check_nothing_secret_is_mounted
 from grading.submissions import Submission, collected
 from replaylib.data.files import writable
 from replaylib.errors import InputError, unknown
@@ -88,7 +88,7 @@ def grade(asked: argparse.Namespace) -> None:
             raise unknown("question", question, assignment.points)
     folder = asked.folder.resolve()
     roster = Roster.read(asked.roster) if asked.roster else None
-    sandbox = found("none" if asked.without_sandbox else asked.sandbox)
+    sandbox = available("none" if asked.without_sandbox else asked.sandbox)
     if sandbox.kind != "none":
         check_nothing_secret_is_mounted(folder, asked.assignments, MASTERS)
     limits = Limits(

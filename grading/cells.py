@@ -51,16 +51,16 @@ def parsed(data: bytes) -> dict[str, Any]:
 def sources(notebook: dict[str, Any]) -> list[str]:
     """The code cells of a notebook of format 3 or 4."""
     cells = notebook["cells"] if "cells" in notebook else [c for s in notebook["worksheets"] for c in s["cells"]]
-    found = [c.get("source", c.get("input", "")) for c in cells if c.get("cell_type") == "code"]
-    return [one if isinstance(one, str) else "".join(map(str, one)) for one in found]
+    contents = [c.get("source", c.get("input", "")) for c in cells if c.get("cell_type") == "code"]
+    return [one if isinstance(one, str) else "".join(map(str, one)) for one in contents]
 
 
 def identifier(notebook: dict[str, Any]) -> str:
     """What the student wrote when `export()` asked for an identifier."""
     about = notebook.get("metadata")
     replay = about.get("replay") if isinstance(about, dict) else None
-    found = replay.get("student") if isinstance(replay, dict) else None
-    return found.strip()[:200] if isinstance(found, str) else ""
+    student = replay.get("student") if isinstance(replay, dict) else None
+    return student.strip()[:200] if isinstance(student, str) else ""
 
 
 def declared(cells: Iterable[str]) -> set[str]:
@@ -161,17 +161,17 @@ def codes(code: types.CodeType) -> Iterator[types.CodeType]:
 def needed(all_of_them: list[Statement], wanted: Iterable[str]) -> set[int]:
     """Places in the list of the statements that give what is wanted, or what these need in turn."""
     modules = {name for s in all_of_them if re.match(r"\s*(import|from)\s", s.source) for name in s.gives}
-    found: set[int] = set()
+    places: set[int] = set()
     open_names, known = set(wanted), set()
     while open_names:
         name = open_names.pop()
         known.add(name)
         for place, statement in enumerate(all_of_them):
-            if place in found or name not in statement.gives:
+            if place in places or name not in statement.gives:
                 continue
             # `torch.manual_seed(0)` changes what `torch` stands for, but no question rests on that.
             if name in modules and "import" not in statement.source:
                 continue
-            found.add(place)
+            places.add(place)
             open_names |= statement.needs - known
-    return found
+    return places

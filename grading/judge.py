@@ -78,8 +78,8 @@ def grade(
         ended: set[str] = set()
         for hidden in (False, True):
             for question in [one for one in checks if one not in ended]:
-                some, deaths = [case for case in checks[question] if case.hidden == hidden], attempt.deaths
-                passed[question] &= judge(question, some, attempt, result)
+                of_kind, deaths = [case for case in checks[question] if case.hidden == hidden], attempt.deaths
+                passed[question] &= judge(question, of_kind, attempt, result)
                 ended |= {question} if attempt.deaths > deaths else set()
         fatal = attempt.left_out
     result.scores = {question: assignment.points[question] * passed[question] for question in checks}
@@ -211,7 +211,7 @@ def judge(question: str, checks: list[test_case], attempt: Attempt, result: Resu
             hint = f"your code stopped with {type(error).__name__}: {error}"
         if hint and hint not in hints[case.hidden]:
             hints[case.hidden].append(hint)
-    for found, kept in ((hints[False], result.hints), (hints[True], result.hidden)):
-        if found:
-            kept[question] = clean("; ".join(found))
+    for hints_of_kind, kept in ((hints[False], result.hints), (hints[True], result.hidden)):
+        if hints_of_kind:
+            kept[question] = clean("; ".join(hints_of_kind))
     return not hints[False] + hints[True]

@@ -71,8 +71,8 @@ class Session:
         said = opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (it is entered)
         work, name = None, f"replay-grading-{uuid.uuid4().hex}"
         if self.sandbox.kind == "none":  # in a sandbox there is a folder; one here would stay if the judge were killed
-            made = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
-            work = opened.enter_context(made)
+            folder = tempfile.TemporaryDirectory(prefix="grading-", ignore_cleanup_errors=True)
+            work = opened.enter_context(folder)
         with there:
             process = self.sandbox.start(
                 self.limits, name=name, stdin=there.fileno(), stdout=there.fileno(), stderr=said, cwd=work

@@ -90,7 +90,9 @@ class Roster:
         """
         teams = self.teams()
         of_teams = {name: one for one in results if (name := plain_name(one["student"])) in teams}
-        found = {id(one): of_teams[name] for one in self.rows if (name := plain_name(one.get("Group", ""))) in of_teams}
+        by_row = {
+            id(one): of_teams[name] for one in self.rows if (name := plain_name(one.get("Group", ""))) in of_teams
+        }
         left = [result for result in results if plain_name(result["student"]) not in of_teams]
         keys = [lambda name, number: number, lambda name, number: plain_name(name)]
         for key in keys:
@@ -99,29 +101,29 @@ class Roster:
                 waiting.setdefault(key(result["student"], result["id"]), []).append(result)
             wanted: dict[str, list[int]] = {}
             for one, name, number in self.people():
-                if id(one) not in found:
+                if id(one) not in by_row:
                     wanted.setdefault(key(name, number), []).append(id(one))
             for text, places in wanted.items():
                 if text and len(places) == 1 and len(waiting.get(text, [])) == 1:
-                    found[places[0]] = waiting[text][0]
-            taken = {id(result) for result in found.values()}
+                    by_row[places[0]] = waiting[text][0]
+            taken = {id(result) for result in by_row.values()}
             left = [result for result in left if id(result) not in taken]
-        return found, left
+        return by_row, left
 
     def take_days_late(self, results: list[Row]) -> None:
         """Put into rows of results how late they are by Moodle's own account, if this is its worksheet.
 
         Moodle knows of extensions, and the times of the files that it exports may be those of the export.
         """
-        found, _ = self.match(results)
+        by_row, _ = self.match(results)
         for one in self.rows if self.kind == "moodle" else []:
             status = one.get("Status", "")
-            if id(one) in found and status.startswith(("Submitted", DRAFT)):
-                found[id(one)]["days late"] = f"{days_of(status)}"
+            if id(one) in by_row and status.startswith(("Submitted", DRAFT)):
+                by_row[id(one)]["days late"] = f"{days_of(status)}"
 
     def filled(self, results: list[Row], assignment: Assignment) -> tuple[list[str], list[Row], list[str]]:
         """The export with marks in it, ready to be imported: its columns, its rows, and what could not be matched."""
-        found, nobody = self.match(results)
+        by_row, nobody = self.match(results)
         people = {id(one): f"{name} ({number})" if number else name for one, name, number in self.people()}
         names, comment = list(self.names), "Feedback comments"
         column, told = "Grade" if self.kind == "moodle" else "total", []
@@ -135,7 +137,7 @@ class Roster:
         rows = []
         told += [f"{one['submission']}: nobody in the roster is {one['student']!r} {one['id']}" for one in nobody]
         for one in self.rows:
-            result = found.get(id(one))
+            result = by_row.get(id(one))
             filled = dict(one)
             if result and result["total"]:
                 filled[column] = result["total"]

@@ -205,7 +205,7 @@ def _container(engine: str, limits: Limits, name: str) -> list[str]:
     return [engine, "run", *options, *([f"--name={name}"] if name else []), IMAGE, "timeout", "--signal=KILL", longest]
 
 
-def found(kind: str = "") -> Sandbox:
+def available(kind: str = "") -> Sandbox:
     """The sandbox that this computer offers.
 
     Parameters
@@ -236,8 +236,8 @@ def _refusal(sandbox: Sandbox) -> str:
     """Why a sandbox does not start; nothing if it does."""
     try:
         if sandbox.kind != "bubblewrap":  # an image that holds nothing: all that is in a container is mounted
-            made = [sandbox.kind, "import", "-", IMAGE]
-            subprocess.run(made, input=bytes(10240), capture_output=True, check=True, timeout=60)
+            command = [sandbox.kind, "import", "-", IMAGE]
+            subprocess.run(command, input=bytes(10240), capture_output=True, check=True, timeout=60)
         tried = sandbox.start(Limits(), "-c", "pass", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         try:
             said = tried.communicate(timeout=60)[1].decode(errors="replace")

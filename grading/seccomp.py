@@ -32,10 +32,10 @@ X32 = 0x40000000  # numbers from here on are a second way to the same calls on x
 
 def program(machine: str = "") -> bytes:
     """The filter for a processor (default: this one); empty where its numbers are not known here."""
-    found = PROCESSORS.get(machine or platform.machine())
-    if not found:
+    processor = PROCESSORS.get(machine or platform.machine())
+    if not processor:
         return b""
-    name, column = found
+    name, column = processor
     numbers = [pair[column] for pair in REFUSED.values()]
     refused = (RETURN, 0, 0, NOT_PERMITTED)
     steps = [(LOAD, 0, 0, PROCESSOR), (EQUAL, 1, 0, name), (RETURN, 0, 0, KILLED), (LOAD, 0, 0, NUMBER)]

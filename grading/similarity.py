@@ -79,10 +79,10 @@ def compared(folder: Path, given: bytes, least: float) -> tuple[list[Pair], str,
         )  # fmt: skip
         with contextlib.redirect_stdout(io.StringIO()):
             detector.run()
-            found = detector.get_copied_code_list()
+            copied = detector.get_copied_code_list()
             detector.generate_html_report()
         page = report.read_text(encoding="utf-8").replace(f"{theirs}/", "")
-    pairs = [Pair(names[Path(one[2]).name], names[Path(one[3]).name], max(one[0], one[1])) for one in found]
+    pairs = [Pair(names[Path(one[2]).name], names[Path(one[3]).name], max(one[0], one[1])) for one in copied]
     return sorted(pairs, key=lambda pair: -pair.share), page, told
 
 

@@ -76,7 +76,7 @@ def collected(folder: Path) -> tuple[list[Submission], list[str]]:
     for path, relative in files:
         for one in opened(path, relative, export=len(files) == 1):
             by_student.setdefault((one.id, one.student) if one.id else ("", one.student), []).append(one)
-    found = []
+    collection = []
     for mine in by_student.values():
         mine.sort(key=lambda one: (one.origin is not None, one.attempt, one.handed_in or datetime.min, one.path))
         *others, counts = mine
@@ -84,8 +84,8 @@ def collected(folder: Path) -> tuple[list[Submission], list[str]]:
             why = other.failed or f"{counts.path} counts, which was handed in later"
             counts.others.append(other.path)
             lines.append(f"{other.path}: left out, {why}")
-        found.append(counts)
-    return sorted(found, key=lambda one: one.path), lines
+        collection.append(counts)
+    return sorted(collection, key=lambda one: one.path), lines
 
 
 def opened(path: Path, relative: str, export: bool = False) -> Iterator[Submission]:

@@ -54,8 +54,8 @@ def out_of_memory(error: BaseException) -> str:
     if not (of_torch or of_system or isinstance(error, MemoryError)):
         return ""
     where = next((name for word, name in (("CUDA", "a GPU"), ("MPS", "a GPU")) if word in said), "this machine")
-    if found := re.search(r"allocate ([\d.]+) ?(GiB|MiB|GB|MB)", said):
-        return f"{found[1]} {found[2]} on {where}"
-    if found := re.search(r"(\d+) bytes", said):
-        return f"{int(found[1]) / 2**30:.1f} GiB on {where}"
+    if size := re.search(r"allocate ([\d.]+) ?(GiB|MiB|GB|MB)", said):
+        return f"{size[1]} {size[2]} on {where}"
+    if size := re.search(r"(\d+) bytes", said):
+        return f"{int(size[1]) / 2**30:.1f} GiB on {where}"
     return f"more than there is on {where}"

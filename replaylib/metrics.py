@@ -63,6 +63,6 @@ def sem(values: Tensor) -> float:
 
 def _square(matrix: Tensor) -> Tensor:
     if matrix.dim() < 2 or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] < 2:
-        found = f"an accuracy matrix is (tasks, tasks) with at least 2 tasks, not {tuple(matrix.shape)}"
-        raise InputError(f"{found}: give one, or a stack of them")
+        problem = f"an accuracy matrix is (tasks, tasks) with at least 2 tasks, not {tuple(matrix.shape)}"
+        raise InputError(f"{problem}: give one, or a stack of them")
     return matrix

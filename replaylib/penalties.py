@@ -184,8 +184,8 @@ def fisher_diagonal(net: Network, x: Tensor, task: Tensor, active: Tensor, chunk
 
     hooks = [layer.register_forward_hook(keep) for layer in net.path]
     try:
-        for some, their_task, mask in zip(x.split(chunk), task.split(chunk), active.split(chunk), strict=True):
-            log_p = net(some, their_task).masked_fill(~mask, -torch.inf).log_softmax(1)
+        for part, their_task, mask in zip(x.split(chunk), task.split(chunk), active.split(chunk), strict=True):
+            log_p = net(part, their_task).masked_fill(~mask, -torch.inf).log_softmax(1)
             for y in classes:
                 # The samples do not interact: the gradient of their sum holds the gradient of each.
                 deltas = torch.autograd.grad(

@@ -49,8 +49,8 @@ def runtime(environment: Path) -> Iterator[Path]:
 def distributions(python: Path) -> dict[str, str]:
     """The names and versions of all that is installed beside an interpreter."""
     code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
-    found = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
-    versions: dict[str, str] = json.loads(found.stdout)
+    process = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True)
+    versions: dict[str, str] = json.loads(process.stdout)
     return versions
 
 

@@ -47,7 +47,7 @@ def lay_special(folder: Path) -> dict[str, str]:
 
 def manifest(roots: list[Path], left_out: tuple[str, ...]) -> dict[str, tuple[object, ...]]:
     """Every file below some folders: its kind, rights, owner, size and time, and of small ones the content."""
-    found: dict[str, tuple[object, ...]] = {}
+    files: dict[str, tuple[object, ...]] = {}
     waiting = [str(root) for root in roots]
     while waiting:
         here = waiting.pop()
@@ -60,10 +60,10 @@ def manifest(roots: list[Path], left_out: tuple[str, ...]) -> dict[str, tuple[ob
                 waiting += [entry.path for entry in os.scandir(here)]
             elif stat.S_ISREG(about.st_mode) and about.st_size <= SMALL:
                 content = hashlib.blake2b(Path(here).read_bytes(), digest_size=8).hexdigest()
-            found[here] = (about.st_mode, about.st_uid, about.st_gid, about.st_size, about.st_mtime_ns, content)
+            files[here] = (about.st_mode, about.st_uid, about.st_gid, about.st_size, about.st_mtime_ns, content)
         except OSError:
             continue
-    return found
+    return files
 
 
 def settings() -> dict[str, str]:
@@ -78,14 +78,14 @@ def settings() -> dict[str, str]:
 
 def confined() -> set[int]:
     """Processes in another namespace of processes than this one's."""
-    found, mine = set(), os.readlink("/proc/self/ns/pid")
+    processes, mine = set(), os.readlink("/proc/self/ns/pid")
     for process in psutil.pids():
         try:
             if os.readlink(f"/proc/{process}/ns/pid") != mine:
-                found.add(process)
+                processes.add(process)
         except OSError:
             continue
-    return found
+    return processes
 
 
 # All of it -----------------------------------------------------------------------------------------------------------

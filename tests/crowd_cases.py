@@ -73,24 +73,24 @@ CELLS: dict[str, tuple[str, ...]] = {
 
 
 def notebook(*cells: str) -> dict[str, object]:
-    made: dict[str, object] = json.loads(small.notebook(after=cells))
-    return made
+    document: dict[str, object] = json.loads(small.notebook(after=cells))
+    return document
 
 
 def other_formats() -> Iterator[Case]:
     """Honest submissions that differ in their file."""
-    made = notebook()
-    text = json.dumps(made)
+    document = notebook()
+    text = json.dumps(document)
     yield Case("a byte-order mark", b"\xef\xbb\xbf" + text.encode())
     yield Case("UTF-16", text.encode("utf-16"))
     yield Case("not escaped", json.dumps(notebook("name = 'Zoë — 你好'"), ensure_ascii=False).encode())
-    cells = [c | {"input": "".join(c["source"])} for c in made["cells"]]  # type: ignore[attr-defined]
+    cells = [c | {"input": "".join(c["source"])} for c in document["cells"]]  # type: ignore[attr-defined]
     old = [{name: value for name, value in one.items() if name != "source"} for one in cells]
     yield Case(
         "format 3", json.dumps({"nbformat": 3, "worksheets": [{"cells": [*old, {"cell_type": "code"}]}]}).encode()
     )
     bare = notebook()
-    bare["cells"] = [{"cell_type": "code"}, {"cell_type": "markdown"}, *made["cells"]]  # type: ignore[misc]
+    bare["cells"] = [{"cell_type": "code"}, {"cell_type": "markdown"}, *document["cells"]]  # type: ignore[misc]
     yield Case("cells without a source", json.dumps(bare).encode())
     wide = notebook()
     wide["cells"][0]["outputs"] = [{"text": "x" * 21 * 2**20}]  # type: ignore[index]
@@ -142,8 +142,8 @@ def harmful(outside: Path) -> list[Case]:
     cases = []
     refused = list(hostile.REFUSED.items())
     together = [*(refused[place : place + 2] for place in range(0, len(refused), 2))]
-    for some in [*together, *([one] for kind in (hostile.DEADLY, hostile.ALSO) for one in kind.items())]:
-        what, pairs = "; ".join(what for what, _ in some), [pair for _, pair in some]
+    for attacks in [*together, *([one] for kind in (hostile.DEADLY, hostile.ALSO) for one in kind.items())]:
+        what, pairs = "; ".join(what for what, _ in attacks), [pair for _, pair in attacks]
         bodies = [body.replace("{outside}", str(outside)) for body, _ in pairs]
         text = small.notebook(*(hostile.called_first(body, place) for place, body in enumerate(bodies)))
         cases.append(Case(what, text.encode(), "4", tuple(said for _, said in pairs)))

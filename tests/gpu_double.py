@@ -34,8 +34,8 @@ class There:
     def has(self, x):
         return self.storage(x) in self.storages
 
-    def take(self, made):
-        for x in tensors(made):
+    def take(self, results):
+        for x in tensors(results):
             self.storages.add(self.storage(x))
 
 
@@ -127,10 +127,10 @@ def gpu():
 
     class Generator(real_generator):
         def __new__(cls, device="cpu"):
-            made = super().__new__(cls)
+            generator = super().__new__(cls)
             if torch.device(device).type == "cuda":
-                there.generators.add(made)
-            return made
+                there.generators.add(generator)
+            return generator
 
         @property
         def device(self):

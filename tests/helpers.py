@@ -74,11 +74,11 @@ def slow_decode(decoder, z: torch.Tensor, gates: torch.Tensor | None = None) -> 
 
 
 def assembled(digits, method, scenario, seeds, **options):
-    made = [
+    assemblies = [
         runs.assemble(experiment("split-digits", scenario, method, seed, hidden=(20, 16), **options), digits)
         for seed in range(seeds)
     ]
-    return [list(parts) for parts in zip(*made, strict=True)]
+    return [list(parts) for parts in zip(*assemblies, strict=True)]
 
 
 class Waits(TorchDispatchMode):
@@ -112,13 +112,13 @@ class StopsAt:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def bits(made):
+def bits(results):
     """All that a run leaves behind, but for how long it took and when."""
-    return [(net.state_dict(), record.matrix, record.untrained, record.memory_bytes) for net, record in made]
+    return [(net.state_dict(), record.matrix, record.untrained, record.memory_bytes) for net, record in results]
 
 
-def same(some, others):
-    for (weights, *one), (other, *two) in zip(some, others, strict=True):
+def same(results, others):
+    for (weights, *one), (other, *two) in zip(results, others, strict=True):
         assert repr(one) == repr(two)
         assert all(value.equal(other[name]) for name, value in weights.items())
     return True
@@ -139,7 +139,7 @@ def record(method="gr", seed=0, last=(40.0, 80.0), **options):
     )
 
 
-def made(description):
+def stub_record(description):
     """A record that took no computing."""
     tasks = description.tasks
     nan = float("nan")

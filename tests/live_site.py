@@ -10,7 +10,7 @@ import live_parts
 from tests import chromium
 
 
-def made(folder: Path) -> Path:
+def built_site(folder: Path) -> Path:
     """A page for each part, as the book has it, beside the scripts."""
     shutil.copytree(live_parts.FOLDER, folder / "live")
     (folder / "live" / "kit.js").write_text(live_parts.kit(), encoding="utf-8")
@@ -47,10 +47,10 @@ def idle(page: chromium.Page) -> None:
 
 
 def accuracies(page: chromium.Page) -> list[str]:
-    found: list[str] = page.run(
+    cells: list[str] = page.run(
         "[...document.querySelectorAll('.live-part .live-table tbody tr:first-child td')].map((c) => c.textContent)"
     )
-    return found
+    return cells
 
 
 def said(page: chromium.Page) -> str:

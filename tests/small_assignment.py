@@ -96,6 +96,6 @@ def build(root: Path) -> Path:
 def notebook(*cells: str, right: bool = True, after: tuple[str, ...] = ()) -> str:
     """A submission: cells, then the answers (right ones, or those of an untouched notebook), then more cells."""
     answers = [code if right else code.splitlines()[0] + "\n    ..." for code in RIGHT.values()]
-    made = nbformat.v4.new_notebook()
-    made.cells = [nbformat.v4.new_code_cell(source) for source in (PREPARATION, *cells, *answers, *after)]
-    return nbformat.writes(made)
+    document = nbformat.v4.new_notebook()
+    document.cells = [nbformat.v4.new_code_cell(source) for source in (PREPARATION, *cells, *answers, *after)]
+    return nbformat.writes(document)

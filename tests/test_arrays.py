@@ -20,11 +20,11 @@ IMAGES = np.arange(100 * 6 * 6, dtype=np.int64).reshape(100, 6, 6).astype(np.uin
 
 @pytest.fixture
 def npz(tmp_path):
-    def made(**arrays):
+    def archive(**arrays):
         np.savez(tmp_path / "mine.npz", **arrays)
         return str(tmp_path / "mine.npz")
 
-    return made
+    return archive
 
 
 def test_an_npz_is_its_arrays(npz):

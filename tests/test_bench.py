@@ -97,11 +97,11 @@ def test_scaling_varies_batch_width_and_tasks():
 def test_the_command_prints_a_table_or_rows(capsys):
     command = ["bench", "split-digits", "--methods", "none,rtf", "--seeds", "1,2", "--steps", "2"]
     assert main([*command, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [(row["method"], row["seeds"]) for row in found] == [("none", 1), ("none", 2), ("rtf", 1), ("rtf", 2)]
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["method"], row["seeds"]) for row in rows] == [("none", 1), ("none", 2), ("rtf", 1), ("rtf", 2)]
     wanted = {"protocol", "method", "device", "dtype", "seeds", "iterations_per_s", "gflops", "matmul_ratio", "peak_mb"}
-    assert wanted <= set(found[0])
-    assert found[0]["loader_iterations_per_s"] > 0
+    assert wanted <= set(rows[0])
+    assert rows[0]["loader_iterations_per_s"] > 0
     assert main([*command, "--no-loader"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
 

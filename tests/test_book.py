@@ -77,24 +77,24 @@ def test_no_file_names_a_package_registry() -> None:
         ".".join(parts) for parts in [("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "com"), ("docker", "io")]
     ]
     registries += [".".join(parts) for parts in [("ghcr", "io"), ("download", "pytorch"), ("anaconda", "org")]]
-    made = ("_build", "dist", ".git", "__pycache__")
+    outputs = ("_build", "dist", ".git", "__pycache__")
     files = [
         path
         for path in ROOT.rglob("*")
         if path.suffix
         in {".cfg", ".cff", ".css", ".in", ".ipynb", ".js", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml"}
         or path.name in {"Makefile", "run"}
-        if not any(part in made or part.startswith(".venv") or part.endswith("_cache") for part in path.parts)
+        if not any(part in outputs or part.startswith(".venv") or part.endswith("_cache") for part in path.parts)
     ]
     assert ROOT / "pyproject.toml" in files
-    found = [
+    mentions = [
         f"{path.relative_to(ROOT)} names {name}"
         for path in files
         if path.is_file()
         for name in registries
         if name in path.read_text(encoding="utf-8", errors="replace")
     ]
-    assert found == []
+    assert mentions == []
 
 
 @pytest.mark.parametrize(
@@ -393,11 +393,11 @@ def test_figures_follow_the_theme_and_keep_letters_on_heat_maps() -> None:
         '<g id="text_1"><g style="fill: #262626"/><g style="fill: #0173b2"/><g style="fill: #000000"/></g></svg>',
     ]
     svg = "".join(parts)
-    made = dark.themed(svg)
-    assert "metadata" not in made
-    assert "@media (prefers-color-scheme:dark)" in made
-    assert f"fill:{dark.GROUND}!important" in made
-    lightened = dict(re.findall(r'fill: (#[0-9a-f]{6})"\][^{]*\{fill:(#[0-9a-f]{6})', made))
+    picture = dark.themed(svg)
+    assert "metadata" not in picture
+    assert "@media (prefers-color-scheme:dark)" in picture
+    assert f"fill:{dark.GROUND}!important" in picture
+    lightened = dict(re.findall(r'fill: (#[0-9a-f]{6})"\][^{]*\{fill:(#[0-9a-f]{6})', picture))
     assert set(lightened) == {"#ffffff", "#262626", "#0173b2"}
     assert all(dark.contrast(lightened[colour], dark.GROUND) >= 4.5 for colour in ("#262626", "#0173b2"))
     assert dark.contrast("#000000", "#ffffff") == pytest.approx(21)

@@ -32,12 +32,12 @@ FORBIDDEN = (*Waits.OPERATIONS, "lift_fresh")
 class Tape(TorchDispatchMode):
     """A CUDA graph's double. What is taped is computed as well, so that the first replay has been done already."""
 
-    made: ClassVar[list] = []
+    tapes: ClassVar[list] = []
 
     def __init__(self):
         super().__init__()
         self.operations, self.generators, self.replays = [], [], 0
-        Tape.made.append(self)
+        Tape.tapes.append(self)
 
     def register_generator_state(self, generator):
         self.generators.append(generator)
@@ -82,7 +82,7 @@ def tapes(monkeypatch):
     # As on a GPU: what looks at the numbers, looks seldom, and one_hot does not.
     monkeypatch.setitem(steps.LOOK_EVERY, "cpu", 100)
     monkeypatch.setattr(F, "one_hot", lambda y, classes: (y[..., None] == torch.arange(classes)).long())
-    return Tape.made
+    return Tape.tapes
 
 
 @pytest.fixture(scope="module")

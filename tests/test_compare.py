@@ -74,13 +74,13 @@ def test_a_mean_is_written_with_its_spread_where_there_is_one():
 
 
 def test_the_share_of_the_gap_is_that_of_each_seed():
-    some = frame(none=[20.0, 10.0, 0.0], joint=[70.0, 90.0, 90.0], gr=[45.0, 90.0], exact=[99.0])
-    assert compare.share_of_gap(some, "gr").to_dict() == {0: 50.0, 1: 100.0}
-    assert compare.share_of_gap(some, "joint").tolist() == [100.0, 100.0, 100.0]
+    runs = frame(none=[20.0, 10.0, 0.0], joint=[70.0, 90.0, 90.0], gr=[45.0, 90.0], exact=[99.0])
+    assert compare.share_of_gap(runs, "gr").to_dict() == {0: 50.0, 1: 100.0}
+    assert compare.share_of_gap(runs, "joint").tolist() == [100.0, 100.0, 100.0]
     with pytest.raises(InputError, match="bi-r, none, joint have no seed in common"):
-        compare.share_of_gap(some, "bi-r")
+        compare.share_of_gap(runs, "bi-r")
     with pytest.raises(InputError, match="two runs with one seed"):
-        compare.share_of_gap(pd.concat([some, some]), "gr")
+        compare.share_of_gap(pd.concat([runs, runs]), "gr")
 
 
 def test_a_method_knows_its_modifications():
@@ -113,12 +113,12 @@ def test_costs_are_those_of_the_networks_that_are_trained():
 def test_dreams_are_some_of_every_class_and_the_same_for_the_same_noise():
     data = load_dataset("digits")
     stream, (net, *_), _ = assemble(experiment("split-digits", "class", "gr+conditional", hidden=(30, 20)), data)
-    made = compare.imagine(net, stream, 3, torch.Generator().manual_seed(0))
-    assert made.x.shape == (30, 1, 8, 8)
-    assert made.y.bincount().tolist() == [3] * 10
-    assert made.task.tolist() == (made.y // 2).tolist()
+    dreams = compare.imagine(net, stream, 3, torch.Generator().manual_seed(0))
+    assert dreams.x.shape == (30, 1, 8, 8)
+    assert dreams.y.bincount().tolist() == [3] * 10
+    assert dreams.task.tolist() == (dreams.y // 2).tolist()
     again = compare.imagine(net, stream, 3, torch.Generator().manual_seed(0))
-    assert torch.equal(made.x, again.x)
+    assert torch.equal(dreams.x, again.x)
     domain = split_stream(data, "domain", 5)
     with pytest.raises(InputError, match="every class is in every task"):
         compare.imagine(net, domain, 3, torch.Generator())
@@ -161,10 +161,10 @@ def test_a_runs_options_are_its_methods_own_or_not():
         experiment("split-digits", "class", "exact", policy="reservoir"), experiment("split-digits", "class", "bi-r"),
         experiment("split-digits", "class", "bi-r", noise_dim=7),
     ]  # fmt: skip
-    some = pd.DataFrame([dataclasses.asdict(one) for one in described], index=range(5, 13))
-    own = compare.own_options(some)
+    runs = pd.DataFrame([dataclasses.asdict(one) for one in described], index=range(5, 13))
+    own = compare.own_options(runs)
     assert own.tolist() == [True, True, False, False, False, False, True, False]
-    assert list(own.index) == list(some.index)
+    assert list(own.index) == list(runs.index)
 
 
 def test_accuracies_stand_by_method_and_scale_the_shortest_first():
@@ -172,14 +172,14 @@ def test_accuracies_stand_by_method_and_scale_the_shortest_first():
         one = experiment("split-cifar100", "class", name, seed, iterations=steps, hidden=units, **options)
         return {**dataclasses.asdict(one), "acc": acc}
 
-    some = pd.DataFrame(
+    runs = pd.DataFrame(
         [
             ran("joint", 0, 30.0, 5000, (2000, 2000), backbone="frozen"), ran("joint", 0, 20.0, backbone="frozen"),
             ran("joint", 1, 22.0, backbone="frozen"), ran("gr", 0, 7.0), ran("bi-r", 0, 9.0),
             ran("bi-r-si", 0, 8.0, strength=10.0), ran("none", 0, 6.0),
         ]
     )  # fmt: skip
-    table = compare.at_scales(some, ["bi-r-si", "bi-r", "gr", "joint"])
+    table = compare.at_scales(runs, ["bi-r-si", "bi-r", "gr", "joint"])
     assert list(table.columns) == ["300 steps, 400-400 units", "5,000 steps, 2000-2000 units"]
     assert table.index.tolist() == ["bi-r", "gr, tuned", "joint"]
     assert table.loc["joint"].tolist() == ["21.0\u00a0±\u00a01.0 (2)", "30.0 (1)"]

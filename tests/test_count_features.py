@@ -9,7 +9,7 @@ from replaylib import Dataset, Split, load_dataset
 from tools.count_features import SEEDS, count, write
 
 
-def some(data: Split, each: int) -> Split:
+def subset(data: Split, each: int) -> Split:
     """The first few images of each class."""
 
     def part(whole: Dataset) -> Dataset:
@@ -34,7 +34,7 @@ def test_accuracies_are_those_of_the_nearest_mean_one_by_one() -> None:
 
 def test_one_file_says_what_was_counted_and_on_what(tmp_path: Path) -> None:
     target = tmp_path / "deeper" / "glyphs.json"
-    write(some(load_dataset("glyphs", classes=4, clutter=1.0), 20), "glyphs", "glyphs", target)
+    write(subset(load_dataset("glyphs", classes=4, clutter=1.0), 20), "glyphs", "glyphs", target)
     told = json.loads(target.read_text())
     assert told["training samples"] == 80
     assert told["encoder"] == "glyphs"

@@ -69,8 +69,8 @@ def test_one_document_has_the_styles_of_all_pages(both):
 
 
 def test_epub_is_whole(site, both):
-    made = write_epub(site / "book.epub", site, both, "Replay & more", "Us", "https://a.org/")
-    with zipfile.ZipFile(made) as book:
+    path = write_epub(site / "book.epub", site, both, "Replay & more", "Us", "https://a.org/")
+    with zipfile.ZipFile(path) as book:
         names = book.namelist()
         assert names[0] == "mimetype"
         assert book.infolist()[0].compress_type == zipfile.ZIP_STORED
@@ -126,8 +126,8 @@ def test_without_a_built_book_it_says_what_to_do(tmp_path):
 
 @pytest.mark.skipif(pages.browser_path() is None, reason="no Chromium here")
 def test_pdf_has_an_outline_and_links(site, both):
-    made = editions.write_pdf(site, both, "Replay")
-    data = made.read_bytes()
+    path = editions.write_pdf(site, both, "Replay")
+    data = path.read_bytes()
     assert data.startswith(b"%PDF")
     assert b"/Outlines" in data
     assert b"/StructTreeRoot" in data

@@ -18,9 +18,9 @@ def images() -> Split:
 
 
 def test_features_are_those_of_the_encoder_in_evaluation_mode_one_image_at_a_time(images):
-    found = encoders.load_encoder("glyphs")
+    encoder = encoders.load_encoder("glyphs")
     features = encoders.features(images, "glyphs")
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (found.origin.mean, found.origin.std))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (encoder.origin.mean, encoder.origin.std))
     for part, seen in zip(images, features, strict=True):
         assert (seen.images.dtype, seen.images.shape) == (torch.float32, (len(part), 1024))
         assert seen.labels.equal(part.labels)
@@ -28,7 +28,7 @@ def test_features_are_those_of_the_encoder_in_evaluation_mode_one_image_at_a_tim
         assert (seen.image_units, seen.pixels) == (3072, 3072)
         for row in (0, 5, -1):
             x = (part.images[row].float() / 255 - mean) / std
-            assert torch.allclose(seen.images[row], found.net(x[None])[0], atol=1e-4)
+            assert torch.allclose(seen.images[row], encoder.net(x[None])[0], atol=1e-4)
     # Not ReLU's output: about half of a layer without it is negative.
     assert 0.2 < (features.train.images < 0).float().mean() < 0.8
 
@@ -102,7 +102,7 @@ def test_grey_images_are_seen_in_all_colours_of_an_encoder():
     grey = torch.randint(256, (6, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     parts = [Dataset("grey", images, torch.arange(len(images)) % 2, ("a", "b")) for images in (grey[:4], grey[4:])]
     wide = [dataclasses.replace(part, images=part.images.repeat(1, 3, 1, 1)) for part in parts]
-    for found, expected in zip(
+    for features, expected in zip(
         encoders.features(Split(*parts), "glyphs"), encoders.features(Split(*wide), "glyphs"), strict=True
     ):
-        assert found.images.equal(expected.images)
+        assert features.images.equal(expected.images)

@@ -15,9 +15,9 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     monkeypatch.setattr(exercises, "_asked", set())
     monkeypatch.setattr(exercises, "_waiting", ("", -1))
     InteractiveShell.clear_instance()
-    made = InteractiveShell.instance()
-    made.run_line_magic("load_ext", "replaylib.course.exercises")
-    yield made
+    instance = InteractiveShell.instance()
+    instance.run_line_magic("load_ext", "replaylib.course.exercises")
+    yield instance
     InteractiveShell.clear_instance()
 
 

@@ -26,8 +26,8 @@ def test_ids_are_stable_across_versions_of_the_library():
 def test_equal_descriptions_have_one_id_whatever_type_their_numbers_have():
     for option in ({"gate_prop": 0}, {"strength": 1}):
         (name, value), *_ = option.items()
-        made = experiment("split-digits", "class", "bi-r-si", **{name: value})
-        assert made.id == experiment("split-digits", "class", "bi-r-si", **{name: float(value)}).id
+        description = experiment("split-digits", "class", "bi-r-si", **{name: value})
+        assert description.id == experiment("split-digits", "class", "bi-r-si", **{name: float(value)}).id
     numpy = experiment("split-digits", "class", "exact", np.int64(3), hidden=(np.int64(50),), per_class=np.int64(7))
     assert numpy.id == experiment("split-digits", "class", "exact", 3, hidden=(50,), per_class=7).id
 

@@ -263,14 +263,14 @@ def test_changed_samples_vary_within_their_class_as_is_said(samples: str) -> Non
         torch.testing.assert_close(mean[y == unit][0], plain[y == unit].mean(0), atol=0.3, rtol=0)
     torch.testing.assert_close(replay.root, replay.root.T)  # no choice of eigenvectors is left in it
     rest, plain = x - mean, plain - mean
-    found, narrow, real = (part.T @ part / len(part) for part in (rest, plain, residuals(replay)))
+    widened, narrow, real = (part.T @ part / len(part) for part in (rest, plain, residuals(replay)))
     if samples == "stretched":
-        torch.testing.assert_close(found.trace(), real.trace(), atol=0, rtol=0.1)
+        torch.testing.assert_close(widened.trace(), real.trace(), atol=0, rtol=0.1)
         torch.testing.assert_close(rest[y == 0], replay.factor * plain[y == 0])
         return
     lacking, directions = torch.linalg.eigh(real - narrow)
     assert lacking.min() < 0 < lacking.max()
-    along = [(directions.T @ covariance @ directions).diagonal() for covariance in (found, narrow, real)]
+    along = [(directions.T @ covariance @ directions).diagonal() for covariance in (widened, narrow, real)]
     added = along[0] - along[1]
     tolerance = {"atol": 0.1 * real.diagonal().max().item(), "rtol": 0}
     if samples == "filled":
@@ -349,8 +349,8 @@ def test_a_perfect_velocity_leads_from_noise_to_the_sample() -> None:
 
     net.velocity = velocity
     y = torch.tensor([0, 3, 2])
-    made = net.generate(y, y // 2, torch.randn(3, net.noise_dim))
-    torch.testing.assert_close(made, target[y], rtol=1e-4, atol=1e-3)
+    samples = net.generate(y, y // 2, torch.randn(3, net.noise_dim))
+    torch.testing.assert_close(samples, target[y], rtol=1e-4, atol=1e-3)
 
 
 def test_loss_of_a_perfect_velocity_is_the_classifiers_alone(monkeypatch: pytest.MonkeyPatch) -> None:

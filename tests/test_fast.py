@@ -167,9 +167,9 @@ def test_records_of_seeds_together_are_those_of_each(digits):
 @pytest.mark.parametrize(("method", "scenario"), [("bi-r", "class"), ("si", "task")])
 def test_a_compiled_loss_trains_the_same_network_up_to_rounding(digits, method, scenario):
     plain, compiled = (
-        train_seeds(*made, compiled=compiled, **SETTINGS) and list(made[1][0].net.parameters())
+        train_seeds(*assembly, compiled=compiled, **SETTINGS) and list(assembly[1][0].net.parameters())
         for compiled in (False, True)
-        for made in [assembled(digits, method, scenario, 1)]
+        for assembly in [assembled(digits, method, scenario, 1)]
     )
     for one, other in zip(plain, compiled, strict=True):
         assert torch.allclose(one, other, atol=2e-4)

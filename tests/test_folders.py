@@ -89,8 +89,8 @@ def test_a_zip_reads_as_the_folder_does_and_is_not_unpacked(root, outer):
     expected = catalogue.load_dataset(root)
     archive = zipped(root, outer)
     shutil.rmtree(root)
-    found = catalogue.load_dataset(archive)
-    for part, wanted in zip(found, expected, strict=True):
+    split = catalogue.load_dataset(archive)
+    for part, wanted in zip(split, expected, strict=True):
         assert torch.equal(part.images, wanted.images)
         assert torch.equal(part.labels, wanted.labels)
     assert list(root.parent.iterdir()) == [archive]
@@ -371,8 +371,8 @@ def test_an_encrypted_zip_and_a_zip_in_a_zip_say_what_they_are(root):
         opened.write(inner, "inner.zip")
     refused(outer, r"no training part \(inner.zip found\)")
     content = bytearray(inner.read_bytes())
-    for found in re.finditer(b"PK\x01\x02", bytes(content)):
-        content[found.start() + 8] |= 1
+    for match in re.finditer(b"PK\x01\x02", bytes(content)):
+        content[match.start() + 8] |= 1
     inner.write_bytes(content)
     refused(inner, "is encrypted: unpack it and give the folder")
 

@@ -17,8 +17,8 @@ CLASSES = 3
 
 
 def net(likelihood: str = "bernoulli", samples: int = 16) -> GenerativeClassifier:
-    made = GenerativeClassifier(8, (6, 4), 2, CLASSES, seeded(), likelihood=likelihood, samples=samples)
-    return made.double()
+    classifier = GenerativeClassifier(8, (6, 4), 2, CLASSES, seeded(), likelihood=likelihood, samples=samples)
+    return classifier.double()
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])

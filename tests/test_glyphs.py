@@ -57,10 +57,10 @@ def test_drawing_leaves_the_number_of_threads_alone():
     seed=st.integers(0, 2**32 - 1),
 )
 def test_a_class_does_not_change_with_the_company_it_keeps(clutter, classes, first, per_class, seed):
-    some = glyphs(classes, per_class, 1, clutter=clutter, first=first, seed=seed).train
+    part = glyphs(classes, per_class, 1, clutter=clutter, first=first, seed=seed).train
     more = glyphs(first + classes + 1, per_class, 1, clutter=clutter, seed=seed).train
-    assert torch.equal(some.images, more.images[first * per_class : (first + classes) * per_class])
-    assert some.classes == more.classes[first : first + classes]
+    assert torch.equal(part.images, more.images[first * per_class : (first + classes) * per_class])
+    assert part.classes == more.classes[first : first + classes]
 
 
 def test_more_images_of_a_class_begin_with_the_same_ones(monkeypatch):

@@ -77,11 +77,11 @@ def test_canvas_files_are_named_by_student_and_late_ones_marked(tmp_path: Path) 
         "roejane_11_901_1_small_submission-1.ipynb": TEXT.replace("2 * x", "x * 2"),
         "doejohn_LATE_12_902_1_small.ipynb": TEXT,
     })  # fmt: skip
-    found, lines = collected(tmp_path)
-    assert [(one.student, one.id, one.late, one.attempt) for one in found] == [
+    submissions, lines = collected(tmp_path)
+    assert [(one.student, one.id, one.late, one.attempt) for one in submissions] == [
         ("doejohn", "12", True, 0), ("roejane", "11", False, 1),
     ]  # fmt: skip
-    assert found[1].others == ["roejane_11_900_1_small_submission.ipynb"]
+    assert submissions[1].others == ["roejane_11_900_1_small_submission.ipynb"]
     assert "handed in later" in lines[0]
 
 
@@ -113,10 +113,10 @@ def test_every_file_has_a_row_or_a_line_that_says_why_not(tmp_path: Path) -> Non
     (tmp_path / "gina.zip").write_bytes(b"PK no zip")
     (tmp_path / "link.ipynb").symlink_to(tmp_path / "anna.ipynb")
     (tmp_path / "nobody").mkdir()
-    found, lines = collected(tmp_path)
-    read = {one.student for one in found if one.origin}
+    submissions, lines = collected(tmp_path)
+    read = {one.student for one in submissions if one.origin}
     assert read == {"anna", "ben", "cem", "DORA", "eva", "bom", "wide"}
-    why = {one.path: one.failed for one in found if not one.origin}
+    why = {one.path: one.failed for one in submissions if not one.origin}
     assert set(why) == {"essay.pdf", "broken.ipynb", "empty.ipynb", "frank.zip", "gina.zip", "link.ipynb"}
     assert (why["broken.ipynb"], why["empty.ipynb"]) == ("not a notebook that can be read", "an empty file")
     assert "hand in the file that export() wrote" in why["essay.pdf"]
@@ -153,9 +153,9 @@ def test_names_in_a_students_zip_are_that_students(tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             for inside in ("Jane Roe_101_assignsubmission_file/x-99.ipynb", "anna.ipynb", "../../anna (9).ipynb"):
                 archive.writestr(inside, TEXT)
-    found, _ = collected(tmp_path)
-    assert {one.student for one in found} == {"anna", "mallory", "Mal Ory"}
-    assert {one.path for one in found} == {
+    submissions, _ = collected(tmp_path)
+    assert {one.student for one in submissions} == {"anna", "mallory", "Mal Ory"}
+    assert {one.path for one in submissions} == {
         "anna.ipynb", "mallory.zip/Jane Roe_101_assignsubmission_file/x-99.ipynb",
         "Mal Ory_66_assignsubmission_file/work.zip/Jane Roe_101_assignsubmission_file/x-99.ipynb",
     }  # fmt: skip
@@ -275,8 +275,8 @@ def test_marks_go_into_canvas_gradebook(tmp_path: Path, assignment: Assignment) 
 
 def test_marks_go_into_moodles_worksheet_by_id_then_by_name(tmp_path: Path, assignment: Assignment) -> None:
     (tmp_path / "roster.csv").write_text(MOODLE, encoding="utf-8")
-    found = results(("somebody", "101", "3"), ("doe JOHN", "", "2"), ("Ann Lee", "", ""))
-    names, rows, told = Roster.read(tmp_path / "roster.csv").filled(found, assignment)
+    entries = results(("somebody", "101", "3"), ("doe JOHN", "", "2"), ("Ann Lee", "", ""))
+    names, rows, told = Roster.read(tmp_path / "roster.csv").filled(entries, assignment)
     assert names[:2] == ["Identifier", "Full name"]
     marks = [(one["Grade"], one["Feedback comments"]) for one in rows]
     assert marks == [("3", "q1: right"), ("2", "q1: right"), ("", "")]
@@ -317,9 +317,9 @@ def test_canvas_column_is_found_by_the_words_of_its_name(
 )  # fmt: skip
 def test_who_is_late_is_what_moodle_says(status: str, days: str, tmp_path: Path) -> None:
     (tmp_path / "roster.csv").write_text(f"Identifier,Full name,Status,Grade\nParticipant 101,Jane Roe,{status},\n")
-    [row] = found = results(("Jane Roe", "101", "4"))
+    [row] = entries = results(("Jane Roe", "101", "4"))
     row["days late"] = "7"  # by the time of the file
-    Roster.read(tmp_path / "roster.csv").take_days_late(found)
+    Roster.read(tmp_path / "roster.csv").take_days_late(entries)
     assert row["days late"] == days
 
 
@@ -367,9 +367,9 @@ def test_work_of_a_group_is_its_members(tmp_path: Path, assignment: Assignment) 
     )
     roster = Roster.read(tmp_path / "roster.csv")
     lay(tmp_path / "in", {"Red_7_assignsubmission_file/x.ipynb": TEXT})
-    found, _ = collected(tmp_path / "in")
-    roster.refuse_another(found, Path("roster.csv"))
-    _, rows, told = roster.filled(results((found[0].student, found[0].id, "3")), assignment)
+    submissions, _ = collected(tmp_path / "in")
+    roster.refuse_another(submissions, Path("roster.csv"))
+    _, rows, told = roster.filled(results((submissions[0].student, submissions[0].id, "3")), assignment)
     assert [one["Grade"] for one in rows] == ["", "3", "3"]
     assert told == ["Ann Lee (7): nothing handed in; no mark"]
 
@@ -399,9 +399,9 @@ def test_comments_survive_the_way_to_moodle_and_back(tmp_path: Path, assignment:
         'Identifier,Full name,Status,Grade,Feedback comments\nParticipant 101,Jane Roe,,,\n'
         'Participant 102,John Doe,,,"Seen.\nCome, please.\x0bSoon."\n', newline=""
     )  # fmt: skip
-    [mine] = found = results(("Jane Roe", "101", "4"))
+    [mine] = entries = results(("Jane Roe", "101", "4"))
     mine["feedback"] = "q1: it stopped with TypeError: '<' not supported, a <=HYPERLINK(1) | q2: right"
-    names, rows, _ = Roster.read(tmp_path / "roster.csv").filled(found, assignment)
+    names, rows, _ = Roster.read(tmp_path / "roster.csv").filled(entries, assignment)
     gradebook.write_table(tmp_path / "out.csv", names, rows)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8-sig") as file:
         back = [one["Feedback comments"] for one in csv.DictReader(file)]
@@ -458,7 +458,7 @@ def table(path: Path) -> dict[str, Row]:
 @pytest.fixture
 def sandbox() -> Sandbox:
     try:
-        return sandboxes.found(os.environ.get("GRADING_SANDBOX", ""))
+        return sandboxes.available(os.environ.get("GRADING_SANDBOX", ""))
     except InputError as error:
         pytest.skip(f"no sandbox here, so nothing that runs a submission is tested: {error}")
 
@@ -650,9 +650,9 @@ def test_judge_that_dies_costs_one_row(
 
     monkeypatch.setattr("grading.pool.sit", deadly.serve)
     waiting = [of("anna"), Submission("ben.pdf", "ben", failed="not a notebook")]
-    found = {one.student: result for one, result in graded(waiting, assignment, Sandbox("none"), Limits(), 2, [])}
-    assert "exit status -9" in found["anna"].failed
-    assert found["ben"].failed == "not a notebook"
+    outcomes = {one.student: result for one, result in graded(waiting, assignment, Sandbox("none"), Limits(), 2, [])}
+    assert "exit status -9" in outcomes["anna"].failed
+    assert outcomes["ben"].failed == "not a notebook"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def sandbox() -> Sandbox:
     `GRADING_SANDBOX=podman pytest tests/test_grading.py` tries that one.
     """
     try:
-        return sandboxes.found(os.environ.get("GRADING_SANDBOX", ""))
+        return sandboxes.available(os.environ.get("GRADING_SANDBOX", ""))
     except InputError as error:
         pytest.skip(f"no sandbox here, so nothing that runs a submission is tested: {error}")
 
@@ -90,12 +90,12 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 def running() -> list[dict[str, object]]:
     """The processes of submissions that this process started, or that they started."""
     mine = f"grading.student {MEMORY} {DISK}"
-    found = []
+    processes = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
             if mine in " ".join(command(one)):
-                found.append(one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]))
-    return found
+                processes.append(one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]))
+    return processes
 
 
 def command(process: psutil.Process) -> list[str]:
@@ -266,8 +266,8 @@ def test_container_gets_the_same_walls() -> None:
 def test_without_a_sandbox_grading_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InputError, match=r"apt install bubblewrap.*--without-sandbox"):
-        sandboxes.found()
-    assert sandboxes.found("none").kind == "none"
+        sandboxes.available()
+    assert sandboxes.available("none").kind == "none"
 
 
 def test_sandbox_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, assignment: Assignment) -> None:
@@ -413,8 +413,8 @@ def test_slow_project_costs_nothing_that_stands_before_it(assignment: Assignment
 def test_question_that_rests_on_what_only_running_shows_is_asked_again(
     assignment: Assignment, sandbox: Sandbox
 ) -> None:
-    made = "exec('def doubled(x): return 2 * x')\nglobals()['double'] = doubled"
-    result = graded(small.notebook(after=("del double", made)), assignment, sandbox)
+    source = "exec('def doubled(x): return 2 * x')\nglobals()['double'] = doubled"
+    result = graded(small.notebook(after=("del double", source)), assignment, sandbox)
     assert sum(result.scores.values()) == 4, result
 
 
@@ -450,8 +450,8 @@ def test_notebook_of_another_assignment_is_not_graded(assignment: Assignment) ->
     with pytest.raises(NotGraded, match="a notebook of another assignment, 2_other"):
         grade(other.encode(), assignment, Sandbox("none"), QUICK)
     for own in ((declared.format(small.NAME),), ("# " + declared.format("2_other"),), ()):
-        made = cells_of(json.loads(small.notebook(*own)))
-        assert declared_in(made) == ({small.NAME} if own and not own[0].startswith("#") else set())
+        sources = cells_of(json.loads(small.notebook(*own)))
+        assert declared_in(sources) == ({small.NAME} if own and not own[0].startswith("#") else set())
 
 
 # The border
@@ -649,14 +649,14 @@ FLAGGED = {
 @pytest.mark.parametrize("cells", FLAGGED.values(), ids=FLAGGED)
 def test_calls_of_the_librarys_own_solution_are_flagged(cells: list[str]) -> None:
     about = {"q1": ["reparameterise", "evaluate"], "q2": ["kl_to_standard_normal"]}
-    found = flags(list(statements(cells)), {"q1": {"double"}, "q2": {"draw"}}, about)
-    assert found == ["q1 calls the library's reparameterise"]
+    remarks = flags(list(statements(cells)), {"q1": {"double"}, "q2": {"draw"}}, about)
+    assert remarks == ["q1 calls the library's reparameterise"]
 
 
 def test_solution_that_is_called_by_a_name_made_up_is_to_be_looked_at() -> None:
     cells = ["import replaylib.vae as v", "def double(x): return getattr(v, 'repara' + 'meterise')(x, x, x)"]
-    found = flags(list(statements(cells)), {"q1": {"double"}}, {"q1": ["reparameterise"]})
-    assert found == ["q1 may call the library's solution by a name that is made up: look at it"]
+    remarks = flags(list(statements(cells)), {"q1": {"double"}}, {"q1": ["reparameterise"]})
+    assert remarks == ["q1 may call the library's solution by a name that is made up: look at it"]
 
 
 def test_what_is_not_used_or_is_somebody_elses_is_not_flagged() -> None:

@@ -25,10 +25,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / kept.FOLDER
 
 
-def keep(monkeypatch, made, *, of=ONE, **told):
+def keep(monkeypatch, value, *, of=ONE, **told):
     with monkeypatch.context() as asked:
         asked.setenv(kept.KEEP, "1")
-        return kept.kept_or_made("name", [of], lambda: {"x": made}, **told)
+        return kept.kept_or_made("name", [of], lambda: {"x": value}, **told)
 
 
 def never():
@@ -36,11 +36,11 @@ def never():
 
 
 def test_what_is_stored_is_given_back_and_not_made_again(folder, monkeypatch):
-    made = torch.randn(2, 3, dtype=torch.float64).T  # not contiguous
-    assert keep(monkeypatch, made)["x"].equal(made)
-    found = kept.kept_or_made("name", [ONE], never)["x"]
-    assert found.equal(made)
-    assert found.dtype == torch.float64
+    tensor = torch.randn(2, 3, dtype=torch.float64).T  # not contiguous
+    assert keep(monkeypatch, tensor)["x"].equal(tensor)
+    stored = kept.kept_or_made("name", [ONE], never)["x"]
+    assert stored.equal(tensor)
+    assert stored.dtype == torch.float64
     with safe_open(folder / "name.safetensors", framework="pt") as file:
         assert {"versions", "device", "commit", "date"} <= file.metadata().keys()
 

@@ -77,10 +77,10 @@ def test_a_seed_that_diverges_stops_no_other(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", [one.name for one in lent_gpu.items()])
 def test_every_item_of_the_list_can_be_described(name):
-    (found,) = (one for one in lent_gpu.items(encoder="cifar10-jpeg-e100") if one.name == name)
-    for group in found.groups():
-        assert {description.seed for description in group} == set(found.seeds)
-        if found.protocol == "split-cifar100":
+    (entry,) = (one for one in lent_gpu.items(encoder="cifar10-jpeg-e100") if one.name == name)
+    for group in entry.groups():
+        assert {description.seed for description in group} == set(entry.seeds)
+        if entry.protocol == "split-cifar100":
             assert {description.encoder for description in group} == {"cifar10-jpeg-e100"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import chromium
-from tests.live_site import click, made, ready, said
+from tests.live_site import built_site, click, ready, said
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
@@ -18,7 +18,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("site"))
+    return built_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_plane_of_codes_changes_hands(page: chromium.Page, site: Path) -> No
     click(page, "Train five tasks, 150 steps each")
     page.wait("/Your guess/.test(document.querySelector('.live-status').textContent)", 120)
     label = "document.querySelector('.live-plane').getAttribute('aria-label')"
-    shares = [int(found) for found in re.findall(r"(\d+) %", page.run(label))]
+    shares = [int(share) for share in re.findall(r"(\d+) %", page.run(label))]
     assert len(shares) == 5
     assert 98 <= sum(shares) <= 102
     page.run("[...document.querySelectorAll('input[type=radio]')].find((one) => one.value === '0').click()")
@@ -98,7 +98,7 @@ def test_codes_of_the_published_scale_are_compared_over_the_tasks(page: chromium
 def test_a_network_that_cannot_be_loaded_is_said_and_asked_for_again(
     page: chromium.Page, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    site = made(tmp_path_factory.mktemp("broken"))
+    site = built_site(tmp_path_factory.mktemp("broken"))
     whole = (site / "live" / "gr-3.js").rename(site / "live" / "away.js")
     ready(page, site, "places")
     page.run("document.querySelector('input[type=radio]').click()")

@@ -8,7 +8,7 @@ import live_parts
 import pytest
 
 from tests import chromium
-from tests.live_site import accuracies, click, idle, made, ready, said
+from tests.live_site import accuracies, built_site, click, idle, ready, said
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [
@@ -19,7 +19,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("site"))
+    return built_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture

@@ -45,9 +45,9 @@ def test_rows_are_the_losses_and_accuracies_of_the_run(digits, tmp_path):
         look(now)
         written(now)
 
-    made = runs.run_seeds(group, digits, "cpu", watch)
+    results = runs.run_seeds(group, digits, "cpu", watch)
     written.close()
-    assert same(bits(made), bits(runs.run_seeds(group, digits, "cpu")))
+    assert same(bits(results), bits(runs.run_seeds(group, digits, "cpu")))
     assert written.seconds > 0
     for place, one in enumerate(group):
         rows = rows_of(tmp_path, one)
@@ -58,13 +58,13 @@ def test_rows_are_the_losses_and_accuracies_of_the_run(digits, tmp_path):
         ends = [row for row in rows if row["step"] == str(STEPS)]
         for task, row in enumerate(ends):
             said = [float(row[f"accuracy_{t + 1}"]) for t in range(task + 1)]
-            assert said == list(made[place][1].matrix[task][: task + 1])
+            assert said == list(results[place][1].matrix[task][: task + 1])
             assert float(row["accuracy"]) == pytest.approx(sum(said) / len(said))
             assert all(row[f"accuracy_{t + 1}"] == "" for t in range(task + 1, 5))
     tested = [row for row in rows_of(tmp_path, group[0]) if row["accuracy"]]
     assert len(tested) == len(accuracies) == 5 * log.TESTS
-    for row, found in zip(tested, accuracies.values(), strict=True):
-        assert float(row["accuracy_1"]) == found[0]
+    for row, expected in zip(tested, accuracies.values(), strict=True):
+        assert float(row["accuracy_1"]) == expected[0]
 
 
 def test_a_loss_is_the_mean_since_the_row_before(digits, tmp_path, monkeypatch):

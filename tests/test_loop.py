@@ -163,8 +163,8 @@ def test_without_replay_it_forgets_and_with_replay_it_does_not():
     assert forgot.matrix.diagonal().min() > 95
     everything, _ = run(stream, Everything(stream, torch.Generator().manual_seed(1)))
     assert everything.matrix[-1].mean() > 90
-    some, _ = run(stream, Buffer(stream, 20, "balanced", torch.Generator().manual_seed(1)))
-    assert some.matrix[-1].mean() > 80
+    buffered, _ = run(stream, Buffer(stream, 20, "balanced", torch.Generator().manual_seed(1)))
+    assert buffered.matrix[-1].mean() > 80
 
 
 def test_same_seed_same_bits_and_two_seeds_differ():

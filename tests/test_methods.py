@@ -35,7 +35,7 @@ def parts(name: str, stream: Stream) -> Parts:
 
 def test_a_method_makes_its_source_of_replay():
     task, by_class = (split_stream(tiny(), scenario, 3) for scenario in ("task", "class"))
-    made = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in ON_IMAGES}
+    assemblies = {name: parts(name, task if "task" in method(name).scenarios else by_class) for name in ON_IMAGES}
     sources = {
         "none": Nothing, "exact": Buffer, "joint": Everything, "nearest-mean": Exemplars, "lwf": CurrentTask,
         "lwf-equal": Weighed, "lwf-sum": Weighed, "ewc": Nothing, "online-ewc": Nothing, "si": Nothing,
@@ -43,13 +43,17 @@ def test_a_method_makes_its_source_of_replay():
         "diffusion-replay": DiffusionReplay, "real-replay": RealReplay, "translated-replay": TranslatedReplay,
         "bi-r-changed": ChangedReplay, "replay-share": Share,
     }  # fmt: skip
-    assert {name: type(made[name].replay) for name in made} == {name: sources.get(name, Generated) for name in made}
+    assert {name: type(assemblies[name].replay) for name in assemblies} == {
+        name: sources.get(name, Generated) for name in assemblies
+    }
     penalties = {"ewc": EWC, "online-ewc": EWC, "si": SI, "bi-r-si": SI}
-    assert {name: type(made[name].penalty) for name in made} == {name: penalties.get(name, type(None)) for name in made}
-    assert (made["exact"].replay.per_class, made["exact"].replay.policy) == (100, "balanced")
+    assert {name: type(assemblies[name].penalty) for name in assemblies} == {
+        name: penalties.get(name, type(None)) for name in assemblies
+    }
+    assert (assemblies["exact"].replay.per_class, assemblies["exact"].replay.policy) == (100, "balanced")
     weighings = {"lwf-equal": "equal", "lwf-sum": "sum"}
-    assert {name: made[name].replay.weighing for name in weighings} == weighings
-    assert (made["ewc"].penalty.online, made["online-ewc"].penalty.online) == (False, True)
+    assert {name: assemblies[name].replay.weighing for name in weighings} == weighings
+    assert (assemblies["ewc"].penalty.online, assemblies["online-ewc"].penalty.online) == (False, True)
 
 
 def test_the_named_combinations_are_what_their_names_say():
@@ -69,8 +73,8 @@ def test_the_named_combinations_are_what_their_names_say():
 
 
 def test_any_other_combination_has_one_name():
-    made = parts("gr+feedback+gating", split_stream(tiny(), "class", 3))
-    assert made.net.brain == Brain(feedback=True, gating=True)
+    assembly = parts("gr+feedback+gating", split_stream(tiny(), "class", 3))
+    assert assembly.net.brain == Brain(feedback=True, gating=True)
     with pytest.raises(InputError, match=r"as gr\+feedback\+gating: one name for one combination"):
         method("gr+gating+feedback")
     with pytest.raises(InputError, match="Did you mean gating"):
@@ -123,8 +127,8 @@ def test_the_generative_classifier_is_the_published_one_but_where_runs_are_quick
 
     def units(hidden: tuple[int, ...], stream: Stream, **options: int) -> tuple[tuple[int, ...], int]:
         start, drawing = torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)
-        made = method("generative-classifier").make(Plan(stream, hidden, start, drawing), noise_dim=5, **options)
-        return made.net.models[0].encoder.units, len(made.net.test_noise)
+        assembly = method("generative-classifier").make(Plan(stream, hidden, start, drawing), noise_dim=5, **options)
+        return assembly.net.models[0].encoder.units, len(assembly.net.test_noise)
 
     images = tiny()
     flat = Split(*(Dataset("f", p.images.flatten(1).float(), p.labels, p.classes, image_units=99) for p in images))
@@ -146,7 +150,7 @@ def test_settings_of_permuted_mnist_are_the_published_ones():
 
 def test_features_keep_the_number_of_pixels_that_the_variational_loss_is_divided_by():
     images = tiny()
-    parts_of = lambda some: Dataset("f", some.images.flatten(1).float(), some.labels, some.classes, image_units=99)  # noqa: E731
+    parts_of = lambda part: Dataset("f", part.images.flatten(1).float(), part.labels, part.classes, image_units=99)  # noqa: E731
     stream = split_stream(Split(*map(parts_of, images)), "class", 3)
     assert parts("bi-r", stream).net.pixels == 99
     # The generative classifier has the two losses in the proportion in which it is tested, as published.

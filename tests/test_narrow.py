@@ -16,7 +16,7 @@ def panels(drawn) -> list[tuple[int, int]]:
 
 
 @pytest.fixture
-def made(monkeypatch):
+def drawings(monkeypatch):
     """Figures drawn in a block of `figures.figure`, each as it is once it has been shown for the book."""
     monkeypatch.setenv(figures.FOR_THE_BOOK, "1")
     shown = []
@@ -31,64 +31,64 @@ def made(monkeypatch):
         yield shown, bundles
 
 
-def test_two_plots_stand_below_each_other_and_keep_their_height(made):
+def test_two_plots_stand_below_each_other_and_keep_their_height(drawings):
     with figures.figure(1, 2, height=3, alt="Two.") as (left, right):
         left.plot([1, 2])
         right.plot([2, 1])
-    shown, [bundle] = made
+    shown, [bundle] = drawings
     assert panels(shown[0]) == [(0, 0), (1, 0)]
     assert list(shown[0].get_size_inches()) == [narrow.WIDTH, 6]
     wide, small = (float(re.findall(r'width="([\d.]+)pt"', bundle[key])[0]) for key in (figures.SVG, "narrow"))
     assert (wide, small) == pytest.approx((72 * figures.WIDTH, 72 * narrow.WIDTH))
 
 
-def test_ten_images_become_two_rows_of_five(made):
+def test_ten_images_become_two_rows_of_five(drawings):
     with figures.figure(1, 10, height=1.25, alt="Ten.") as axes:
         figures.images(axes, torch.rand(10, 1, 8, 8))
-    assert panels(made[0][0]) == [(row, column) for row in range(2) for column in range(5)]
+    assert panels(drawings[0][0]) == [(row, column) for row in range(2) for column in range(5)]
 
 
-def test_a_shared_axis_shows_its_numbers_at_the_new_outside(made):
+def test_a_shared_axis_shows_its_numbers_at_the_new_outside(drawings):
     with figures.figure(1, 2, height=3, alt="Two.", sharey=True) as (left, right):
         left.plot([1, 2])
         left.set_ylabel("accuracy")
         right.plot([2, 1])
-    below = made[0][0].axes[1]
+    below = drawings[0][0].axes[1]
     assert below.get_ylabel() == "accuracy"
     assert any(label.get_visible() and label.get_text() for label in below.get_yticklabels())
 
 
-def test_letters_have_ten_pixels(made):
+def test_letters_have_ten_pixels(drawings):
     with figures.figure(alt="One.") as ax:
         ax.plot([1, 2], label="a")
         ax.legend(fontsize=4)
         ax.set_title("title", size=6)
-    assert min(text.get_fontsize() for text in made[0][0].findobj(Text) if text.get_text()) >= narrow.SMALLEST
+    assert min(text.get_fontsize() for text in drawings[0][0].findobj(Text) if text.get_text()) >= narrow.SMALLEST
 
 
-def test_names_that_would_run_into_each_other_are_turned(made):
+def test_names_that_would_run_into_each_other_are_turned(drawings):
     with figures.figure(alt="Bars.") as ax:
         ax.bar([f"a long name {number}" for number in range(6)], range(6))
-    boxes = [label.get_rotation() for label in made[0][0].axes[0].get_xticklabels()]
+    boxes = [label.get_rotation() for label in drawings[0][0].axes[0].get_xticklabels()]
     assert set(boxes) == {60}
 
 
-def test_a_legend_as_wide_as_the_panel_goes_below_it(made):
+def test_a_legend_as_wide_as_the_panel_goes_below_it(drawings):
     with figures.figure(alt="Lines.") as ax:
         for number in range(3):
             ax.plot([1, 2], label=f"a method with quite a long name {number}")
         ax.legend()
-    [drawn] = made[0]
+    [drawn] = drawings[0]
     assert drawn.axes[0].get_legend() is None
     assert [text.get_text()[-1] for text in drawn.legends[0].get_texts()] == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(("words", "fits"), [("box", True), ("a box with quite a few words", False)])
-def test_a_diagram_whose_boxes_would_cover_each_other_stays_wide(made, words, fits):
+def test_a_diagram_whose_boxes_would_cover_each_other_stays_wide(drawings, words, fits):
     with figures.figure(alt="Boxes.") as ax:
         for place in (0.2, 0.75):
             ax.text(place, 0.5, words, ha="center", bbox={"boxstyle": "round"})
-    assert ("narrow" in made[1][0]) == fits
+    assert ("narrow" in drawings[1][0]) == fits
 
 
 def test_without_the_book_a_figure_is_drawn_once(monkeypatch):

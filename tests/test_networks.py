@@ -132,13 +132,13 @@ def test_the_repository_is_where_the_installer_got_the_library(monkeypatch):
     installed = Installed()
     monkeypatch.setattr(network_files.metadata, "distribution", lambda name: installed)
     assert network_files.repository() is None
-    for url, found in (
+    for url, address in (
         ("https://github.com/you/course/archive/refs/heads/main.zip", "https://github.com/you/course/raw/main"),
         ("https://github.com/you/course/archive/v1.2.zip", "https://github.com/you/course/raw/v1.2"),
         ("file:///tmp/replaylib.whl", None),
     ):
         installed.said = json.dumps({"url": url, "archive_info": {}})
-        assert network_files.repository() == found
+        assert network_files.repository() == address
 
 
 def test_a_network_is_fetched_once_and_checked(elsewhere, tmp_path, monkeypatch):

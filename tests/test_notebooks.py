@@ -36,8 +36,8 @@ def named(path: Path) -> str:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
 def test_notebook_agrees_with_its_chapter(chapter: Path) -> None:
-    made = notebooks.convert(chapter, ROOT, index(ROOT))
-    assert chapter.with_suffix(".ipynb").read_text(encoding="utf-8") == made, "run `make notebooks`"
+    text = notebooks.convert(chapter, ROOT, index(ROOT))
+    assert chapter.with_suffix(".ipynb").read_text(encoding="utf-8") == text, "run `make notebooks`"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=named)
@@ -315,17 +315,17 @@ def cells(book: Path, body: str) -> list[tuple[str, str, dict[str, Any]]]:
     """The cells that a chapter's body becomes, without those that begin every notebook."""
     chapter = book / "chapters" / "05_five.md"
     chapter.write_text(FRONT + "# Five\n\n" + body)
-    made = json.loads(notebooks.convert(chapter, book, index(book)))["cells"]
-    assert [cell["cell_type"] for cell in made[:3]] == ["markdown", "code", "code"]
-    return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"]) for cell in made[3:]]
+    entries = json.loads(notebooks.convert(chapter, book, index(book)))["cells"]
+    assert [cell["cell_type"] for cell in entries[:3]] == ["markdown", "code", "code"]
+    return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"]) for cell in entries[3:]]
 
 
 def test_notebook_begins_with_its_title_and_the_install_cell(book: Path) -> None:
-    made = json.loads(notebooks.convert(book / "chapters" / "04_four.md", book, index(book)))["cells"]
-    assert "".join(made[0]["source"]).startswith(
+    entries = json.loads(notebooks.convert(book / "chapters" / "04_four.md", book, index(book)))["cells"]
+    assert "".join(entries[0]["source"]).startswith(
         f"# 4. Four\n\n[This chapter in the book]({SITE}chapters/04_four.html)"
     )
-    assert "https://github.com/Someone/my-fork/archive/refs/heads/main.zip" in "".join(made[1]["source"])
+    assert "https://github.com/Someone/my-fork/archive/refs/heads/main.zip" in "".join(entries[1]["source"])
 
 
 def test_text_is_cut_at_cells_and_second_level_headings(book: Path) -> None:
@@ -383,9 +383,9 @@ def test_a_check_of_nothing_is_refused(book: Path, body: str, message: str) -> N
 
 
 def test_references_are_listed_once_and_only_if_cited(book: Path) -> None:
-    made = cells(book, "{cite:p}`Two` {cite:t}`Three` {cite:p}`Two`")
-    assert made[-1][1].startswith("## References\n\n- Dee Doe and Eve Fox. *Memory*. P, 2001.\n- Ann van den Berg,")
-    assert made[-1][1].count("Eve Fox") == 1
+    entries = cells(book, "{cite:p}`Two` {cite:t}`Three` {cite:p}`Two`")
+    assert entries[-1][1].startswith("## References\n\n- Dee Doe and Eve Fox. *Memory*. P, 2001.\n- Ann van den Berg,")
+    assert entries[-1][1].count("Eve Fox") == 1
     assert len(cells(book, "nothing")) == 1
 
 

@@ -42,8 +42,8 @@ def test_a_good_page_has_no_faults(tmp_path):
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_found(tmp_path, body, fault):
-    found = faults(tmp_path, f"<p>{WORDS}</p>{body}")
-    assert [text for text in found if text.startswith(fault)], found
+    messages = faults(tmp_path, f"<p>{WORDS}</p>{body}")
+    assert [text for text in messages if text.startswith(fault)], messages
 
 
 def test_what_scrolls_and_shows_it_is_not_cut_off(tmp_path):
@@ -66,15 +66,15 @@ def test_the_built_book_has_no_faults():
     site = pages.ROOT / "_build" / "html"
     if not (site / "index.html").is_file():
         pytest.skip("the book is not built here: make book")
-    found = pages.look(site, "^(index|chapters/0[15]|book/(results|glossary))", widths=(390, 1440))
-    assert found.faults == {}
+    report = pages.look(site, "^(index|chapters/0[15]|book/(results|glossary))", widths=(390, 1440))
+    assert report.faults == {}
 
 
 def test_page_that_a_script_keeps_from_answering_is_late(tmp_path):
     script = "<script>for (const end = performance.now() + 4200; performance.now() < end; );</script>"
     (tmp_path / "index.html").write_text(f"{HEAD}<main><p>{WORDS}</p></main>{script}</body></html>", encoding="utf-8")
-    found = pages.look(tmp_path, slow=True)
-    assert "answers after more than 4 s on a slow network" in found.faults
-    (row,) = found.rows
+    report = pages.look(tmp_path, slow=True)
+    assert "answers after more than 4 s on a slow network" in report.faults
+    (row,) = report.rows
     assert row["text"] > 0
     assert row["answers"] > 4.2

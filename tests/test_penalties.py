@@ -106,10 +106,10 @@ def test_a_sum_of_quadratics_is_one_quadratic():
         for i, p in enumerate(parameters):
             with torch.no_grad():
                 p += normal(*p.shape, seed=10 + 2 * number + i)
-            some = normal(*p.shape, seed=20 + 2 * number + i).square()
-            some.flatten()[number] = 0  # not important for this one
-            some.flatten()[-1] = 0  # nor, here, for any
-            importance.append(some)
+            values = normal(*p.shape, seed=20 + 2 * number + i).square()
+            values.flatten()[number] = 0  # not important for this one
+            values.flatten()[-1] = 0  # nor, here, for any
+            importance.append(values)
         apart.append((importance, [p.detach().clone() for p in parameters]))
         quadratic.add(importance)
         for point in range(3):  # the present one, and two more
@@ -311,11 +311,11 @@ def test_a_layer_without_a_bias_has_a_fisher_of_its_weight_alone():
             return self.layer(x)
 
     net, x = NoBias(), torch.randn(5, 3)
-    [found] = fisher_diagonal(net, x, torch.zeros(5, dtype=torch.long), torch.ones(5, 2, dtype=torch.bool))
+    [diagonal] = fisher_diagonal(net, x, torch.zeros(5, dtype=torch.long), torch.ones(5, 2, dtype=torch.bool))
     slow = torch.zeros(2, 3)
     for one in x:
         log_p = net(one[None]).log_softmax(1)[0]
         for y in range(2):
             [gradient] = torch.autograd.grad(log_p[y], [net.layer.weight], retain_graph=True)
             slow += log_p[y].exp().detach() * gradient**2 / 5
-    torch.testing.assert_close(found, slow)
+    torch.testing.assert_close(diagonal, slow)

@@ -37,8 +37,8 @@ def accuracies(method: str, together: bool) -> list[list[list[float | None]]]:
     described = [experiment("split-digits", scenario, method, seed, iterations=STEPS) for seed in SEEDS]
     groups = [described] if together else [[one] for one in described]
     data = load_dataset("digits")
-    made = [run.record for some in groups for run in runs.run_seeds(some, data, "cpu")]
-    rows = [[record.untrained, *record.matrix] for record in made]
+    records = [run.record for group in groups for run in runs.run_seeds(group, data, "cpu")]
+    rows = [[record.untrained, *record.matrix] for record in records]
     return [[[None if a != a else round(a, 6) for a in row] for row in one] for one in rows]
 
 
@@ -53,11 +53,11 @@ def name_of(method: str, together: bool) -> str:
 @pytest.mark.parametrize(("method", "together"), CASES, ids=[name_of(*case) for case in CASES])
 def test_accuracies_are_those_of_before(method, together):
     stored = json.loads(STORED.read_text())
-    found, known = accuracies(method, together), stored["accuracies"][name_of(method, together)]
+    computed, known = accuracies(method, together), stored["accuracies"][name_of(method, together)]
     if stored["machine"] == machine() and torch.get_num_threads() == 1:
-        assert found == known
+        assert computed == known
         return
-    for one, other in zip(found, known, strict=True):
+    for one, other in zip(computed, known, strict=True):
         now, before = (torch.tensor([[-1.0 if a is None else a for a in row] for row in m]) for m in (one, other))
         assert torch.allclose(now, before, rtol=0, atol=100 * FEW / 70)
 
@@ -71,5 +71,5 @@ def test_every_method_has_learned_something_by_then():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    found = {name_of(*case): accuracies(*case) for case in CASES}
-    STORED.write_text(json.dumps({"machine": machine(), "accuracies": found}) + "\n")
+    table = {name_of(*case): accuracies(*case) for case in CASES}
+    STORED.write_text(json.dumps({"machine": machine(), "accuracies": table}) + "\n")

@@ -89,13 +89,13 @@ def test_a_state_goes_on_on_the_kind_of_device_that_it_is_of(symbols, tmp_path, 
     monkeypatch.setattr("replaylib.lab.pretrain.KEEP_EVERY", 0)
     state = tmp_path / "state"
     pretrain(symbols, dataclasses.replace(FAST, epochs=1), state)
-    found = torch.load(state, weights_only=True)
-    assert found.pop("device") == "cpu"
-    torch.save(found, state)  # as it was before there was such an entry
+    entries = torch.load(state, weights_only=True)
+    assert entries.pop("device") == "cpu"
+    torch.save(entries, state)  # as it was before there was such an entry
     epochs = set()
     pretrain(symbols, FAST, state, lambda epoch, step, loss: epochs.add(epoch))
     assert epochs == {2}
-    torch.save(found | {"device": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, state)
+    torch.save(entries | {"device": "cuda", "generator": torch.zeros(16, dtype=torch.uint8)}, state)
     with pytest.raises(InputError, match="on cuda, and this one is on cpu: go on with --device cuda"):
         pretrain(symbols, FAST, state)
 
@@ -113,12 +113,12 @@ def test_it_learns_and_its_batch_statistics_are_those_of_evaluation(symbols):
 def test_a_file_gives_back_the_encoder_and_its_origin(symbols, tmp_path):
     net, origin = pretrain(symbols, FAST)
     path = encoders.save_encoder(net, origin, tmp_path / "mine.safetensors")
-    found = encoders.load_encoder(str(path))
-    assert same(found.net, net)
-    assert found.origin == origin
-    assert not found.net.training
-    assert not any(p.requires_grad for p in found.net.parameters())
-    assert len(found.digest) == 64
+    encoder = encoders.load_encoder(str(path))
+    assert same(encoder.net, net)
+    assert encoder.origin == origin
+    assert not encoder.net.training
+    assert not any(p.requires_grad for p in encoder.net.parameters())
+    assert len(encoder.digest) == 64
     assert "2 epochs on glyphs (3 classes, 120 images), test accuracy" in str(origin)
 
 
@@ -183,9 +183,9 @@ def test_the_command_writes_one_file_and_says_what_is_in_it(capsys, tmp_path, mo
     command = ["pretrain", "digits", "--epochs", "1", "--hidden", "10", "--json"]
     assert main(command) == 0
     out, err = capsys.readouterr()
-    found = json.loads(out)
-    assert (found["dataset"], found["epochs"], found["flip"], found["shape"]) == ("digits", 1, False, [1, 8, 8])
-    assert found["file"] == str(tmp_path / "encoders" / "digits.safetensors")
+    answer = json.loads(out)
+    assert (answer["dataset"], answer["epochs"], answer["flip"], answer["shape"]) == ("digits", 1, False, [1, 8, 8])
+    assert answer["file"] == str(tmp_path / "encoders" / "digits.safetensors")
     assert "epoch 1/1" in err
     assert [path.name for path in (tmp_path / "encoders").iterdir()] == ["digits.safetensors"]
     assert main(command) == 2

@@ -143,8 +143,8 @@ def test_first_page_is_a_page_of_its_own_whose_addresses_hold():
 
 
 def test_descriptions_are_of_pages_that_exist_and_no_longer_than_what_is_shown():
-    found = publish.descriptions(ROOT)
-    assert [page for page in found if page not in course.listed()] == []
-    assert {page for page in course.listed() if course.chapter_number(page) in range(1, 14)} <= set(found)
-    assert [page for page, text in found.items() if not 50 <= len(text) <= 160] == []
-    assert len(set(found.values())) == len(found)
+    descriptions = publish.descriptions(ROOT)
+    assert [page for page in descriptions if page not in course.listed()] == []
+    assert {page for page in course.listed() if course.chapter_number(page) in range(1, 14)} <= set(descriptions)
+    assert [page for page, text in descriptions.items() if not 50 <= len(text) <= 160] == []
+    assert len(set(descriptions.values())) == len(descriptions)

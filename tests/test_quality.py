@@ -87,9 +87,9 @@ def test_with_another_q_the_likelihood_is_too_small_and_less_so_the_more_samples
     model = LinearGaussian(moved=0.2, widened=1.5)
     x, y = X.repeat(100, 1, 1, 1), Y.repeat(100)
     exact = model.exact(x, y).mean()
-    few, some = (log_likelihood(model, x, seeded(), y=y, samples=s).mean() for s in (1, 8))
+    few, medium = (log_likelihood(model, x, seeded(), y=y, samples=s).mean() for s in (1, 8))
     assert few < exact - 0.3
-    assert few + 0.1 < some < exact
+    assert few + 0.1 < medium < exact
     many = log_likelihood(model, X, seeded(), y=Y, samples=20_000, chunk=7000)
     torch.testing.assert_close(many, model.exact(X, Y), rtol=0, atol=0.05)
 
@@ -117,8 +117,10 @@ def test_the_likelihood_of_an_image_whose_probability_underflows_is_finite():
 def test_reconstruction_error_is_the_mean_square_a_pixel_in_chunks():
     model = LinearGaussian()
     noise = torch.randn(7, LATENT, generator=seeded(4), dtype=torch.float64)
-    made = model.reconstruct(X, Y, noise)
-    slow = [sum((a - b) ** 2 for a, b in zip(*both, strict=True)) / 6 for both in zip(made, X.flatten(1), strict=True)]
+    outputs = model.reconstruct(X, Y, noise)
+    slow = [
+        sum((a - b) ** 2 for a, b in zip(*both, strict=True)) / 6 for both in zip(outputs, X.flatten(1), strict=True)
+    ]
     model.most_rows = 0
     got = reconstruction_error(model, X, seeded(4), y=Y, chunk=3)
     torch.testing.assert_close(got, torch.stack(slow))
@@ -144,35 +146,35 @@ def gaussian(mean, root, n=50, seed=0):
 
 def test_frechet_distance_in_one_dimension_and_for_diagonal_covariances():
     real = torch.tensor([[-1.0], [1.0]], dtype=torch.float64)  # mean 0, variance 2
-    made = torch.tensor([[2.0], [8.0]], dtype=torch.float64)  # mean 5, variance 18
-    assert frechet_distance(real, made) == pytest.approx(5**2 + (math.sqrt(18) - math.sqrt(2)) ** 2)
+    generated = torch.tensor([[2.0], [8.0]], dtype=torch.float64)  # mean 5, variance 18
+    assert frechet_distance(real, generated) == pytest.approx(5**2 + (math.sqrt(18) - math.sqrt(2)) ** 2)
     m, s, t = (torch.tensor(v, dtype=torch.float64) for v in ([1.0, -2, 0.5], [1.0, 2, 3], [4.0, 0.5, 3]))
-    made = gaussian(m, t.diag(), n=80, seed=1)
+    generated = gaussian(m, t.diag(), n=80, seed=1)
     want = (m.square().sum() + (s - t).square().sum()).item()
-    assert frechet_distance(gaussian(0 * m, s.diag()), made) == pytest.approx(want)
+    assert frechet_distance(gaussian(0 * m, s.diag()), generated) == pytest.approx(want)
 
 
 def test_frechet_distance_equals_the_formula_with_a_matrix_root():
-    real, made = normal(40, 5, seed=1) @ normal(5, 5, seed=2), 1 + normal(30, 5, seed=3) @ normal(5, 5, seed=4)
-    a, b = real.T.cov(), made.T.cov()
+    real, generated = normal(40, 5, seed=1) @ normal(5, 5, seed=2), 1 + normal(30, 5, seed=3) @ normal(5, 5, seed=4)
+    a, b = real.T.cov(), generated.T.cov()
     root = scipy.linalg.sqrtm((a @ b).numpy()).real.trace()
-    want = (real.mean(0) - made.mean(0)).square().sum() + a.trace() + b.trace() - 2 * root
-    assert frechet_distance(real, made) == pytest.approx(want.item(), rel=1e-9)
-    assert frechet_distance(made, real) == pytest.approx(want.item(), rel=1e-9)
+    want = (real.mean(0) - generated.mean(0)).square().sum() + a.trace() + b.trace() - 2 * root
+    assert frechet_distance(real, generated) == pytest.approx(want.item(), rel=1e-9)
+    assert frechet_distance(generated, real) == pytest.approx(want.item(), rel=1e-9)
     turn = torch.linalg.qr(normal(5, 5, seed=5)).Q
-    assert frechet_distance(3 + real @ turn, 3 + made @ turn) == pytest.approx(want.item(), rel=1e-9)
+    assert frechet_distance(3 + real @ turn, 3 + generated @ turn) == pytest.approx(want.item(), rel=1e-9)
 
 
 @pytest.mark.parametrize("n", [30, 6])
 def test_frechet_distance_where_covariances_are_singular(n):
     # two dead units, and for n = 6 fewer samples than features
     live = torch.tensor([1.0, 1, 1, 1, 1, 1, 0, 0], dtype=torch.float64)
-    real, made = 1e3 * normal(n, 8, seed=1) * live, 1e3 * normal(n, 8, seed=2) * live
+    real, generated = 1e3 * normal(n, 8, seed=1) * live, 1e3 * normal(n, 8, seed=2) * live
     assert frechet_distance(real, real.flip(0)) == pytest.approx(0, abs=1e-7)
     assert all(frechet_distance(real * scale, real * scale) >= 0 for scale in range(1, 20))
     assert frechet_distance(real, real + 2) == pytest.approx(8 * 4, abs=1e-6)
-    got = frechet_distance(real, made)
-    assert got == pytest.approx(frechet_distance(real[:, :6], made[:, :6]))
+    got = frechet_distance(real, generated)
+    assert got == pytest.approx(frechet_distance(real[:, :6], generated[:, :6]))
     assert got > 1e5
     assert frechet_distance(real, 0 * real) == pytest.approx((real.mean(0).square().sum() + real.var(0).sum()).item())
 
@@ -209,11 +211,11 @@ def test_a_generator_of_half_the_modes_is_precise_and_recalls_one_half():
 def test_precision_and_recall_equal_their_slow_formulas_averaged_over_clusterings():
     from sklearn.cluster import MiniBatchKMeans
 
-    real, made, n, clusters, angles, runs = normal(60, 3), 0.5 + normal(60, 3, seed=1), 60, 5, 9, 4
-    got = precision_recall(real, made, seed=3, clusters=clusters, angles=angles, runs=runs)
+    real, generated, n, clusters, angles, runs = normal(60, 3), 0.5 + normal(60, 3, seed=1), 60, 5, 9, 4
+    got = precision_recall(real, generated, seed=3, clusters=clusters, angles=angles, runs=runs)
     precision, recall = [0.0] * angles, [0.0] * angles
     for seed in torch.randint(2**31, (runs,), generator=seeded(3)).tolist():
-        fit = MiniBatchKMeans(clusters, n_init=10, random_state=seed).fit(torch.cat([real, made]).numpy())
+        fit = MiniBatchKMeans(clusters, n_init=10, random_state=seed).fit(torch.cat([real, generated]).numpy())
         for i in range(angles):
             slope = math.tan((i + 1) / (angles + 1) * math.pi / 2)
             for c in range(clusters):
@@ -222,8 +224,8 @@ def test_precision_and_recall_equal_their_slow_formulas_averaged_over_clustering
                 recall[i] += min(p, q / slope) / runs
     assert got[0].tolist() == pytest.approx(precision)
     assert got[1].tolist() == pytest.approx(recall)
-    assert got[0].equal(precision_recall(real, made, seed=3, clusters=clusters, angles=angles, runs=runs)[0])
-    assert not got[0].equal(precision_recall(real, made, seed=4, clusters=clusters, angles=angles, runs=runs)[0])
+    assert got[0].equal(precision_recall(real, generated, seed=3, clusters=clusters, angles=angles, runs=runs)[0])
+    assert not got[0].equal(precision_recall(real, generated, seed=4, clusters=clusters, angles=angles, runs=runs)[0])
 
 
 def test_variance_within_is_the_mean_over_classes_of_two_or_more_and_blind_to_their_means():
@@ -268,7 +270,7 @@ def test_real_images_are_judged_better_than_noise_and_than_half_the_classes(digi
     real, other = test.inputs(test.images), train.inputs(train.images[: len(test)])
     half = train.inputs(train.images[train.labels < 5][: len(test)])
     noise = torch.rand(real.shape, generator=seeded())
-    good, poor, partial = (assess(net, real, made, seed=0) for made in (other, noise, half))
+    good, poor, partial = (assess(net, real, generated, seed=0) for generated in (other, noise, half))
     assert 5 < good.inception_score <= 10
     assert good.inception_score > 1.2 * max(poor.inception_score, partial.inception_score)
     assert good.frechet_distance < 0.2 * min(poor.frechet_distance, partial.frechet_distance)

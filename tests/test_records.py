@@ -141,15 +141,26 @@ def test_a_copy_counts_once_and_is_named(record, tmp_path, caplog):
     copy.write_text(path.read_text())
     (tmp_path / ".ipynb_checkpoints").mkdir()
     (tmp_path / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.json").write_text(path.read_text())
-    assert [found for found, _ in records.paths_below(tmp_path)] == [path]
+    assert [file for file, _ in records.paths_below(tmp_path)] == [path]
     assert f"{copy} is of the same experiment as {path}, which counts once" in caplog.text
     measured = records.write(dataclasses.replace(record, measures={"recall": 0.5}), tmp_path)
-    assert {found for found, _ in records.paths_below(tmp_path)} == {path, measured}
+    assert {file for file, _ in records.paths_below(tmp_path)} == {path, measured}
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("matrix", [[1.0]]), ("untrained", [200.0] * 5), ("untrained", [-1.0] * 5), ("seconds", float("inf"))],
+    [
+        ("matrix", [[1.0]]),
+        ("untrained", [200.0] * 5),
+        ("untrained", [-1.0] * 5),
+        ("seconds", float("inf")),
+        ("seconds", "long"),
+        ("versions", None),
+        ("versions", {"torch": 2}),
+        ("device", 1),
+        ("date", None),
+        ("commit", 7),
+    ],
 )
 def test_contents_that_cannot_be_are_named(record, tmp_path, field, value):
     path = records.write(record, tmp_path)

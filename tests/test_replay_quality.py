@@ -36,11 +36,11 @@ def test_the_record_is_that_of_the_plain_run_and_has_measures():
     record, plain = measured(described, data), runs.run(described, data).record
     assert str(record.matrix) == str(plain.matrix)
     assert plain.measures is None
-    found = record.measures
-    assert {*replay_quality.MEASURES, *replay_quality.OF_LABELS} < set(found)
-    assert (found["images"], found["likely"], found["samples"]) == (100, 30, 5)
-    assert all(torch.tensor(value).isfinite() for value in found.values())
-    assert measured(described, data).measures == found
+    measures = record.measures
+    assert {*replay_quality.MEASURES, *replay_quality.OF_LABELS} < set(measures)
+    assert (measures["images"], measures["likely"], measures["samples"]) == (100, 30, 5)
+    assert all(torch.tensor(value).isfinite() for value in measures.values())
+    assert measured(described, data).measures == measures
 
 
 def test_measures_are_those_of_quality_and_better_for_a_network_that_learned_longer():
@@ -78,14 +78,14 @@ def test_labels_of_what_is_imagined_are_compared_with_the_judges_and_with_those_
             return net(x)[:, order.argsort()]
 
     monkeypatch.setattr(replay_quality, "_judge", lambda *_: Itself())
-    found = measure(net, record, data).measures
-    assert found["agreement"] == 100
-    assert 0 <= found["rarest_label"] <= 10 < found["confidence"] <= 100
-    assert 10 < found["confidence_real"] <= 100
+    measures = measure(net, record, data).measures
+    assert measures["agreement"] == 100
+    assert 0 <= measures["rarest_label"] <= 10 < measures["confidence"] <= 100
+    assert 10 < measures["confidence_real"] <= 100
     # Where every imagined sample is the same one, nothing varies within a label.
     monkeypatch.setattr(net, "generate", lambda y, task, noise: torch.zeros(len(y), 64))
     still = measure(net, record, data).measures
-    assert still["variety"] == still["rarest_label"] == 0 < found["variety"] < 2
+    assert still["variety"] == still["rarest_label"] == 0 < measures["variety"] < 2
 
 
 def test_a_method_with_an_option_of_its_own_has_the_judge_of_the_others():
@@ -95,16 +95,16 @@ def test_a_method_with_an_option_of_its_own_has_the_judge_of_the_others():
 
 
 def test_methods_and_seeds_of_one_comparison_have_one_judge_and_those_of_other_steps_another(monkeypatch):
-    made = []
+    settings = []
     real = quality.judge
-    monkeypatch.setattr(quality, "judge", lambda *args, **options: made.append(options) or real(*args, **options))
+    monkeypatch.setattr(quality, "judge", lambda *args, **options: settings.append(options) or real(*args, **options))
     replay_quality._judge.cache_clear()
     data = load_dataset("digits")
     for name, seed in (("gr", 0), ("bi-r", 0), ("gr", 1)):
         measured(experiment("split-digits", "class", name, seed, iterations=2, **FEW), data)
-    assert len(made) == 1
+    assert len(settings) == 1
     measured(experiment("split-digits", "class", "gr", 0, iterations=3, **FEW), data)
-    assert [options["iterations"] for options in made] == [2, 3]
+    assert [options["iterations"] for options in settings] == [2, 3]
 
 
 def test_pixels_and_features_come_before_one_judge():
@@ -123,9 +123,9 @@ def test_pixels_and_features_come_before_one_judge():
 @pytest.mark.parametrize(("name", "end"), [("gr", "none"), ("gr", "tuned"), ("gr+internal", "frozen")])
 def test_glyphs_are_judged_as_features_whatever_is_imagined(name, end):
     described = experiment("split-glyphs", "class", name, iterations=2, tasks=2, backbone=end, **FEW)
-    found = measured(described).measures
-    assert found["images"] == 100
-    assert found["frechet_distance"] > 0
+    measures = measured(described).measures
+    assert measures["images"] == 100
+    assert measures["frechet_distance"] > 0
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_what_cannot_be_judged_is_refused(described, says):
 
 
 def test_fig9_asks_of_additions_and_ablations_class_incremental():
-    made = figure("fig9").experiments()
-    assert len(made) == 12 * 10
-    assert {(e.protocol, e.scenario) for e in made} == {("split-cifar100", "class")}
+    descriptions = figure("fig9").experiments()
+    assert len(descriptions) == 12 * 10
+    assert {(e.protocol, e.scenario) for e in descriptions} == {("split-cifar100", "class")}
     assert {e.backbone for e in figure("fig9").experiments("split-tiny-imagenet", 1)} == {"tuned", "frozen"}
     with pytest.raises(InputError, match="none has no auto-encoder"):
         figure("fig9").experiments(methods=("gr", "none"))
@@ -196,15 +196,15 @@ def test_fig9_measures_what_has_only_been_run_and_nothing_twice(capsys, tmp_path
 def test_what_the_figure_shows_is_said_and_inputs_of_two_kinds_are_kept_apart():
     from replaylib.course import figures
 
-    made = []
+    results = []
     for e in figure("fig9").experiments("split-glyphs", 2):
         matrix = tuple(tuple(50.0 for _ in range(e.tasks)) for _ in range(e.tasks))
         measures = dict.fromkeys(replay_quality.MEASURES, 0.5 + e.seed)
-        made.append(
+        results.append(
             records.Record(e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00", measures)
         )
     with figures.caught() as drawn:
-        figure("fig9").draw(frames.frame(made))
+        figure("fig9").draw(frames.frame(results))
     words = drawn[0]["text/plain"]
     assert "log-likelihood of pixels (nats): gr 1, gr+feedback 1" in words
     assert "log-likelihood of features (nats): gr+internal 1, bi-r 1" in words

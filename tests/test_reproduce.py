@@ -27,10 +27,10 @@ def test_figures_are_the_published_comparisons():
         ("fig3", 15, "split-mnist", 20), ("fig6", 8, "permuted-mnist", 5), ("fig7", 17, "split-cifar100", 10),
         ("fig8a", 10, "permuted-mnist", 5), ("fig8", 24, "split-cifar100", 10),
     ):  # fmt: skip
-        made = figure(name).experiments()
-        assert len(made) == count * seeds == len({e.id for e in made})
-        assert {e.protocol for e in made} == {protocol}
-        assert [e.seed for e in made] == [seed for seed in range(seeds) for _ in range(count)]
+        descriptions = figure(name).experiments()
+        assert len(descriptions) == count * seeds == len({e.id for e in descriptions})
+        assert {e.protocol for e in descriptions} == {protocol}
+        assert [e.seed for e in descriptions] == [seed for seed in range(seeds) for _ in range(count)]
     six = figure("fig7").experiments(seeds=1)
     assert {e.scenario for e in six if e.method == "xdg"} == {"task"}
     assert {(e.backbone, e.method) for e in six if e.backbone == "frozen"} == {
@@ -44,18 +44,18 @@ def test_figures_are_the_published_comparisons():
 
 
 def test_the_dial_has_bounds_on_pixels_and_on_features():
-    made = figure("dial").experiments(seeds=1)
-    kinds = {(e.method, e.backbone) for e in made}
+    descriptions = figure("dial").experiments(seeds=1)
+    kinds = {(e.method, e.backbone) for e in descriptions}
     both = {(name, end) for name in ("none", "joint", "exact") for end in (None, "frozen")}
     assert kinds == both | {("gr", None), ("bi-r", "frozen")}
-    assert sorted({e.clutter for e in made}) == [0, 0.25, 0.5, 0.75, 1]
-    assert len(made) == 5 * len(kinds)
+    assert sorted({e.clutter for e in descriptions}) == [0, 0.25, 0.5, 0.75, 1]
+    assert len(descriptions) == 5 * len(kinds)
 
 
 def test_the_dial_of_tasks_takes_as_many_steps_however_many_tasks():
-    made = figure("dial-tasks").experiments(seeds=1)
-    assert {e.tasks: e.tasks * e.iterations for e in made} == {2: 1500, 5: 1500, 10: 1500}
-    assert {e.id for e in made if e.tasks == 5} <= {e.id for e in figure("dial").experiments(seeds=1)}
+    descriptions = figure("dial-tasks").experiments(seeds=1)
+    assert {e.tasks: e.tasks * e.iterations for e in descriptions} == {2: 1500, 5: 1500, 10: 1500}
+    assert {e.id for e in descriptions if e.tasks == 5} <= {e.id for e in figure("dial").experiments(seeds=1)}
 
 
 def test_an_unknown_figure_names_the_nearest():
@@ -241,9 +241,9 @@ def test_seeds_are_trained_together_where_asked(capsys, tmp_path):
     small = ["--seeds", "2", "--iterations", "3", "--methods", "none,generative-classifier", "--together"]
     kept = ["--save", str(tmp_path / "runs"), "--out", str(tmp_path / "x.svg")]
     assert main([*SMALL, *small, *kept]) == 0
-    found = frames.load_records(tmp_path / "runs")
-    assert len(found) == 8
-    assert ((found["together"] == 2) == (found["method"] == "none")).all()
+    frame = frames.load_records(tmp_path / "runs")
+    assert len(frame) == 8
+    assert ((frame["together"] == 2) == (frame["method"] == "none")).all()
 
 
 @pytest.mark.parametrize("methods", [(), ("gr+feedback+conditional",)])  # the second has no colour of its own
@@ -261,8 +261,8 @@ def test_every_figure_shows_the_mean_of_every_method(name, methods, tmp_path, mo
         acc = int(e.id[:4], 16) % 9000 / 100  # another one for every run
         matrix = tuple(tuple(acc for _ in range(e.tasks)) for _ in range(e.tasks))
         measures = dict.fromkeys(MEASURES, acc) if name == "fig9" else None
-        made = (e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00", measures)
-        frame.append(Record(*made))
+        fields = (e, matrix, (0.0,) * e.tasks, 0, 1.0, "cpu", {}, None, "2026-01-01T00:00:00+00:00", measures)
+        frame.append(Record(*fields))
     plotted: list[float] = []
     show = figures.show
 
@@ -323,9 +323,9 @@ def test_fig4_turns_one_thing_at_a_time_and_takes_fewer_steps_where_asked():
 
 def test_a_figure_can_be_had_smaller_with_seeds_of_ones_own_and_what_is_stored_of_it_counts(capsys):
     small = {"hidden": (400, 400), "iterations": 300, "lr": 1e-3, "batch": 128, "encoder": "cifar10-jpeg-e100"}
-    made = figure("fig7").experiments(seeds=(1, 2, 3), methods=("none", "bi-r"), **small)
-    assert [e.seed for e in made] == [seed for seed in (1, 2, 3) for _ in range(4)]
-    sizes = {(e.hidden, e.iterations, e.lr, e.batch, e.backbone) for e in made}
+    descriptions = figure("fig7").experiments(seeds=(1, 2, 3), methods=("none", "bi-r"), **small)
+    assert [e.seed for e in descriptions] == [seed for seed in (1, 2, 3) for _ in range(4)]
+    sizes = {(e.hidden, e.iterations, e.lr, e.batch, e.backbone) for e in descriptions}
     assert sizes == {((400, 400), 300, 1e-3, 128, "frozen")}
     command = ["-q", "reproduce", "fig7", "--methods", "none,bi-r", "--seeds", "1-3", "--plan"]
     for name, value in small.items():

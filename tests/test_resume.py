@@ -45,12 +45,12 @@ def in_a_process(group, data, folder, out):
         return child
     with contextlib.suppress(BaseException):
         resume.EVERY, resume.SHARE = 0.0, 1e9
-        found = []
-        made = runs.run_seeds(group, data, "cpu", unfinished=folder, say=found.append)
-        for _, record in made:
+        lines = []
+        results = runs.run_seeds(group, data, "cpu", unfinished=folder, say=lines.append)
+        for _, record in results:
             records.write(record, folder)
         resume.discard(folder, group)
-        torch.save((bits(made), found), out)
+        torch.save((bits(results), lines), out)
         os._exit(0)
     os._exit(1)
 
@@ -72,16 +72,16 @@ def killed_at_random(group, data, folder, kills, draw):
             break
         assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
         resumed += kept.exists()
-    made, found = torch.load(out, weights_only=False)
-    assert all("going on from where it was stopped" in line for line in found)
-    return made, resumed
+    outcome, lines = torch.load(out, weights_only=False)
+    assert all("going on from where it was stopped" in line for line in lines)
+    return outcome, resumed
 
 
 def check(method, seeds, data, folder, kills, draw):
     folder.mkdir()
     group = described(method, seeds)
-    made, resumed = killed_at_random(group, data, folder, kills, draw)
-    assert same(made, bits(runs.run_seeds(group, data, "cpu")))
+    outcome, resumed = killed_at_random(group, data, folder, kills, draw)
+    assert same(outcome, bits(runs.run_seeds(group, data, "cpu")))
     # The record is there, and of the unfinished run nothing.
     assert set(records.done(folder)) == {one.id for one in group}
     assert not (folder / resume.FOLDER).exists()
@@ -112,11 +112,11 @@ def test_a_signal_stops_a_run_within_a_step_and_it_goes_on(digits, tmp_path, met
     assert stopped.value.signal == signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
     seen = []
-    made = runs.run_seeds(
+    results = runs.run_seeds(
         group, digits, "cpu", lambda now: seen.append((now.task, now.step)), unfinished=tmp_path, say=lines.append
     )
     assert seen[0] == ((at[0], at[1] + 1) if at[1] < STEPS else (at[0] + 1, 1))
-    assert same(bits(made), bits(runs.run_seeds(group, digits, "cpu")))
+    assert same(bits(results), bits(runs.run_seeds(group, digits, "cpu")))
     [line] = lines
     assert f"going on from where it was stopped (task {at[0] + 1}, step {at[1]}, after" in line
 
@@ -179,9 +179,9 @@ def test_a_state_that_cannot_be_written_does_not_stop_the_run(digits, tmp_path):
     [one] = described("none", [0])
     (tmp_path / resume.FOLDER).write_text("in the way")
     lines = []
-    made = runs.run_seeds([one], digits, "cpu", unfinished=tmp_path, say=lines.append)
+    results = runs.run_seeds([one], digits, "cpu", unfinished=tmp_path, say=lines.append)
     assert lines
-    assert same(bits(made), bits(runs.run_seeds([one], digits, "cpu")))
+    assert same(bits(results), bits(runs.run_seeds([one], digits, "cpu")))
 
 
 class Counted(Everything):

@@ -143,10 +143,10 @@ def test_over_twenty_permutations_generative_replay_falls_behind_and_brain_inspi
 def test_the_books_runs_of_some_experiments_come_in_their_order_or_not_at_all():
     # If this fails because the quick protocol changed, its runs have to be stored again: see book/results/README.md.
     asked = [experiment("split-mnist-5k", "class", "bi-r", seed) for seed in (2, 0, 1)]
-    found = frames.of_book(asked)
-    assert found is not None
-    assert found["seed"].tolist() == [2, 0, 1]
-    assert found["id"].tolist() == [one.id for one in asked]
+    frame = frames.of_book(asked)
+    assert frame is not None
+    assert frame["seed"].tolist() == [2, 0, 1]
+    assert frame["id"].tolist() == [one.id for one in asked]
     assert frames.of_book([*asked, experiment("split-mnist-5k", "class", "bi-r", 999)]) is None
 
 
@@ -163,8 +163,8 @@ def test_runs_that_are_not_all_stored_are_run_now(monkeypatch):
     assert runs.stored_or_run(asked)["id"].tolist() == [one.id for one in asked]
     assert not ran
     new = [quick(), quick(seed=1)]
-    made = runs.stored_or_run(new, load_dataset("digits"))
-    assert made["id"].tolist() == [one.id for one in new] == [one.id for one in ran]
+    frame = runs.stored_or_run(new, load_dataset("digits"))
+    assert frame["id"].tolist() == [one.id for one in new] == [one.id for one in ran]
 
 
 def test_the_folders_of_runs_are_those_that_come_with_the_library_and_are_explained():
@@ -188,22 +188,22 @@ def test_a_folder_in_which_no_run_is_stored_yet_has_columns_and_no_row(monkeypat
 @pytest.mark.parametrize("together", [False, True])
 def test_no_network_is_made_to_be_thrown_away(tmp_path, monkeypatch, together):
     """One for each seed that is trained, by the command line, by a sweep, and to find out how long that takes."""
-    made, assemble = [], runs.assemble
+    seeds, assemble = [], runs.assemble
 
     def counted(*given):
-        made.append(given[0].seed)
+        seeds.append(given[0].seed)
         return assemble(*given)
 
     monkeypatch.setattr(runs, "assemble", counted)
     few = ["--iterations", "2", "--hidden", "8", "--seeds", "2", "--device", "cpu", "-q"]
     assert main(["run", "split-digits", *few, "--save", str(tmp_path), *(["--together"] if together else [])]) == 0
-    assert made == [0, 1]
+    assert seeds == [0, 1]
     described = [experiment("split-digits", "class", "exact", seed, iterations=2, hidden=(8,)) for seed in (0, 1)]
     groups = [described] if together else [[one] for one in described]
     list(sweeps.sweep(groups, tmp_path))
-    assert made == [0, 1, 0, 1]
+    assert seeds == [0, 1, 0, 1]
     sweeps.seconds_of(groups[0], load_dataset("digits"), "cpu")
-    assert made == [0, 1, 0, 1, *([0, 1] if together else [0])]
+    assert seeds == [0, 1, 0, 1, *([0, 1] if together else [0])]
 
 
 def test_an_encoder_that_is_not_there_is_missed_before_data_are_downloaded_for_it(monkeypatch):

@@ -28,22 +28,22 @@ LIBRARY = """
 
 
 @pytest.fixture(scope="module")
-def found() -> list[dict[str, str]]:
+def sections() -> list[dict[str, str]]:
     pages = {"chapters/10_gating": CHAPTER, "book/glossary": GLOSSARY, "book/api/networks": LIBRARY}
     return [section for page, html in pages.items() for section in search.sections(page, html)]
 
 
 @pytest.fixture(scope="module")
-def engine(found: list[dict[str, str]]) -> MiniRacer:
+def engine(sections: list[dict[str, str]]) -> MiniRacer:
     loaded = search.engine(SCRIPTS)
-    index = loaded.call("indexed", [{**section, "id": number} for number, section in enumerate(found)])
+    index = loaded.call("indexed", [{**section, "id": number} for number, section in enumerate(sections)])
     loaded.eval(f"var loaded = MiniSearch.loadJS({index}, BOOK_SEARCH);")
     loaded.eval("var urls = (query) => JSON.stringify(BOOK_SEARCH.find(loaded, query).map((one) => one.url));")
     return loaded
 
 
-def test_sections_terms_and_names_have_their_own_addresses(found: list[dict[str, str]]) -> None:
-    assert {section["url"]: (section["kind"], section["heading"]) for section in found} == {
+def test_sections_terms_and_names_have_their_own_addresses(sections: list[dict[str, str]]) -> None:
+    assert {section["url"]: (section["kind"], section["heading"]) for section in sections} == {
         "chapters/10_gating.html": ("chapter", "10. Gating"),
         "chapters/10_gating.html#the-idea": ("chapter", "The idea"),
         "chapters/10_gating.html#more": ("chapter", "More"),
@@ -54,8 +54,10 @@ def test_sections_terms_and_names_have_their_own_addresses(found: list[dict[str,
     }
 
 
-def test_text_is_what_a_section_says_without_code_and_without_the_sections_in_it(found: list[dict[str, str]]) -> None:
-    texts = {section["url"]: section["text"] for section in found}
+def test_text_is_what_a_section_says_without_code_and_without_the_sections_in_it(
+    sections: list[dict[str, str]],
+) -> None:
+    texts = {section["url"]: section["text"] for section in sections}
     assert texts["chapters/10_gating.html"] == "Gates close units."
     assert texts["chapters/10_gating.html#the-idea"] == "A network forgets: 19.9 %. Compare bi-r."
 

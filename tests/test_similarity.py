@@ -47,12 +47,12 @@ def test_renamed_copy_is_found_and_what_was_given_does_not_count(tmp_path: Path)
         (folder / f"{name}.ipynb").write_text(small.notebook(work("errors"), after=(work(source),)))
     (folder / "eve.ipynb").write_text(small.notebook(work("errors"), after=(renamed(work("metrics")),)))
     (folder / "fay.ipynb").write_text('{"cells": 3}')
-    found = compared(folder)
-    assert found.returncode == 0, found.stderr
-    pairs = [line for line in found.stdout.splitlines() if "|" in line]
-    assert len(pairs) == 1, found.stdout
+    process = compared(folder)
+    assert process.returncode == 0, process.stderr
+    pairs = [line for line in process.stdout.splitlines() if "|" in line]
+    assert len(pairs) == 1, process.stdout
     assert {"anna", "eve"} == set(re.findall("anna|eve", pairs[0]))
-    assert "fay.ipynb: not compared, not a notebook that can be read" in found.stdout
+    assert "fay.ipynb: not compared, not a notebook that can be read" in process.stdout
     assert "anna" in (tmp_path / "report.html").read_text()
 
 

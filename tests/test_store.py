@@ -57,11 +57,11 @@ def test_the_index_follows_what_changes_comes_and_goes(folder):
     paths[0].write_text(json.dumps(changed))
     paths[1].unlink()
     records.write(record("joint", 9), folder)
-    found = store.summaries(folder)
-    assert len(found) == 8
-    assert found.set_index("file").loc[paths[0].name, "seconds"] == 77.0
-    assert paths[1].name not in set(found["file"])
-    assert (found["method"] == "joint").sum() == 1
+    frame = store.summaries(folder)
+    assert len(frame) == 8
+    assert frame.set_index("file").loc[paths[0].name, "seconds"] == 77.0
+    assert paths[1].name not in set(frame["file"])
+    assert (frame["method"] == "joint").sum() == 1
 
 
 def test_what_is_passed_over_is_named_each_time(folder, caplog):
@@ -101,6 +101,16 @@ def test_rows_are_chosen_by_what_they_say(folder):
             store.where(every, [condition])
 
 
+def test_rows_are_chosen_by_a_methods_own_option(folder):
+    for changed in ("noisy", "filled"):
+        records.write(record("bi-r-changed", 0, changed=changed), folder)
+    every = store.summaries(folder)
+    assert [dict(own) for own in store.where(every, ["changed=noisy"])["own"]] == [{"changed": "noisy"}]
+    assert set(store.where(every, ["changed="])["method"]) == {"gr", "none"}  # which have no such option
+    with pytest.raises(InputError, match="Did you mean changed"):
+        store.where(every, ["chnaged=noisy"])
+
+
 def test_methods_have_a_row_each_and_what_varies_a_column(folder):
     records.write(record("gr", 0, gate_prop=None, hidden=(20, 20)), folder)
     table = store.by_method(store.summaries(folder))
@@ -115,7 +125,7 @@ def test_an_order_of_classes_that_follows_from_the_seed_keeps_no_seed_apart():
 
     def rows(*runs):
         frame = pd.DataFrame([{name: getattr(e, name) for name in e.__dataclass_fields__} for e in runs])
-        return [(what.get("class_order"), some["seed"].tolist()) for what, some in store.groups(frame)]
+        return [(what.get("class_order"), part["seed"].tolist()) for what, part in store.groups(frame)]
 
     usual = [experiment("split-cifar100", "class", "none", seed) for seed in range(3)]
     assert rows(*usual) == [(None, [0, 1, 2])]
@@ -136,12 +146,12 @@ def test_options_of_a_method_itself_are_a_column_also_from_the_index(folder):
 def test_two_methods_are_compared_seed_by_seed(folder):
     every = store.summaries(folder)
     gr, none = (every[every["method"] == name].sort_values("seed") for name in ("gr", "none"))
-    found = store.paired(store.common(none, gr))
+    comparison = store.paired(store.common(none, gr))
     gains = gr["acc"].to_numpy() - none["acc"].to_numpy()
-    assert found["mean"] == pytest.approx(gains.mean())
+    assert comparison["mean"] == pytest.approx(gains.mean())
     low, high = stats.t.interval(0.95, 3, gains.mean(), gains.std(ddof=1) / 2)
-    assert (found["low"], found["high"]) == pytest.approx((low, high))
-    assert found["p"] == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
+    assert (comparison["low"], comparison["high"]) == pytest.approx((low, high))
+    assert comparison["p"] == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
     assert store.paired(store.common(none[:2], gr[1:3]))["seeds"] == 1
     with pytest.raises(InputError, match="no seed in common"):
         store.common(none[:1], gr[1:])
@@ -202,8 +212,8 @@ def test_a_thousand_records_take_less_than_a_second(tmp_path):
     many(tmp_path, 1000)
     store.summaries(tmp_path)
     began = time.process_time()
-    found = store.by_method(store.summaries(tmp_path))
-    assert found["seeds"].tolist() == [1000]
+    table = store.by_method(store.summaries(tmp_path))
+    assert table["seeds"].tolist() == [1000]
     assert time.process_time() - began < 1
 
 

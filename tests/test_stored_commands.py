@@ -111,10 +111,10 @@ def test_status_says_what_is_done_running_stopped_failed_and_due(folder, capsys,
             "asked for)",
         ]  # fmt: skip
         _, out, _ = said(capsys, "status", folder, "--of", sweep, "--json")
-    found = json.loads(out)
-    assert {name: len(ids) for name, ids in found.items()} == {
+    answer = json.loads(out)
+    assert {name: len(ids) for name, ids in answer.items()} == {
         "done": 6, "running": 1, "stopped": 1, "failed": 1, "due": 3,
     }  # fmt: skip
-    assert set(found["due"]) == {record("none", seed).experiment.id for seed in (3, 4, 5)}
+    assert set(answer["due"]) == {record("none", seed).experiment.id for seed in (3, 4, 5)}
     _, _, err = said(capsys, "results", folder)
-    assert f"1 runs of this folder failed and are in no row: python -m replaylib status {folder}" in err
+    assert f"1 run of this folder failed and is in no row: python -m replaylib status {folder}" in err

@@ -64,9 +64,9 @@ def test_bars_are_means_errors_are_sem_and_dots_are_seeds(folder, tmp_path, draw
         assert error == pytest.approx((each.mean() - each.sem(), each.mean() + each.sem()))
         assert dots == pytest.approx(sorted(each))
     assert "gr 60.5 % ± 0.3 over 3 seeds, none 45.8 % ± 0.6 over 3 seeds" in drawn[0]["alt"]
-    made = (tmp_path / f"f.{kind}").read_bytes()
-    assert made.startswith(BEGINS[kind])
-    assert kind != "svg" or b"gr 60.5 %" in made  # its words stand in the file
+    content = (tmp_path / f"f.{kind}").read_bytes()
+    assert content.startswith(BEGINS[kind])
+    assert kind != "svg" or b"gr 60.5 %" in content  # its words stand in the file
 
 
 def test_what_differs_among_the_runs_of_a_method_is_named_and_scenarios_have_a_panel_each(folder, tmp_path, drawn):
@@ -91,9 +91,9 @@ def test_two_that_are_compared_are_drawn_over_their_common_seeds(folder, tmp_pat
     assert above["names"] == ["none", "gr"]
     assert above["bars"] == pytest.approx([np.mean(ACCURACIES["none"]), 60.5])
     gains = np.subtract(ACCURACIES["gr"], ACCURACIES["none"])
-    found = pd.read_csv("f.csv").iloc[0]
-    assert (found["mean"], found["seeds"]) == pytest.approx((gains.mean(), 3))
-    assert below["title"].startswith(f"{gains.mean():+.2f} points, 95 % confidence interval {found['low']:+.2f} to ")
+    row = pd.read_csv("f.csv").iloc[0]
+    assert (row["mean"], row["seeds"]) == pytest.approx((gains.mean(), 3))
+    assert below["title"].startswith(f"{gains.mean():+.2f} points, 95 % confidence interval {row['low']:+.2f} to ")
     assert "gr is higher by +14.67 points" in drawn[0]["alt"]
 
 

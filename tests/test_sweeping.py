@@ -12,7 +12,7 @@ from replaylib.cli.sweeping import options_of
 from replaylib.errors import InputError
 from replaylib.lab import frames, grids, records, register, runs
 from replaylib.lab.methods import METHODS
-from tests.helpers import made
+from tests.helpers import stub_record
 
 SMALL = ["--set", "iterations=3", "--set", "hidden=8"]
 
@@ -24,7 +24,7 @@ def stub(monkeypatch):
 
     def run_seeds(group, *_, **__):
         ran.update(description.id for description in group)
-        return [(torch.nn.Identity(), made(description)) for description in group]
+        return [(torch.nn.Identity(), stub_record(description)) for description in group]
 
     monkeypatch.setattr(runs, "run_seeds", run_seeds)
     monkeypatch.setattr("replaylib.cli.planning.seconds_of", lambda *_: 1.0)
@@ -71,13 +71,13 @@ def test_a_sweep_is_all_combinations_of_what_is_given(tmp_path, stub, capsys):
     out = capsys.readouterr().out
     assert "left out: xdg, which does not serve domain-incremental learning" in out
     assert "24 runs, 0 of them stored, 24 to do" in out
-    found = frames.load_records(tmp_path)
-    assert Counter(zip(found["method"], found["scenario"], strict=True)) == {
+    frame = frames.load_records(tmp_path)
+    assert Counter(zip(frame["method"], frame["scenario"], strict=True)) == {
         ("none", "task"): 8, ("none", "domain"): 8, ("xdg", "task"): 8,
     }  # fmt: skip
-    assert set(found["lr"]) == {0.1, 0.01}
-    assert set(found["seed"]) == {4, 5}
-    assert set(found["hidden"]) == {(8,)}
+    assert set(frame["lr"]) == {0.1, 0.01}
+    assert set(frame["seed"]) == {4, 5}
+    assert set(frame["hidden"]) == {(8,)}
 
 
 def test_tables_below_also_have_what_stands_above():
@@ -85,14 +85,14 @@ def test_tables_below_also_have_what_stands_above():
         "protocols": "split-digits", "scenario": "class", "methods": ["none", "gr"], "seeds": [3, 7], "iterations": 5,
         "also": [{"methods": "si", "strength": [0.1, 1]}, {"method": "gr", "hidden": [[5], [6, 6]], "seeds": "7"}],
     }  # fmt: skip
-    found, left = grids.experiments(table)
+    descriptions, left = grids.experiments(table)
     assert left == []
-    assert {e.iterations for e in found} == {5}
-    assert Counter((e.method, e.strength, e.hidden) for e in found) == {
+    assert {e.iterations for e in descriptions} == {5}
+    assert Counter((e.method, e.strength, e.hidden) for e in descriptions) == {
         ("none", None, (100, 100)): 2, ("gr", None, (100, 100)): 2, ("si", 0.1, (100, 100)): 2,
         ("si", 1.0, (100, 100)): 2, ("gr", None, (5,)): 7, ("gr", None, (6, 6)): 7,
     }  # fmt: skip
-    assert [e.seed for e in found] == sorted(e.seed for e in found)
+    assert [e.seed for e in descriptions] == sorted(e.seed for e in descriptions)
 
 
 @pytest.mark.parametrize(

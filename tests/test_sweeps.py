@@ -93,32 +93,32 @@ def test_a_failure_of_other_code_does_not_count(tmp_path):
 def test_one_of_several_seeds_as_one_that_diverges_leaves_the_others(tmp_path, monkeypatch):
     real = runs.run_seeds
 
-    def spoilt(some, *arguments, **how):
-        places = [place for place, e in enumerate(some) if e.seed == 1]
+    def spoilt(group, *arguments, **how):
+        places = [place for place, e in enumerate(group) if e.seed == 1]
         if places:
-            state = resume.path_of(how["unfinished"], some)
+            state = resume.path_of(how["unfinished"], group)
             state.parent.mkdir(parents=True)
             state.touch()
             raise Diverged(None, 2, 3, place=places[0])
-        return real(some, *arguments, **how)
+        return real(group, *arguments, **how)
 
     monkeypatch.setattr(runs, "run_seeds", spoilt)
     ended = {one.experiment: one for one in sweep([DUE], tmp_path)}
     assert str(ended[DUE[1]].failure).endswith(f"seed 1, id {DUE[1].id}: diverged in task 2, step 3")
-    found = stored([tmp_path])
-    assert found.keys() == {DUE[0].id, DUE[2].id}
-    assert all(record.together == 2 for record in found.values())
+    records = stored([tmp_path])
+    assert records.keys() == {DUE[0].id, DUE[2].id}
+    assert all(record.together == 2 for record in records.values())
     assert not resume.unfinished(tmp_path)
 
 
 def test_an_error_of_one_of_several_seeds_is_its_own_and_is_tried_three_times(tmp_path, monkeypatch):
     real, asked = runs.run_seeds, []
 
-    def spoilt(some, *arguments, **how):
-        asked.append([e.seed for e in some])
-        if DUE[1] in some:
+    def spoilt(group, *arguments, **how):
+        asked.append([e.seed for e in group])
+        if DUE[1] in group:
             raise ZeroDivisionError("of one's own")
-        return real(some, *arguments, **how)
+        return real(group, *arguments, **how)
 
     monkeypatch.setattr(runs, "run_seeds", spoilt)
     for tries in (1, 2, 3, 3):
@@ -153,9 +153,9 @@ def test_a_measurement_that_fails_is_named_and_stops_no_other_and_its_run_is_kep
 def test_two_sweeps_into_one_folder_do_nothing_twice(tmp_path, monkeypatch):
     real, ran = runs.run_seeds, []
 
-    def counted(some, *arguments, **how):
-        ran.extend(e.id for e in some)
-        return real(some, *arguments, **how)
+    def counted(group, *arguments, **how):
+        ran.extend(e.id for e in group)
+        return real(group, *arguments, **how)
 
     monkeypatch.setattr(runs, "run_seeds", counted)
     ended: list = []
@@ -176,10 +176,10 @@ def test_seeds_of_a_group_are_computed_as_one_where_their_network_allows_it(tmp_
     unfit = [replace(e, method="generative-classifier", noise_dim=5) for e in DUE]
     mixed = [one for pair in zip(DUE, unfit, strict=True) for one in pair]
     assert by_seed(mixed) == [DUE, unfit]
-    found = {one.experiment: one.record for one in sweep(by_seed(mixed), tmp_path)}
-    assert found.keys() == set(mixed)
-    assert all(found[e].together == 3 for e in DUE)
-    assert all(found[e].together == 1 for e in unfit)
+    records = {one.experiment: one.record for one in sweep(by_seed(mixed), tmp_path)}
+    assert records.keys() == set(mixed)
+    assert all(records[e].together == 3 for e in DUE)
+    assert all(records[e].together == 1 for e in unfit)
     assert stored([tmp_path]).keys() == {e.id for e in mixed}
     data = loader("cpu")(DUE[0])
     assert all(seconds_of(group, data, "cpu") > 0 for group in (DUE, unfit))

@@ -65,23 +65,23 @@ def test_a_text_survives_as_numbers_and_other_characters_are_left_out() -> None:
 
 
 def test_every_python_brings_three_collections() -> None:
-    found = texts.collections()
-    assert tuple(found) == KINDS
-    assert min(len(one) for one in found.values()) > 100_000
-    assert set("".join(found.values())) <= set(ALPHABET)
-    assert "def " in found["code"]
-    assert found["names"].isupper()
+    collections = texts.collections()
+    assert tuple(collections) == KINDS
+    assert min(len(one) for one in collections.values()) > 100_000
+    assert set("".join(collections.values())) <= set(ALPHABET)
+    assert "def " in collections["code"]
+    assert collections["names"].isupper()
 
 
 def test_a_sample_is_a_stretch_of_its_text_and_its_class_what_follows(data: Split) -> None:
-    found = list(texts.collections().values())
+    collections = list(texts.collections().values())
     picks = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:40]
     for part, ends in ((data.train, "train"), (data.test, "test")):
         for row in picks[picks < len(part)]:
             kind, shown = read(part.images[row])
             label = part.labels[row].item()
-            cut = 9 * len(found[kind]) // 10
-            half = found[kind][:cut] if ends == "train" else found[kind][cut:]
+            cut = 9 * len(collections[kind]) // 10
+            half = collections[kind][:cut] if ends == "train" else collections[kind][cut:]
             assert shown + ALPHABET[label % LETTERS] in half
             assert part.classes[label] == f"{KINDS[kind]} {ALPHABET[label % LETTERS]!r}"
 

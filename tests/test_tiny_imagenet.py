@@ -40,19 +40,19 @@ def picture(shade: int) -> bytes:
 def archive(path: Path, without: str = "") -> Path:
     """As Tiny ImageNet's is laid out: two training images and one validation image a class."""
     said = []
-    with zipfile.ZipFile(path, "w") as made:
-        made.writestr("tiny-imagenet-200/words.txt", "n00001740\tentity\n")
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("tiny-imagenet-200/words.txt", "n00001740\tentity\n")
         for place, label in enumerate([*classes(), "n99999999_not_taken"]):
             wordnet = label.partition("_")[0]
             if wordnet == without:
                 continue
             for number in (1, 0):
                 name = f"tiny-imagenet-200/train/{wordnet}/images/{wordnet}_{number}.JPEG"
-                made.writestr(name, picture(30 + place + 50 * number))
-            made.writestr(f"tiny-imagenet-200/train/{wordnet}/{wordnet}_boxes.txt", "")
-            made.writestr(f"tiny-imagenet-200/val/images/val_{place}.JPEG", picture(200))
+                file.writestr(name, picture(30 + place + 50 * number))
+            file.writestr(f"tiny-imagenet-200/train/{wordnet}/{wordnet}_boxes.txt", "")
+            file.writestr(f"tiny-imagenet-200/val/images/val_{place}.JPEG", picture(200))
             said.append(f"val_{place}.JPEG\t{wordnet}\t0\t0\t1\t1")
-        made.writestr("tiny-imagenet-200/val/val_annotations.txt", "\n".join(said))
+        file.writestr("tiny-imagenet-200/val/val_annotations.txt", "\n".join(said))
     return path
 
 
@@ -73,12 +73,12 @@ def test_the_archive_becomes_the_protocols_dataset(tmp_path, monkeypatch):
 
 
 def test_another_archive_is_refused_and_leaves_nothing(tmp_path):
-    for made, says in (
+    for path, says in (
         (archive(tmp_path / "part.zip", without=classes()[7].partition("_")[0]), f"no train images of {classes()[7]}"),
         (tmp_path / "no.zip", "no.zip"),
         (TOOL, "not a zip"),
     ):
-        done = run(made, tmp_path / "data")
+        done = run(path, tmp_path / "data")
         assert done.returncode == 2
         assert says in done.stderr
         assert "Traceback" not in done.stderr

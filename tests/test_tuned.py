@@ -30,14 +30,14 @@ def classifier() -> Classifier:
 def batch(current: int = 5, replayed: int = 3) -> Batch:
     draw = generator(7)
 
-    def some(n: int) -> Batch:
+    def samples(n: int) -> Batch:
         return Batch(
             torch.randn(n, 3, 32, 32, generator=draw),
             torch.randint(6, (n,), generator=draw),
             torch.zeros(n, dtype=torch.long),
         )
 
-    return some(current).with_replay(some(replayed))
+    return samples(current).with_replay(samples(replayed))
 
 
 def test_the_decoder_mirrors_the_encoder():
@@ -144,8 +144,8 @@ def test_the_fisher_information_of_convolutions_is_that_of_each_sample_by_itself
             grads = torch.autograd.grad(log_p[y], parameters, retain_graph=True)
             for total, grad in zip(expected, grads, strict=True):
                 total += log_p[y].exp().detach() * grad**2 / 8
-    for found, wanted in zip(fisher_diagonal(net, x, task, active, chunk=5), expected, strict=True):
-        assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * wanted.max().item())
+    for estimate, wanted in zip(fisher_diagonal(net, x, task, active, chunk=5), expected, strict=True):
+        assert torch.allclose(estimate, wanted, rtol=1e-3, atol=1e-3 * wanted.max().item())
 
 
 @pytest.mark.parametrize("method", ["none", "lwf", "ewc", "si", "nearest-mean", "der++", "gr", "bi-r-no-internal"])
@@ -182,7 +182,7 @@ def test_the_loss_is_the_obvious_formula():
     net = BrainNet(Brain(feedback=True), classifier(), generator(1), noise_dim=4, likelihood="gaussian", pixels=3072)
     mixed = Batch(*batch().tensors())  # as one batch
     noise = torch.randn(8, 4)
-    found = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
+    loss = net.losses(mixed, torch.ones(8, 6, dtype=torch.bool), noise)
     with batch_statistics(net.classifier.backbone, net.decoder.mirror), torch.no_grad():
         h = net.classifier.hidden(net.classifier.backbone(mixed.x))
         mu, logvar = net.recognition.posterior(h)
@@ -190,4 +190,4 @@ def test_the_loss_is_the_obvious_formula():
         variational = 0.5 * (mu**2 + logvar.exp() - 1 - logvar).sum(1) / 3072
         reconstruction = 0.5 * ((output - mixed.x.flatten(1)) ** 2).mean(1)
         expected = F.cross_entropy(net.classifier.readout(h), mixed.y, reduction="none") + reconstruction + variational
-    assert torch.allclose(found, expected, atol=1e-4)
+    assert torch.allclose(loss, expected, atol=1e-4)

@@ -27,9 +27,11 @@ def parts(call):
     """The control, the widget that shows the picture, and the link between them, of what was displayed."""
     ((bundle,), options) = call
     assert options["raw"] is True
-    made = ipywidgets.widgets.widget._instances if hasattr(ipywidgets, "Stack") else ipywidgets.Widget.widgets
-    control, picture = made[bundle[widgets.VIEW]["model_id"]].children
-    links = [w for w in made.values() if isinstance(w, ipywidgets.widgets.widget_link.Link) and w.source[0] is control]
+    instances = ipywidgets.widgets.widget._instances if hasattr(ipywidgets, "Stack") else ipywidgets.Widget.widgets
+    control, picture = instances[bundle[widgets.VIEW]["model_id"]].children
+    links = [
+        w for w in instances.values() if isinstance(w, ipywidgets.widgets.widget_link.Link) and w.source[0] is control
+    ]
     return control, picture, links, bundle, options["metadata"][widgets.VIEW]["still"]
 
 

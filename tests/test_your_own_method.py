@@ -86,8 +86,8 @@ def test_mas_is_the_mean_absolute_gradient_of_the_squared_output():
         net.zero_grad()
         (net(x[None]) ** 2).sum().backward()
         slow += net.readout.weight.grad.abs() / 500
-    found = penalty.quadratic.importance[-2]
-    torch.testing.assert_close(found, slow)
+    importance = penalty.quadratic.importance[-2]
+    torch.testing.assert_close(importance, slow)
     with torch.no_grad():
         assert penalty() == 0
         net.readout.weight += 0.1
@@ -113,14 +113,14 @@ def test_the_command_line_knows_them_and_their_options(capsys):
 
 
 def test_a_resnet_is_a_frozen_backbone_of_512_features():
-    found = encoders.load_encoder("resnet18")
-    assert found.net.units == 512
-    assert len(found.digest) == 64
+    encoder = encoders.load_encoder("resnet18")
+    assert encoder.net.units == 512
+    assert len(encoder.digest) == 64
     described = experiment("split-glyphs", "class", "none", encoder="resnet18", iterations=2, hidden=(8,))
     assert (described.backbone, described.encoder) == ("frozen", "resnet18")
     images = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(
-        found.net(images)[:1], found.net(images[:1])
+        encoder.net(images)[:1], encoder.net(images[:1])
     )  # evaluation mode: no image depends on another
 
 
@@ -179,13 +179,13 @@ def test_each_stream_is_learned_with_each_kind_of_replay(stream, scenario, tasks
 
 def test_a_watcher_has_a_name_on_the_command_line_and_changes_nothing(capsys):
     run = ["run", "split-digits", "--iterations", "10", "--hidden", "8", "--json", "-q"]
-    found = []
+    matrices = []
     for watch in ([], ["--watch", "drift,loss"]):
         assert main([*run, *watch]) == 0
         out, err = capsys.readouterr()
         *said, last = out.splitlines()
-        found.append(json.loads(last)["matrix"])
-    assert found[0] == found[1]
+        matrices.append(json.loads(last)["matrix"])
+    assert matrices[0] == matrices[1]
     moved = [float(line.rpartition(" ")[2]) for line in said]
     assert len(moved) == 5
     assert min(moved) > 0

@@ -207,12 +207,12 @@ def make(path: Path, root: Path, book: BookIndex, seed: int) -> dict[Path, str]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         assign(master, folder)
-        made = {students / f"{master.name}.ipynb": plain(folder / "student" / f"{master.name}.ipynb")}
+        files = {students / f"{master.name}.ipynb": plain(folder / "student" / f"{master.name}.ipynb")}
         for test in sorted((folder / "student" / "tests").glob("*.py")):
-            made[students / "checks" / master.name / test.name] = test.read_text(encoding="utf-8")
-        made[instructors / f"{master.name}.ipynb"] = plain(folder / "autograder" / f"{master.name}.ipynb")
+            files[students / "checks" / master.name / test.name] = test.read_text(encoding="utf-8")
+        files[instructors / f"{master.name}.ipynb"] = plain(folder / "autograder" / f"{master.name}.ipynb")
         for test in sorted((folder / "autograder" / "tests").glob("*.py")):
-            made[instructors / "tests" / test.name] = test.read_text(encoding="utf-8")
+            files[instructors / "tests" / test.name] = test.read_text(encoding="utf-8")
     about = {
         "name": master.name,
         "points": master.points,
@@ -222,29 +222,29 @@ def make(path: Path, root: Path, book: BookIndex, seed: int) -> dict[Path, str]:
         "rubric": master.settings.get("rubric", []),
         "library": {question: names for question, names in master.library.items() if names},
     }
-    made[instructors / "assignment.json"] = json.dumps(about, indent=1) + "\n"
-    return made
+    files[instructors / "assignment.json"] = json.dumps(about, indent=1) + "\n"
+    return files
 
 
 def readdressed(root: Path) -> dict[Path, str]:
     """The notebooks of a tree without masters, with the address that `_config.yml` has now in cells and links."""
     repository = course.settings(root)["repository"]
     new = repository["url"].removesuffix(".git").rstrip("/")
-    made = {}
+    files = {}
     for path in sorted((root / FOLDER).glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
-        found, notebook, pin = re.search(r'library = \\"(\S+?)/archive/(\S+?)\.zip', text), Notebook(), ""
-        if found:
-            text = text.replace(found[1], new).replace(course.site(found[1]), course.site(new))
-            pin = "" if found[2].startswith("refs/heads/") else found[2]
+        address, notebook, pin = re.search(r'library = \\"(\S+?)/archive/(\S+?)\.zip', text), Notebook(), ""
+        if address:
+            text = text.replace(address[1], new).replace(course.site(address[1]), course.site(new))
+            pin = "" if address[2].startswith("refs/heads/") else address[2]
         install = INSTALL.format(archive=archive(new, repository["branch"], pin))
         for cell in json.loads(text)["cells"]:
             source = "".join(cell["source"])
             if source.startswith("# @title Install the library"):
                 source = f"# @title Install the library\n{install}"
             notebook.add(cell["cell_type"], source, cell["metadata"])
-        made[path] = notebook.json()
-    return made
+        files[path] = notebook.json()
+    return files
 
 
 def everything(root: Path) -> dict[Path, str]:
@@ -264,10 +264,10 @@ def main() -> None:
     )
     root, choice = ROOT, parser.parse_args()
     try:
-        made = everything(root)
+        files = everything(root)
     except ChapterError as error:
         sys.exit(f"error: {error}")
-    published = {path: text for path, text in made.items() if path.is_relative_to(root / FOLDER)}
+    published = {path: text for path, text in files.items() if path.is_relative_to(root / FOLDER)}
     stale = [p for p, text in published.items() if not p.exists() or p.read_text(encoding="utf-8") != text]
     there = {*(root / FOLDER).glob("*.ipynb"), *(root / FOLDER / "checks").glob("*/*")}
     orphans = sorted(path for path in there - set(published) if path.is_file())
@@ -279,7 +279,7 @@ def main() -> None:
         sys.exit(1 if stale or orphans else 0)
     if masters(root):
         shutil.rmtree(root / BUILT, ignore_errors=True)
-    for path, text in made.items():
+    for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     for path in orphans:

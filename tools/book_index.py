@@ -75,19 +75,19 @@ class BookIndex:
 
 def index(root: Path) -> BookIndex:
     """The index of the book in a folder. Of pages that are no chapters, and become no notebook, only headings count."""
-    found = BookIndex(root)
+    book = BookIndex(root)
     for path in course.chapters(root):
-        found.add(path)
+        book.add(path)
     for path in sorted(root.glob("book/*.md")):
         title = re.search(r"^# +(.+?) *$", path.read_text(encoding="utf-8"), re.MULTILINE)
         page = path.relative_to(root).with_suffix("").as_posix()
-        found.titles[page] = title[1] if title else path.stem
+        book.titles[page] = title[1] if title else path.stem
         for label, heading in re.findall(r"^\((.+)\)=\n+#+ +(.+?) *$", path.read_text(encoding="utf-8"), re.MULTILINE):
-            found.targets[label] = Target(page, label.lower().replace("_", "-"), heading)
+            book.targets[label] = Target(page, label.lower().replace("_", "-"), heading)
         for entries in re.findall(
             r"^[:`]{3,}\{glossary\}\n(.*?)^[:`]{3,}$", path.read_text(encoding="utf-8"), re.M | re.S
         ):
             for term in re.findall(r"^\S.*$", entries, re.M):
                 anchor = "term-" + re.sub(r"[^\w.-]+", "-", term.strip())
-                found.terms[term.strip().lower()] = Target(page, anchor, term.strip())
-    return found
+                book.terms[term.strip().lower()] = Target(page, anchor, term.strip())
+    return book

@@ -30,14 +30,14 @@ def asked(name: str, blocks: list[Block], seed: int) -> list[Block]:
             variants.setdefault(block.argument, []).append(block.options.get("variant", ""))
     draw = {question: random.Random(f"{seed} {name} {question}").randrange(len(v)) for question, v in variants.items()}
     chosen = {question: v[draw[question] if seed else 0] for question, v in variants.items()}
-    found, leave_out = [], False
+    questions, leave_out = [], False
     for block in blocks:
         if block.name == "question":
             leave_out = block.options.get("variant", "") != chosen[block.argument]
         if not leave_out:
-            found.append(block)
+            questions.append(block)
         leave_out = leave_out and block.name != "question-end"
-    return found
+    return questions
 
 
 def wordings(question: str) -> int:
@@ -47,10 +47,10 @@ def wordings(question: str) -> int:
     ------
     ValueError : not all such places have as many.
     """
-    found = {len(choice[1].split("||")) for choice in CHOICE.finditer(question)}
-    if len(found) > 1:
-        raise ValueError(f"places with {sorted(found)} variants in one question: expected as many everywhere")
-    return found.pop() if found else 1
+    counts = {len(choice[1].split("||")) for choice in CHOICE.finditer(question)}
+    if len(counts) > 1:
+        raise ValueError(f"places with {sorted(counts)} variants in one question: expected as many everywhere")
+    return counts.pop() if counts else 1
 
 
 def worded(text: str, place: int) -> str:
@@ -70,4 +70,4 @@ def chosen(name: str, source: str, seed: int) -> str:
 
 def seeded(test: str, seed: int) -> str:
     """A hidden test on the numbers of a cohort."""
-    return re.sub(r"manual_seed\((\d+)\)", lambda found: f"manual_seed({int(found[1]) + 1000 * seed})", test)
+    return re.sub(r"manual_seed\((\d+)\)", lambda match: f"manual_seed({int(match[1]) + 1000 * seed})", test)

@@ -33,7 +33,7 @@ def read(site: Path, names: list[str]) -> list[Page]:
     ------
     FileNotFoundError : a page is not there; the book is to be built first.
     """
-    found = []
+    pages = []
     for name in names:
         path = site / f"{name}.html"
         if not path.is_file():
@@ -45,8 +45,8 @@ def read(site: Path, names: list[str]) -> list[Page]:
         assert isinstance(heading, Tag), name
         title = re.sub(r"\s+", " ", heading.get_text()).rstrip("# ¶").strip()
         linked = (resolved(str(link["href"]).partition("?")[0], name) for link in whole.select("link[rel=stylesheet]"))
-        found.append(Page(name, title, article, tuple(linked)))
-    return found
+        pages.append(Page(name, title, article, tuple(linked)))
+    return pages
 
 
 def all_styles(pages: list[Page]) -> list[str]:
@@ -57,7 +57,7 @@ def all_styles(pages: list[Page]) -> list[str]:
 def on_paper(pages: list[Page]) -> list[Tag]:
     """The pages' articles, with everything open, whose anchors and links are those of one document."""
     slugs = {f"{page.name}.html": page.slug for page in pages}
-    made = []
+    articles = []
     for page in pages:
         article = copy.copy(page.article)
         for waste in article.select(FOR_SCREENS):
@@ -75,8 +75,8 @@ def on_paper(pages: list[Page]) -> list[Tag]:
             link["href"] = inside(str(link["href"]), page, slugs)
         for image in article.select("img[src]"):
             image["src"] = resolved(str(image["src"]), page.name)
-        made.append(article)
-    return made
+        articles.append(article)
+    return articles
 
 
 def resolved(address: str, page: str) -> str:
@@ -167,11 +167,11 @@ def main() -> None:
         "slides": lambda: write_slides(SITE / "slides", read(SITE, chapters), title),
     }
     try:
-        made = make[choice.edition]()
+        edition = make[choice.edition]()
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
     offer(SITE)
-    print(f"made {made}, {made.stat().st_size / 1e6:.1f} MB")
+    print(f"made {edition}, {edition.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def fresh(environment: Path) -> bool:
     """True if the environment's interpreter runs and is the one that runs this file."""
     if not interpreter(environment).exists():
         return False
-    found = subprocess.run(
+    answer = subprocess.run(
         [str(interpreter(environment)), "-c", "import sys; print(sys.version)"], stdout=subprocess.PIPE, text=True
     )
-    return found.returncode == 0 and found.stdout.strip() == sys.version.strip()
+    return answer.returncode == 0 and answer.stdout.strip() == sys.version.strip()
 
 
 def moved(environment: Path) -> bool:

@@ -70,8 +70,8 @@ def xhtml(page: Page, files: dict[str, str], images: dict[str, str]) -> str:
         if str(image["src"]).startswith("data:"):
             continue
         images[source] = f"images/{posixpath.basename(source)}"
-        made = soup.new_tag("img", attrs={"src": images[source], "alt": str(image.get("alt", ""))})
-        image.replace_with(made)
+        tag = soup.new_tag("img", attrs={"src": images[source], "alt": str(image.get("alt", ""))})
+        image.replace_with(tag)
     for picture in article.select("picture"):
         picture.unwrap()
     for link in article.select("a[href]"):
@@ -119,13 +119,13 @@ def write_epub(target: Path, site: Path, pages: Sequence[Page], title: str, auth
         "<rootfiles>"
         '<rootfile full-path="book/package.opf" media-type="application/oebps-package+xml"/></rootfiles></container>\n'
     )
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as made:
-        made.writestr(zipfile.ZipInfo("mimetype"), "application/epub+zip", zipfile.ZIP_STORED)
-        made.writestr("META-INF/container.xml", container)
-        made.writestr("book/package.opf", package)
-        made.writestr("book/book.css", STYLE)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), "application/epub+zip", zipfile.ZIP_STORED)
+        archive.writestr("META-INF/container.xml", container)
+        archive.writestr("book/package.opf", package)
+        archive.writestr("book/book.css", STYLE)
         for name, text in documents.items():
-            made.writestr(f"book/{name}", text)
+            archive.writestr(f"book/{name}", text)
         for source, name in images.items():
-            made.write(site / source, f"book/{name}")
+            archive.write(site / source, f"book/{name}")
     return target

@@ -199,19 +199,19 @@ def _run_group(
     def fail(one: Experiment, error: Exception) -> None:
         failed.setdefault(f"{type(error).__name__}: {str(error).splitlines()[0][:300]}", []).append(one)
 
-    for some, made in surviving(group, data, device, fail, watch=clock, **how):
-        for net, record in made:
+    for together, trained in surviving(group, data, device, fail, watch=clock, **how):
+        for net, record in trained:
             if item.measured:
                 try:
                     record = replay_quality.measure(net.to(device), record, data)
                 except Exception as error:
                     fail(record.experiment, error)  # what was trained is stored, and the next seed is measured
             records.write(record, folder)
-        accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in made)
+        accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in trained)
         pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
         took = f"{time.perf_counter() - began:.1f} s"
-        yield f"{item.name}: {group[0].method} x {len(some)}: {accuracies}{pace}, {took}"
-    yield from (f"{item.name}: {group[0].method} x {len(those)}: {why}" for why, those in failed.items())
+        yield f"{item.name}: {group[0].method} x {len(together)}: {accuracies}{pace}, {took}"
+    yield from (f"{item.name}: {group[0].method} x {len(runs)}: {why}" for why, runs in failed.items())
 
 
 def _published() -> dict[str, Any]:

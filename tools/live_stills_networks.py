@@ -96,10 +96,10 @@ def places() -> dict[str, Any]:
     rows, images, first = [], [], y
     for task in range(1, 6):
         with torch.no_grad():
-            made = cast(BrainNet, load_network("gr", task).net).generate(y, y, z)
-            digits = judge(made).argmax(1)
+            imagined = cast(BrainNet, load_network("gr", task).net).generate(y, y, z)
+            digits = judge(imagined).argmax(1)
         first = digits if task == 1 else first
-        images.append(made[:shown])
+        images.append(imagined[:shown])
         kept = round(100 * (digits == first).double().mean().item())
         owned = (100 * (digits // 2).bincount(minlength=5) / count).round().int().tolist()
         rows.append([f"after task {task}", *owned, kept])
@@ -156,7 +156,7 @@ def dreams() -> dict[str, Any]:
     net = BrainNet(Brain.all(), classifier(stream, start), start, noise_dim=32, gate_prop=0.7)
     net = live_weights.loaded("brain", net)
     assert net.gates is not None
-    made = 1000
+    number = 1000
     rows = []
     for codes, gates in (
         ("mode of 4", "4"),
@@ -165,16 +165,16 @@ def dreams() -> dict[str, Any]:
         ("plain noise", "7"),
         ("mode of 4", ""),
     ):
-        noise = torch.randn(made, 32, generator=torch.Generator().manual_seed(5))
+        noise = torch.randn(number, 32, generator=torch.Generator().manual_seed(5))
         with torch.no_grad():
-            z = net.prior.draw(torch.full((made,), 4), noise) if codes == "mode of 4" else noise
+            z = net.prior.draw(torch.full((number,), 4), noise) if codes == "mode of 4" else noise
             row = net.gates.open[int(gates)] if gates else torch.ones_like(net.gates.open[0])
-            seen_as = net(net.decoder(z, row.expand(made, -1)).sigmoid()).argmax(1)
+            seen_as = net(net.decoder(z, row.expand(number, -1)).sigmoid()).argmax(1)
         shares = [round(100 * (seen_as == digit).double().mean().item()) for digit in (4, 7)]
         named = f"{codes}, {f'gates of {gates}' if gates else 'all gates open'}"
         rows.append([named, *shares, 100 - sum(shares)])
     words = (
-        f"Of {made} images that brain-inspired replay imagines from the mode of 4, the network takes {rows[0][1]} % "
+        f"Of {number} images that brain-inspired replay imagines from the mode of 4, the network takes {rows[0][1]} % "
         f"for a 4 with the gates of 4, and {rows[1][2]} % for a 7 with the gates of 7: the gates decide. With all "
         f"gates open it takes {rows[4][1]} % for a 4."
     )
@@ -189,7 +189,7 @@ def night() -> dict[str, Any]:
                   "one long night at the end": list(range(25, 30))}  # fmt: skip
     rows = []
     for name, asleep in timetables.items():
-        found = []
+        accuracies = []
         for seed in range(seeds):
             stream = split_stream(digits(), "class", 5)
             net = classifier(stream, torch.Generator().manual_seed(seed))
@@ -209,8 +209,8 @@ def night() -> dict[str, Any]:
                     loss.backward()
                     optimizer.step()
                 means.append(evaluate(stream, net, day + 1)[: day + 1].mean().item())
-            found.append([sum(means) / len(means), means[-1]])
-        both = torch.tensor(found)
+            accuracies.append([sum(means) / len(means), means[-1]])
+        both = torch.tensor(accuracies)
         error = both.std(0) / seeds**0.5
         rows.append([name, *(f"{m:.0f} ± {e:.0f}" for m, e in zip(both.mean(0).tolist(), error.tolist(), strict=True))])
     words = (

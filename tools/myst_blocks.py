@@ -77,14 +77,14 @@ def parser() -> MarkdownIt:
 def read(source: str, place: Place) -> list[Block]:
     """The blocks of a text that starts at a place."""
     lines = source.splitlines()
-    found: list[Block] = []
+    blocks: list[Block] = []
     done = 0
 
     def text_until(line: int) -> None:
         text = "\n".join(lines[done:line]).strip("\n")
         if text.strip():
             skipped = next(index for index in range(done, line) if lines[index].strip()) if line > done else done
-            found.append(Block("text", place.later(skipped), text))
+            blocks.append(Block("text", place.later(skipped), text))
 
     for token in parser().parse(source):
         here = place.later(token.map[0] if token.map else 0)
@@ -101,9 +101,9 @@ def read(source: str, place: Place) -> list[Block]:
             text_until(token.map[0])
             # The amsmath plugin leaves the environment's last line out of its map.
             done = max(token.map[1], token.map[0] + len(token.content.strip("\n").splitlines()))
-            found.extend(block(token, here))
+            blocks.extend(block(token, here))
     text_until(len(lines))
-    return found
+    return blocks
 
 
 def block(token: Token, place: Place) -> Iterator[Block]:

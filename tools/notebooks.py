@@ -243,11 +243,11 @@ def main() -> None:
     root = choice.root.resolve()
     try:
         book = index(root)
-        made = {path.with_suffix(".ipynb"): convert(path, root, book) for path in course.chapters(root)}
+        notebooks = {path.with_suffix(".ipynb"): convert(path, root, book) for path in course.chapters(root)}
     except ChapterError as error:
         sys.exit(f"error: {error}")
-    stale = [path for path, text in made.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    orphans = sorted(set(root.glob("chapters/*.ipynb")) - set(made))
+    stale = [path for path, text in notebooks.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    orphans = sorted(set(root.glob("chapters/*.ipynb")) - set(notebooks))
     if choice.check:
         for path in stale:
             print(f"{path.relative_to(root)} does not match its chapter: run `make notebooks`")
@@ -255,9 +255,9 @@ def main() -> None:
             print(f"{path.relative_to(root)} has no chapter: remove it")
         sys.exit(1 if stale or orphans else 0)
     for path in stale:
-        path.write_text(made[path], encoding="utf-8")
+        path.write_text(notebooks[path], encoding="utf-8")
         print(f"wrote {path.relative_to(root)}")
-    print(f"{len(made)} notebooks, {len(stale)} written")
+    print(f"{len(notebooks)} notebooks, {len(stale)} written")
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def sent(path: Path) -> bytes:
     return data if path.suffix in PACKED else gzip.compress(data, 6)
 
 
-def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, schemes: Schemes, found: Findings) -> None:
+def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, schemes: Schemes, findings: Findings) -> None:
     """Open a page at the first width, look at it at every width and in every scheme, and note what is wrong with it."""
     context = browser.new_context(viewport={"width": widths[0], "height": 900}, color_scheme=schemes[0])
     tab = context.new_page()
@@ -166,13 +166,13 @@ def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, scheme
         if url.startswith(base):
             asked.add(re.split(r"[?#]", url.removeprefix(base + "/"))[0])
         elif not url.startswith(("data:", "blob:")):
-            found.add(f"asks another host: {url}", page)
+            findings.add(f"asks another host: {url}", page)
             return route.abort()
         route.continue_()
 
     tab.route("**/*", request)
-    tab.on("pageerror", lambda error: found.add(f"script error: {str(error)[:120]}", page))
-    tab.on("response", lambda answer: found.add(f"missing: {answer.url}", page) if answer.status >= 400 else None)
+    tab.on("pageerror", lambda error: findings.add(f"script error: {str(error)[:120]}", page))
+    tab.on("response", lambda answer: findings.add(f"missing: {answer.url}", page) if answer.status >= 400 else None)
     tab.goto(f"{base}/{page}", wait_until="load")
     tab.add_style_tag(content="*, ::before, ::after { transition: none !important }")  # colours are those that stay
     for width in widths:
@@ -182,48 +182,48 @@ def visit(browser: Any, base: str, site: Path, page: str, widths: Widths, scheme
             tab.evaluate("theme => document.documentElement.dataset.theme = theme", scheme)
             tab.wait_for_timeout(150)
             seen = tab.evaluate(LOOK)
-            note(seen, page, width, scheme, found)
+            note(seen, page, width, scheme, findings)
             if (width, scheme) == (widths[0], schemes[0]):
-                weigh(seen, page, [site / name for name in asked], found)
+                weigh(seen, page, [site / name for name in asked], findings)
     context.close()
 
 
-def note(seen: dict[str, Any], page: str, width: int, scheme: str, found: Findings) -> None:
+def note(seen: dict[str, Any], page: str, width: int, scheme: str, findings: Findings) -> None:
     """Note what is cut off, too wide, without words or too pale."""
     for kind in ("equations", "figures"):
         if seen[kind][0]:
-            found.add(f"{kind} cut off at {width} pixels", page)
+            findings.add(f"{kind} cut off at {width} pixels", page)
     if seen["overflow"] > 1:
-        found.add(f"wider than the screen at {width} pixels", page)
+        findings.add(f"wider than the screen at {width} pixels", page)
     if seen["bare"]:
-        found.add("image without alternative text", page)
+        findings.add("image without alternative text", page)
     for text in seen["pale"]:
-        found.add(f"too pale, {scheme}: {text!r}", page)
+        findings.add(f"too pale, {scheme}: {text!r}", page)
 
 
-def weigh(seen: dict[str, Any], page: str, asked: list[Path], found: Findings) -> None:
+def weigh(seen: dict[str, Any], page: str, asked: list[Path], findings: Findings) -> None:
     """Note how much a page had to fetch, and that it is too much."""
     size = sum(len(sent(path)) for path in asked if path.is_file())
     if size > (MOST_BYTES if seen["formulas"] else MOST_WITHOUT_FORMULAS) or len(asked) > MOST_REQUESTS:
-        found.add(f"heavy: {size / 1000:.0f} KB in {len(asked)} requests", page)
+        findings.add(f"heavy: {size / 1000:.0f} KB in {len(asked)} requests", page)
     kinds = {kind: seen[kind] for kind in ("equations", "figures", "tables")}
-    found.rows.append({"page": page, "KB": round(size / 1000), "requests": len(asked), **kinds})
+    findings.rows.append({"page": page, "KB": round(size / 1000), "requests": len(asked), **kinds})
 
 
-def without_scripts(browser: Any, base: str, page: str, found: Findings) -> None:
+def without_scripts(browser: Any, base: str, page: str, findings: Findings) -> None:
     """Look at a page whose scripts never come: its text, its formulas and its pictures are there all the same."""
     context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900}, java_script_enabled=False)
     tab = context.new_page()
     tab.goto(f"{base}/{page}", wait_until="load")
     shown = tab.query_selector("article") or tab.query_selector("body")
     if len(shown.inner_text().split()) < 20:
-        found.add("no text without JavaScript", page)
+        findings.add("no text without JavaScript", page)
     if any(not box.is_visible() for box in tab.query_selector_all("article .moved-shown img")):
-        found.add("no picture without JavaScript", page)
+        findings.add("no picture without JavaScript", page)
     context.close()
 
 
-def slowly(browser: Any, base: str, page: str, found: Findings) -> None:
+def slowly(browser: Any, base: str, page: str, findings: Findings) -> None:
     """Open a page for the first time on a slow network and a slow processor, and note what comes late."""
     context = browser.new_context(viewport={"width": WIDTHS[0], "height": 900})
     tab = context.new_page()
@@ -234,11 +234,11 @@ def slowly(browser: Any, base: str, page: str, found: Findings) -> None:
     tab.goto(f"{base}/{page}", wait_until="load", timeout=120_000)
     text, answers = tab.evaluate(WHEN)
     context.close()
-    found.rows.append({"page": page, "text": text, "answers": answers})
+    findings.rows.append({"page": page, "text": text, "answers": answers})
     if text > TEXT_BY:
-        found.add(f"text after more than {TEXT_BY} s on a slow network", page)
+        findings.add(f"text after more than {TEXT_BY} s on a slow network", page)
     if answers > ANSWERS_BY:
-        found.add(f"answers after more than {ANSWERS_BY} s on a slow network", page)
+        findings.add(f"answers after more than {ANSWERS_BY} s on a slow network", page)
 
 
 def look(
@@ -261,17 +261,17 @@ def look(
     ]
     if not pages:
         raise FileNotFoundError(f"no page in {site}: build the book first, with `make book`")
-    found = Findings()
+    findings = Findings()
     with served(site) as base, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for page in pages:
             if slow:
-                slowly(browser, base, page, found)
+                slowly(browser, base, page, findings)
                 continue
-            visit(browser, base, site, page, widths, schemes, found)
-            without_scripts(browser, base, page, found)
+            visit(browser, base, site, page, widths, schemes, findings)
+            without_scripts(browser, base, page, findings)
         browser.close()
-    return found
+    return findings
 
 
 def main() -> None:
@@ -281,18 +281,18 @@ def main() -> None:
     parser.add_argument("--slow", action="store_true", help="time the pages on a slow network and processor instead")
     choice = parser.parse_args()
     try:
-        found = look(ROOT / "_build" / "html", choice.only, slow=choice.slow)
+        findings = look(ROOT / "_build" / "html", choice.only, slow=choice.slow)
     except FileNotFoundError as error:
         sys.exit(f"error: {error}")
-    for row in found.rows if choice.slow else ():
+    for row in findings.rows if choice.slow else ():
         print(f"{row['page']}: text after {row['text']:.1f} s, answers after {row['answers']:.1f} s")
-    for row in found.rows if choice.table and not choice.slow else ():
+    for row in findings.rows if choice.table and not choice.slow else ():
         cut = ", ".join(f"{kind} {row[kind][0]}/{row[kind][1]}" for kind in ("equations", "figures", "tables"))
         print(f"{row['page']}: {row['KB']} KB in {row['requests']} requests; cut off: {cut}")
-    for fault, where in sorted(found.faults.items()):
+    for fault, where in sorted(findings.faults.items()):
         print(f"{fault}   ({len(where)} pages: {', '.join(sorted(where)[:3])})")
-    print(f"{len(found.rows)} pages, {len(found.faults)} faults")
-    sys.exit(1 if found.faults else 0)
+    print(f"{len(findings.rows)} pages, {len(findings.faults)} faults")
+    sys.exit(1 if findings.faults else 0)
 
 
 if __name__ == "__main__":

@@ -180,13 +180,13 @@ class Converter:
     def text(self, source: str, place: Place) -> str:
         """Text without directives: its roles and links replaced."""
 
-        def replaced(found: re.Match[str]) -> str:
-            here = place.later(source.count("\n", 0, found.start()))
-            if found["role"]:
-                return self.role(found["role"], " ".join(found["text"].split()), here)
-            if found["address"]:
-                return self.link(found["label"], found["address"], here)
-            return found[0]
+        def replaced(match: re.Match[str]) -> str:
+            here = place.later(source.count("\n", 0, match.start()))
+            if match["role"]:
+                return self.role(match["role"], " ".join(match["text"].split()), here)
+            if match["address"]:
+                return self.link(match["label"], match["address"], here)
+            return match[0]
 
         lines = "\n".join(line for line in source.splitlines() if not line.startswith("% "))
         plain = outside_fences(lines, lambda part: INLINE.sub(replaced, part))
@@ -228,12 +228,12 @@ class Converter:
         raise place.error(f"the role {{{role}}} has no counterpart in a notebook")
 
     def cite(self, keys: str, textual: bool, place: Place) -> str:
-        found = []
+        citations = []
         for key in (key.strip() for key in keys.split(",")):
             if key not in self.citations.entries:
                 raise place.error(f"book/references.bib has no entry {key!r}")
-            found.append(self.citations.short(key, textual))
-        return ", ".join(found) if textual else f"({'; '.join(found)})"
+            citations.append(self.citations.short(key, textual))
+        return ", ".join(citations) if textual else f"({'; '.join(citations)})"
 
     def link(self, text: str, address: str, place: Place) -> str:
         """A link, which in a notebook leads to the published page, or to the file in the repository."""

@@ -103,16 +103,16 @@ def texts(name: str, data: bytes) -> Iterator[tuple[str, str]]:
 
 def leaks(files: dict[str, bytes], secret: set[tuple[str, str]]) -> list[str]:
     """A line for each file, archive or page that holds something secret, or that lies where only secrets do."""
-    found = []
+    problems = []
     for name, data in sorted(files.items()):
         for place, text in texts(name, data):
             if PRIVATE in Path(place).parts[:-1]:
-                found.append(f"{place}: lies in {PRIVATE}/")
+                problems.append(f"{place}: lies in {PRIVATE}/")
             held = pairs(text) & secret
             # The library solves some questions itself, in its own words; a test or an answer is more than one pair.
             if len(held) > 1 or (held and not place.startswith(("replaylib/", "chapters/"))):
-                found.append(f"{place}: {min(held)[0]!r}, ...")
-    return found
+                problems.append(f"{place}: {min(held)[0]!r}, ...")
+    return problems
 
 
 def tracked(root: Path, commit: str) -> dict[str, bytes]:
@@ -135,8 +135,8 @@ def main() -> None:
     if git(ROOT, "status", "--porcelain", "--untracked-files=no"):
         sys.exit("error: there are changes that are not committed: commit them first, only commits are published")
     commit, new = publish(ROOT)
-    if found := leaks(tracked(ROOT, commit) | built(ROOT), secrets(ROOT)):
-        sys.exit("\n".join(["error: do not push, these hold something secret:", *found]))
+    if problems := leaks(tracked(ROOT, commit) | built(ROOT), secrets(ROOT)):
+        sys.exit("\n".join(["error: do not push, these hold something secret:", *problems]))
     print(f"branch {BRANCH}: {commit[:10]}{'' if new else ', as before'}; nothing secret found in it")
     print(f"to publish: git push THE-PUBLIC-REPOSITORY {BRANCH}:main")
 

@@ -63,16 +63,20 @@ addEventListener("keydown", (event) => {
 def parts(section: Tag) -> Iterator[str]:
     """What of a section goes on a slide, each as HTML: its question, its pictures, its formulas, its self-checks."""
     wanted = "p > strong, figure, div.math, .self-check"
-    for found in section.select(wanted):
-        if found.find_parent(["details", "figure"]) or found.find_parent(class_=["self-check", "exercise"]):
+    for element in section.select(wanted):
+        if element.find_parent(["details", "figure"]) or element.find_parent(class_=["self-check", "exercise"]):
             continue
-        if found.name == "strong":
-            paragraph = found.parent
+        if element.name == "strong":
+            paragraph = element.parent
             # The question of a chapter is a paragraph of its own.
-            if isinstance(paragraph, Tag) and paragraph.get_text(strip=True) == found.get_text(strip=True):
-                yield f'<p class="said">{found.decode_contents()}</p>'
-        elif found.name == "figure" or "self-check" in (found.get("class") or ()) or found.select_one(".katex-display"):
-            yield found.decode()
+            if isinstance(paragraph, Tag) and paragraph.get_text(strip=True) == element.get_text(strip=True):
+                yield f'<p class="said">{element.decode_contents()}</p>'
+        elif (
+            element.name == "figure"
+            or "self-check" in (element.get("class") or ())
+            or element.select_one(".katex-display")
+        ):
+            yield element.decode()
 
 
 def deck(page: Page) -> str:

@@ -93,9 +93,9 @@ def store(record: records.Record, task: int, folder: Path, target: Path, data: S
 
 def write_digests() -> None:
     """The SHA-256 of every file, for those who fetch one."""
-    found = sorted(network_files.IN_CHECKOUT.glob(f"*{network_files.SUFFIX}"))
+    stored = sorted(network_files.IN_CHECKOUT.glob(f"*{network_files.SUFFIX}"))
     said = {
-        path.name.removesuffix(network_files.SUFFIX): hashlib.sha256(path.read_bytes()).hexdigest() for path in found
+        path.name.removesuffix(network_files.SUFFIX): hashlib.sha256(path.read_bytes()).hexdigest() for path in stored
     }
     with replacing(shipped(network_files.DIGESTS), "make the folder writable") as part:
         part.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

@@ -42,8 +42,8 @@ SEED = assignments.cohort(ROOT)
 @functools.cache
 def texts(name: str, seed: int) -> dict[Path, str]:
     """Every file of an assignment for a cohort, relative to the project, with its text."""
-    made = assignments.make(ROOT / assignments.MASTERS / f"{name}.md", ROOT, index(ROOT), seed)
-    return {path.relative_to(ROOT): text for path, text in made.items()}
+    files = assignments.make(ROOT / assignments.MASTERS / f"{name}.md", ROOT, index(ROOT), seed)
+    return {path.relative_to(ROOT): text for path, text in files.items()}
 
 
 def lay(root: Path, name: str, seed: int) -> None:
@@ -54,7 +54,7 @@ def lay(root: Path, name: str, seed: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything that `make assignments` makes, in a folder that stands for the project's."""
     root = tmp_path_factory.mktemp("made")
     for name in NAMES:
@@ -62,8 +62,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def built(made: Path, name: str) -> Assignment:
-    return Assignment.read(made / assignments.BUILT / name)
+def built(root: Path, name: str) -> Assignment:
+    return Assignment.read(root / assignments.BUILT / name)
 
 
 def answers(name: str) -> Iterator[tuple[str, str, str, str]]:
@@ -88,21 +88,21 @@ def names_after(sources: list[str]) -> dict[str, Any]:
     return names
 
 
-def hints(made: Path, name: str, names: dict[str, Any]) -> dict[str, str]:
+def hints(root: Path, name: str, names: dict[str, Any]) -> dict[str, str]:
     """For each question that fails its visible checks or hidden tests, the hints."""
-    assignment = built(made, name)
-    found = {q: [case.run(names) for case in read(assignment.tests / f"{q}.py")] for q in assignment.points}
-    return {question: " / ".join(filter(None, said)) for question, said in found.items() if any(said)}
+    assignment = built(root, name)
+    outcomes = {q: [case.run(names) for case in read(assignment.tests / f"{q}.py")] for q in assignment.points}
+    return {question: " / ".join(filter(None, said)) for question, said in outcomes.items() if any(said)}
 
 
 # What is made
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_students_files_agree_with_their_master(name: str, made: Path) -> None:
+def test_students_files_agree_with_their_master(name: str, built_root: Path) -> None:
     folder = assignments.FOLDER
-    pairs = {path.relative_to(made): path for path in (made / folder).rglob(f"{name}*/*.py")}
-    pairs[folder / f"{name}.ipynb"] = made / folder / f"{name}.ipynb"
+    pairs = {path.relative_to(built_root): path for path in (built_root / folder).rglob(f"{name}*/*.py")}
+    pairs[folder / f"{name}.ipynb"] = built_root / folder / f"{name}.ipynb"
     for relative, path in pairs.items():
         assert (ROOT / relative).read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), (
             "run `make assignments`"
@@ -119,10 +119,10 @@ def solution_lines(master: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("master", MASTERS, ids=NAMES)
-def test_nothing_leaks_to_students(master: Path, made: Path) -> None:
+def test_nothing_leaks_to_students(master: Path, built_root: Path) -> None:
     """Neither a solution nor a hidden test is in the notebook, its metadata, or the visible checks."""
-    notebook = made / assignments.FOLDER / f"{master.stem}.ipynb"
-    published = [notebook, *sorted((made / assignments.FOLDER / "checks" / master.stem).glob("*.py"))]
+    notebook = built_root / assignments.FOLDER / f"{master.stem}.ipynb"
+    published = [notebook, *sorted((built_root / assignments.FOLDER / "checks" / master.stem).glob("*.py"))]
     text = "\n".join(path.read_text(encoding="utf-8") for path in published)
     source = "\n".join(cell.source for cell in nbformat.read(notebook, as_version=4).cells)
     for leak in ("hidden=True", "# HIDDEN", "SOLUTION", "END TESTS", "hidden-check"):
@@ -140,21 +140,21 @@ def test_nothing_leaks_to_students(master: Path, made: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_instructors_files_hold_solutions_and_hidden_tests(name: str, made: Path) -> None:
-    assignment = built(made, name)
+def test_instructors_files_hold_solutions_and_hidden_tests(name: str, built_root: Path) -> None:
+    assignment = built(built_root, name)
     assert all("hidden=True" in (assignment.tests / f"{q}.py").read_text() for q in assignment.points)
-    assert "# BEGIN SOLUTION" in (made / assignments.BUILT / name / f"{name}.ipynb").read_text()
+    assert "# BEGIN SOLUTION" in (built_root / assignments.BUILT / name / f"{name}.ipynb").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_students_notebook_is_valid_and_begins_and_ends_as_it_should(name: str, made: Path) -> None:
-    notebook = nbformat.read(made / assignments.FOLDER / f"{name}.ipynb", as_version=4)
+def test_students_notebook_is_valid_and_begins_and_ends_as_it_should(name: str, built_root: Path) -> None:
+    notebook = nbformat.read(built_root / assignments.FOLDER / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     assert "pip" in sources[0]
     assert f'Assignment("{name}", globals())' in sources[1]
     assert sources[-1].endswith("grader.export()")
-    assert sum("grader.check(" in source for source in sources) == len(built(made, name).points)
+    assert sum("grader.check(" in source for source in sources) == len(built(built_root, name).points)
 
 
 def test_first_cell_installs_what_the_cohort_pins_and_stays_pinned_in_the_public_tree(
@@ -162,8 +162,8 @@ def test_first_cell_installs_what_the_cohort_pins_and_stays_pinned_in_the_public
 ) -> None:
     monkeypatch.setattr(assignments, "pinned", lambda _: "autumn-2026")
     path = ROOT / assignments.MASTERS / "7_reproduce.md"
-    made = assignments.make(path, ROOT, index(ROOT), 0)
-    notebook = made[ROOT / assignments.FOLDER / "7_reproduce.ipynb"]
+    files = assignments.make(path, ROOT, index(ROOT), 0)
+    notebook = files[ROOT / assignments.FOLDER / "7_reproduce.ipynb"]
     url = course.settings()["repository"]["url"]
     assert f'library = \\"{url}/archive/autumn-2026.zip\\"' in notebook
     (tmp_path / assignments.FOLDER).mkdir(parents=True)
@@ -179,18 +179,18 @@ def test_masters_are_not_part_of_the_book() -> None:
 
 
 def test_link_to_colab_names_owner_branch_and_path() -> None:
-    found = course.colab("https://github.com/Some/fork.git", "main", "chapters/assignments/1_forgetting.ipynb")
+    link = course.colab("https://github.com/Some/fork.git", "main", "chapters/assignments/1_forgetting.ipynb")
     start = "https://colab.research.google.com/github/Some/fork/blob/main/"
-    assert found == f"{start}chapters/assignments/1_forgetting.ipynb"
+    assert link == f"{start}chapters/assignments/1_forgetting.ipynb"
 
 
 @pytest.mark.parametrize("solved", [False, True])
 def test_notebook_checks_and_exports_where_only_colabs_packages_are(
-    solved: bool, made: Path, runtime: Path, colab: Path, wheel: Path
+    solved: bool, built_root: Path, runtime: Path, colab: Path, wheel: Path
 ) -> None:
     """As in Colab: the library from its wheel, no otter-grader; experiments left out."""
     name = "1_forgetting"
-    source = made / (assignments.BUILT / name if solved else assignments.FOLDER) / f"{name}.ipynb"
+    source = built_root / (assignments.BUILT / name if solved else assignments.FOLDER) / f"{name}.ipynb"
     settings = course.settings()["repository"]
     text = source.read_text(encoding="utf-8").replace(course.archive(settings["url"], settings["branch"]), str(wheel))
     notebook = nbformat.reads(text, as_version=4)
@@ -209,17 +209,17 @@ def test_notebook_checks_and_exports_where_only_colabs_packages_are(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_masters_solutions_pass_and_the_untouched_notebook_does_not(name: str, made: Path) -> None:
-    solved = names_after(code(made / assignments.BUILT / name / f"{name}.ipynb"))
-    assert hints(made, name, solved) == {}
-    untouched = names_after(code(made / assignments.FOLDER / f"{name}.ipynb"))
-    assert set(hints(made, name, untouched)) == set(built(made, name).points)
+def test_masters_solutions_pass_and_the_untouched_notebook_does_not(name: str, built_root: Path) -> None:
+    solved = names_after(code(built_root / assignments.BUILT / name / f"{name}.ipynb"))
+    assert hints(built_root, name, solved) == {}
+    untouched = names_after(code(built_root / assignments.FOLDER / f"{name}.ipynb"))
+    assert set(hints(built_root, name, untouched)) == set(built(built_root, name).points)
 
 
 @pytest.fixture(scope="session")
-def solved(made: Path) -> dict[str, dict[str, Any]]:
+def solved(built_root: Path) -> dict[str, dict[str, Any]]:
     """The names that each master's solutions define."""
-    return {name: names_after(code(made / assignments.BUILT / name / f"{name}.ipynb")) for name in NAMES}
+    return {name: names_after(code(built_root / assignments.BUILT / name / f"{name}.ipynb")) for name in NAMES}
 
 
 def experiments(notebook: Path) -> list[str]:
@@ -229,12 +229,12 @@ def experiments(notebook: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_experiments_run_with_right_answers(
-    name: str, made: Path, solved: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    name: str, built_root: Path, solved: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two steps each: what they show takes longer, that they run does not."""
     for protocol in list(PROTOCOLS.values()):
         monkeypatch.setitem(PROTOCOLS, protocol.name, replace(protocol, iterations=2))
-    sources = experiments(made / assignments.FOLDER / f"{name}.ipynb")
+    sources = experiments(built_root / assignments.FOLDER / f"{name}.ipynb")
     assert sources
     names = dict(solved[name])
     for source in sources:
@@ -250,19 +250,19 @@ EVERY = [
 
 @pytest.mark.parametrize(("name", "question", "said", "source"), EVERY)
 def test_right_answers_pass_and_wrong_ones_lose_their_question_alone_and_hear_why(
-    name: str, question: str, said: str, source: str, made: Path, solved: dict[str, dict[str, Any]]
+    name: str, question: str, said: str, source: str, built_root: Path, solved: dict[str, dict[str, Any]]
 ) -> None:
     names = dict(solved[name])
     exec(compile(source, "<answer>", "exec"), names)
-    found = hints(made, name, names)
-    assert list(found) == ([question] if said else [])
-    assert said in found.get(question, "")
+    heard = hints(built_root, name, names)
+    assert list(heard) == ([question] if said else [])
+    assert said in heard.get(question, "")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_question_has_two_other_right_answers_and_three_wrong_ones(name: str, made: Path) -> None:
+def test_every_question_has_two_other_right_answers_and_three_wrong_ones(name: str, built_root: Path) -> None:
     tried = [(question, bool(said)) for question, _, said, _ in answers(name)]
-    for question in built(made, name).points:
+    for question in built(built_root, name).points:
         assert tried.count((question, False)) >= 2
         assert tried.count((question, True)) >= 3
 
@@ -276,18 +276,18 @@ LIMITS = Limits()
 @pytest.fixture(scope="session")
 def walls() -> Sandbox:
     try:
-        return sandbox.found()
+        return sandbox.available()
     except InputError as error:
         pytest.skip(f"no sandbox here, so nothing that runs a submission is tested: {error}")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_solved_and_untouched_notebook_are_graded(name: str, made: Path, walls: Sandbox) -> None:
-    assignment = built(made, name)
-    full = grade((made / assignments.BUILT / name / f"{name}.ipynb").read_bytes(), assignment, walls, LIMITS)
+def test_solved_and_untouched_notebook_are_graded(name: str, built_root: Path, walls: Sandbox) -> None:
+    assignment = built(built_root, name)
+    full = grade((built_root / assignments.BUILT / name / f"{name}.ipynb").read_bytes(), assignment, walls, LIMITS)
     assert (full.scores, full.hints, full.hidden, full.flags) == (assignment.points, {}, {}, [])
     assert assignment.total(full.scores) == assignment.possible
-    untouched = grade((made / assignments.FOLDER / f"{name}.ipynb").read_bytes(), assignment, walls, LIMITS)
+    untouched = grade((built_root / assignments.FOLDER / f"{name}.ipynb").read_bytes(), assignment, walls, LIMITS)
     assert set(untouched.scores.values()) == {0}
     assert untouched.notes == []
 
@@ -326,9 +326,9 @@ class Living:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_grader_says_of_other_answers_what_the_notebook_says(name: str, made: Path, walls: Sandbox) -> None:
-    assignment = built(made, name)
-    with contextlib.closing(Living(code(made / assignments.BUILT / name / f"{name}.ipynb"), walls)) as living:
+def test_grader_says_of_other_answers_what_the_notebook_says(name: str, built_root: Path, walls: Sandbox) -> None:
+    assignment = built(built_root, name)
+    with contextlib.closing(Living(code(built_root / assignments.BUILT / name / f"{name}.ipynb"), walls)) as living:
         for question, what, said, source in answers(name):
             passed, told = living.passes(source, question, assignment)
             assert passed == (not said), (question, what, told)
@@ -348,10 +348,10 @@ def test_solutions_of_every_cohort_pass_its_own_checks(name: str, seed: int, tmp
 
 def variants(name: str) -> dict[str, int]:
     """How many variants each question has that has several, written once or as often as there are."""
-    found: dict[str, int] = {}
+    by_question: dict[str, int] = {}
     for question in QUESTION.finditer((ROOT / assignments.MASTERS / f"{name}.md").read_text(encoding="utf-8")):
-        found[question[1]] = found.get(question[1], 0) + wordings(question[0])
-    return {question: number for question, number in found.items() if number > 1}
+        by_question[question[1]] = by_question.get(question[1], 0) + wordings(question[0])
+    return {question: number for question, number in by_question.items() if number > 1}
 
 
 def test_places_of_a_question_have_as_many_variants_each() -> None:

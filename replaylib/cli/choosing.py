@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> None:
         axes = choose.published(options.protocol, scenario, options.method)
         print(f"candidates of {choose.SOURCE}: " + ", ".join(f"{len(v)} of {name}" for name, v in axes.items()))
 
-    def made(values: Mapping[str, Value]) -> Candidate:
+    def candidate_of(values: Mapping[str, Value]) -> Candidate:
         return choose.candidate(
             options.protocol, scenario, options.method, options.seeds, options.validation, values, fixed
         )
@@ -40,20 +40,20 @@ def run(options: argparse.Namespace) -> None:
     candidates: list[Candidate] = []
     kept: dict[str, Record] = {}
     if options.sampler == "grid":
-        candidates = [made(values) for values in choose.combinations(axes)]
+        candidates = [candidate_of(values) for values in choose.combinations(axes)]
         asked = [e for one in candidates for e in one.experiments]
         kept = performed(f"{len(candidates)} candidates", asked, options, complain=False)
         if options.plan:
             return
     else:
-        _sample(options, axes, made, candidates, kept)
+        _sample(options, axes, candidate_of, candidates, kept)
     _tell(options, candidates, kept, fixed)
 
 
 def _sample(
     options: argparse.Namespace,
     axes: Mapping[str, Sequence[Value]],
-    made: Callable[[Mapping[str, Value]], Candidate],
+    candidate_of: Callable[[Mapping[str, Value]], Candidate],
     candidates: list[Candidate],
     kept: dict[str, Record],
 ) -> None:
@@ -62,12 +62,12 @@ def _sample(
     space = {name: choose.check_range(name, ends) for name, ends in axes.items()}
 
     def judged(values: Mapping[str, Value]) -> float | None:
-        one = made(values)
+        one = candidate_of(values)
         candidates.append(one)
         kept.update(performed(f"candidate {len(candidates)}, {one}", one.experiments, options, complain=False))
         options.force = False  # a point that is asked for again is there
-        found = choose.ranked([one], kept)
-        return found[0][1] if found else None
+        ranked = choose.ranked([one], kept)
+        return ranked[0][1] if ranked else None
 
     choose.sampled(space, options.sampler, options.trials, judged)
 
@@ -80,7 +80,7 @@ def _tell(
         raise InputError("no candidate has all its seeds: nothing is chosen; see status, or the shares still to run")
     best, accuracy, sem = rows[0]
     test = [experiment(e.protocol, e.scenario, e.method, e.seed, **{**fixed, **best.values}) for e in best.experiments]
-    found: dict[str, object] = {
+    answer: dict[str, object] = {
         "chosen": dict(best.values), "validation_accuracy": accuracy, "sem": sem, "seeds": len(test),
         "candidates": [{**one.values, "validation_accuracy": mean, "sem": error} for one, mean, error in rows],
         "left_out": len(candidates) - len(rows), "command": _command(test),
@@ -89,14 +89,14 @@ def _tell(
     if options.test:
         tested = performed("the chosen one, on test data", test, options)
         accuracies = [tested[e.id].summary()["acc"] for e in test]
-        found["test_accuracy_per_seed"] = accuracies
+        answer["test_accuracy_per_seed"] = accuracies
     if options.json:
-        print(json.dumps(no_nan(found)))
+        print(json.dumps(no_nan(answer)))
         return
     for one, mean, error in rows:
         print(f"  {mean:6.2f} %{f' +- {error:.2f}' if error and error == error else ''}  {one}")
-    if found["left_out"]:
-        print(f"  {found['left_out']} candidates have not ended in every seed, and are left out")
+    if answer["left_out"]:
+        print(f"  {answer['left_out']} candidates have not ended in every seed, and are left out")
     print(f"chosen on validation data: {best} ({accuracy:.2f} %, {len(test)} seeds)")
     if len(rows) > 1 and sem is not None and rows[1][1] > accuracy - sem:
         print(f"{rows[1][0]} is less than a standard error behind: more seeds would tell them apart")
@@ -104,7 +104,7 @@ def _tell(
         mean = sum(accuracies) / len(test)
         print(f"on test data: {mean:.2f} %")
     else:
-        print(f"the test data are not read yet; to do so: {found['command']}, or this command with --test")
+        print(f"the test data are not read yet; to do so: {answer['command']}, or this command with --test")
     print(WARNING)
 
 

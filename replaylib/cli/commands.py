@@ -81,8 +81,14 @@ def time_steps(options: argparse.Namespace) -> None:
     for described, seeds, compiled, captured in Bar(asked, unit="measurement", disable=not sys.stderr.isatty()):
         data = bench.stand_in(described, device)
         loader = seeds == 1 and not options.no_loader and not compiled and not captured
-        made = {"seeds": seeds, "steps": options.steps, "loader": loader, "compiled": compiled, "captured": captured}
-        speeds.append(bench.measure(described, data, by_operation=options.operations, **made))
+        settings = {
+            "seeds": seeds,
+            "steps": options.steps,
+            "loader": loader,
+            "compiled": compiled,
+            "captured": captured,
+        }
+        speeds.append(bench.measure(described, data, by_operation=options.operations, **settings))
     if options.save:
         bench.save(speeds, shlex.join(["python", "-m", "replaylib", *options.arguments]), options.save)
     if options.json:
@@ -95,14 +101,14 @@ def time_steps(options: argparse.Namespace) -> None:
 
 def describe_machine(options: argparse.Namespace) -> None:
     """``info``: versions, device, folders."""
-    found = {
+    environment = {
         **versions(),
         "commit": commit() or "not a checkout",
         "device": device_name(torch.device(device_named("auto"))),
         "data": f"{catalogue.data_directory()} (set REPLAYLIB_DATA to change it)",
         "profile": f"{profile()} (set REPLAYLIB_PROFILE to quick or paper)",
     }
-    print(json.dumps(found) if options.json else columns("environment", found))
+    print(json.dumps(environment) if options.json else columns("environment", environment))
 
 
 def precision_for(options: argparse.Namespace) -> str | None:

@@ -81,25 +81,31 @@ def pretrain(sub: argparse.ArgumentParser) -> None:
     """The options of ``pretrain``, with its defaults."""
     from replaylib.lab.pretrain import NOT_MIRRORED, Settings
 
-    made = Settings()
+    defaults = Settings()
     sub.add_argument("dataset", help="a name from 'list', an image folder, or a zip of one")
-    sub.add_argument("--epochs", type=int, default=made.epochs, metavar="N", help="(default: %(default)s)")
-    sub.add_argument("--lr", type=float, default=made.lr, metavar="X", help="of Adam (default: %(default)s)")
-    sub.add_argument("--batch", type=int, default=made.batch, metavar="N", help="images a step (default: %(default)s)")
-    sub.add_argument("--seed", type=int, default=made.seed, metavar="N", help="(default: %(default)s)")
+    sub.add_argument("--epochs", type=int, default=defaults.epochs, metavar="N", help="(default: %(default)s)")
+    sub.add_argument("--lr", type=float, default=defaults.lr, metavar="X", help="of Adam (default: %(default)s)")
     sub.add_argument(
-        "--hidden", type=HIDDEN, default=made.hidden, metavar="N,N",
+        "--batch", type=int, default=defaults.batch, metavar="N", help="images a step (default: %(default)s)"
+    )
+    sub.add_argument("--seed", type=int, default=defaults.seed, metavar="N", help="(default: %(default)s)")
+    sub.add_argument(
+        "--hidden", type=HIDDEN, default=defaults.hidden, metavar="N,N",
         help="units of the layers between encoder and read-out, which are not kept (default: 2000,2000)",
     )  # fmt: skip
     sub.add_argument(
-        "--crop", type=int, default=made.crop, metavar="N", help="move images by up to N pixels (default: %(default)s)"
+        "--crop",
+        type=int,
+        default=defaults.crop,
+        metavar="N",
+        help="move images by up to N pixels (default: %(default)s)",
     )
     sub.add_argument(
         "--flip", action=argparse.BooleanOptionalAction,
         help=f"mirror half of the images (default: for all data but {', '.join(NOT_MIRRORED)}, in which a mirror image "
         "is another symbol)",
     )  # fmt: skip
-    sub.add_argument("--precision", default=made.precision, help="float32 (default) or bfloat16")
+    sub.add_argument("--precision", default=defaults.precision, help="float32 (default) or bfloat16")
     sub.add_argument("--device", default="auto", help=DEVICE)
     sub.add_argument(
         "--out", type=path, metavar="FILE",

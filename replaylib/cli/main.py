@@ -93,12 +93,12 @@ def _function(options: argparse.Namespace) -> Callable[[argparse.Namespace], obj
     main_thread = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, stop_at_once) if main_thread else None
     try:
-        found = getattr(importlib.import_module(module), function)
+        command = getattr(importlib.import_module(module), function)
         if options.threads is not None:
             import torch
 
             torch.set_num_threads(options.threads)
-        return found
+        return command
     finally:
         if main_thread:
             signal.signal(signal.SIGINT, signal.default_int_handler if before is stop_at_once else before)
@@ -200,7 +200,7 @@ def _complete(parser: argparse.ArgumentParser) -> None:
         return
 
     def names(prefix: str, action: argparse.Action, **_: object) -> list[str]:
-        found = [name for name in NAMES.get(action.dest, ()) if name.startswith(prefix)]
-        return found or list(argcomplete.FilesCompleter()(prefix))
+        matches = [name for name in NAMES.get(action.dest, ()) if name.startswith(prefix)]
+        return matches or list(argcomplete.FilesCompleter()(prefix))
 
     argcomplete.autocomplete(parser, default_completer=names)

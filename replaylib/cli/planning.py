@@ -10,7 +10,7 @@ import torch
 from replaylib.data.progress import Bar
 from replaylib.errors import PRECISIONS
 from replaylib.lab import bench, store
-from replaylib.lab.experiments import Experiment
+from replaylib.lab.experiments import USUAL, Experiment
 from replaylib.lab.machine import device_name
 from replaylib.lab.sweeps import Group, loader, seconds_of
 
@@ -83,13 +83,15 @@ def table(
     described = [{one.name: getattr(e, one.name) for one in fields(Experiment)} | {"run": e} for e in asked]
     groups = list(store.groups(pd.DataFrame(described)))
     rows = []
-    for what, some in sorted(groups, key=lambda group: [place[group[0][key]] for key in store.KEYS]):
+    for what, members in sorted(groups, key=lambda group: [place[group[0][key]] for key in store.KEYS]):
         like = [other for other, _ in groups if all(other[key] == what[key] for key in store.KEYS)]
         varied = [name for name in what if len({other[name] for other in like}) > 1]
-        of = {state: [e for e in some["run"] if states[e.id] == state] for state in STATES}
+        of = {state: [e for e in members["run"] if states[e.id] == state] for state in STATES}
         due = of["to do"]
         row = {key: what[key] for key in store.KEYS}
-        row["with"] = ", ".join(what[name] if name == "own" else f"{name}={what[name] or 'none'}" for name in varied)
+        row["with"] = ", ".join(
+            what[name] if name == "own" else f"{name}={what[name] or USUAL.get(name, 'none')}" for name in varied
+        )
         row |= {state: _counted(runs) for state, runs in of.items()}
         row["about"] = in_time(sum(seconds[e.id] for e in due)) if due and all(e.id in seconds for e in due) else ""
         for precision in PRECISIONS:

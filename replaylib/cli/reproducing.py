@@ -23,6 +23,7 @@ def reproduce(options: argparse.Namespace) -> None:
     if options.plan:
         return
     if missing := [e for e in asked if e.id not in kept]:
-        print(f"{out} is not drawn, for {len(missing)} runs of other shares are not there yet")
+        which = "1 run of another share is" if len(missing) == 1 else f"{len(missing)} runs of other shares are"
+        print(f"{out} is not drawn, for {which} not there yet")
         return
     print(draw(chosen, [kept[e.id] for e in asked], out))

@@ -97,31 +97,31 @@ def run(options: argparse.Namespace) -> None:
         ) as bar,
         contextlib.closing(_not_done_by_others(groups, options.save)) as left,
     ):
-        for some in left:
+        for group in left:
             before = bar.n
-            watchers: list[Watch] = [WATCHERS.find(name)(some) for name in options.watch]
+            watchers: list[Watch] = [WATCHERS.find(name)(group) for name in options.watch]
             if options.log:
-                watchers.append(Log(options.log, some, _say))
+                watchers.append(Log(options.log, group, _say))
 
             def watch(
-                now: Training, before: int = before, some: list[Experiment] = some, others: list[Watch] = watchers
+                now: Training, before: int = before, group: list[Experiment] = group, others: list[Watch] = watchers
             ) -> None:
                 if now.step == 1 or not bar.desc:
-                    which = f"seed {some[0].seed}" if len(some) == 1 else f"{len(some)} seeds together"
+                    which = f"seed {group[0].seed}" if len(group) == 1 else f"{len(group)} seeds together"
                     bar.set_description(f"{which}, task {now.task + 1}/{first.tasks}", refresh=False)
                 steps = now.task * first.iterations + now.step
-                bar.update(before + steps * len(some) - bar.n)
+                bar.update(before + steps * len(group) - bar.n)
                 for one in others:
                     one(now)
 
             try:
-                for together, made in surviving(
-                    some, split, device, failed, watch=watch, compiled=bool(compiled), captured=options.capture,
+                for together, trained in surviving(
+                    group, split, device, failed, watch=watch, compiled=bool(compiled), captured=options.capture,
                     unfinished=options.save if options.resume else None, say=_say,
-                    start=looked_at.pop(some[0].id, None),
+                    start=looked_at.pop(group[0].id, None),
                 ):  # fmt: skip
                     unsaved = {}
-                    for net, record in made:
+                    for net, record in trained:
                         kept[record.experiment.id] = record
                         if options.save and (why := _saved(net, record, options.save, options.weights)):
                             unsaved[record.experiment.id] = why
@@ -208,8 +208,8 @@ def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:
     there = {path.stem for path in folder.rglob("*.safetensors")}
     without = ", ".join(str(e.seed) for e in stored if e.id not in there)
     if without:
-        found = f"seeds {without}: the record is stored and the network is not, and they are not run again"
-        print(f"{found}; for their networks, give another folder with --save", file=sys.stderr)
+        problem = f"seeds {without}: the record is stored and the network is not, and they are not run again"
+        print(f"{problem}; for their networks, give another folder with --save", file=sys.stderr)
 
 
 def _say(line: str) -> None:
@@ -252,11 +252,11 @@ def summary(records: list[Record]) -> dict[str, Any]:
 
 
 def _table(records: list[Record]) -> str:
-    found = summary(records)
-    width = range(found["tasks"])
-    shown = found["matrix"] if found["tasks"] <= 12 else []
+    summed = summary(records)
+    width = range(summed["tasks"])
+    shown = summed["matrix"] if summed["tasks"] <= 12 else []
     lines = [
-        f"{found['protocol']} ({found['dataset']}), {found['scenario']}-incremental, {found['method']}, "
+        f"{summed['protocol']} ({summed['dataset']}), {summed['scenario']}-incremental, {summed['method']}, "
         f"seeds {', '.join(str(record.experiment.seed) for record in records)}",
         "accuracy in %, a row after each task, a column for each task's test data:" if shown else "",
         *(["            " + "".join(f"{f'task {task + 1}':>9}" for task in width)] if shown else []),
@@ -264,8 +264,8 @@ def _table(records: list[Record]) -> str:
             f"after task {t + 1:<2}" + "".join("        -" if a is None else f"{a:9.2f}" for a in row)
             for t, row in enumerate(shown)
         ),
-        f"ACC {found['acc']:.2f} %" + (f" +- {found['acc_sem']:.2f} (SEM)" if found["acc_sem"] is not None else ""),
-        f"BWT {found['bwt']:.2f}, forgetting {found['forgetting']:.2f}, "
-        f"{found['memory_bytes']:,} bytes kept for replay, {found['seconds']:.0f} s on {records[0].computed_on}",
+        f"ACC {summed['acc']:.2f} %" + (f" +- {summed['acc_sem']:.2f} (SEM)" if summed["acc_sem"] is not None else ""),
+        f"BWT {summed['bwt']:.2f}, forgetting {summed['forgetting']:.2f}, "
+        f"{summed['memory_bytes']:,} bytes kept for replay, {summed['seconds']:.0f} s on {records[0].computed_on}",
     ]
     return "\n".join(line for line in lines if line)

@@ -29,7 +29,8 @@ def results(options: argparse.Namespace) -> None:
         raise InputError(f"there is no run in {options.folder}: give the folder that was given to --save")
     if failed := failures.below(options.folder).keys() - set(frame["id"]):
         told = f"python -m replaylib status {options.folder}"
-        print(f"{len(failed)} runs of this folder failed and are in no row: {told}", file=sys.stderr)
+        runs, are = ("1 run", "is") if len(failed) == 1 else (f"{len(failed)} runs", "are")
+        print(f"{runs} of this folder failed and {are} in no row: {told}", file=sys.stderr)
     table = frame.drop(columns="file") if options.runs else store.by_method(frame)
     _write(options, table)
     if options.figure:
@@ -45,35 +46,35 @@ def results(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
     if options.against is not None:
         other = store.where(store.summaries(options.against), options.where)
-        first, some, second, others = str(options.folder), frame, str(options.against), other
+        first, ours, second, others = str(options.folder), frame, str(options.against), other
     else:
         if len(options.compare) != 2:
             raise InputError(f"--compare {','.join(options.compare)}: give two methods, A,B")
         first, second = options.compare
-        some, others = (frame[frame["method"] == name] for name in (first, second))
+        ours, others = (frame[frame["method"] == name] for name in (first, second))
     if first == second:
         raise InputError(f"{first} is compared with itself: give another, the second")
-    for name, its in ((first, some), (second, others)):
-        if its.empty:
+    for name, runs in ((first, ours), (second, others)):
+        if runs.empty:
             raise InputError(f"there is no run of {name} to compare")
-    both = store.common(some, others)
-    found = store.paired(both)
-    row = {"first": first, "second": second, **found}
+    both = store.common(ours, others)
+    test = store.paired(both)
+    row = {"first": first, "second": second, **test}
     _write(options, pd.DataFrame([row]))
     if options.figure:
         from replaylib.course import stored_figures
 
-        stored_figures.comparison(first, second, both, found, options.figure)
+        stored_figures.comparison(first, second, both, test, options.figure)
     if options.json:
         print(json.dumps(records.no_nan(row)))
         return
-    line = f"{second} - {first}: {found['mean']:+.2f} points"
-    if found["seeds"] > 1:
+    line = f"{second} - {first}: {test['mean']:+.2f} points"
+    if test["seeds"] > 1:
         line += (
-            f" +- {found['sem']:.2f} (SEM), 95 % confidence interval {found['low']:+.2f} to {found['high']:+.2f}, "
-            f"p = {found['p']:.2g} (paired t-test, two-sided)"
+            f" +- {test['sem']:.2f} (SEM), 95 % confidence interval {test['low']:+.2f} to {test['high']:+.2f}, "
+            f"p = {test['p']:.2g} (paired t-test, two-sided)"
         )
-    print(f"{line}, over {found['seeds']} common seeds")
+    print(f"{line}, over {test['seeds']} common seeds")
 
 
 def _write(options: argparse.Namespace, table: pd.DataFrame) -> None:
@@ -118,23 +119,23 @@ def status(options: argparse.Namespace) -> None:
     running = claims.running(options.folder)
     stopped = [name for name in resume.unfinished(options.folder) if name not in done and name not in running]
     failed = {name: one for name, one in failures.below(options.folder).items() if name not in done}
-    found: dict[str, list[str]] = {
+    states: dict[str, list[str]] = {
         "done": sorted(done), "running": running, "stopped": stopped, "failed": sorted(failed),
     }  # fmt: skip
     if options.of:
         asked = [e.id for e in grids.experiments(grids.read(options.of))[0]]
-        found = {name: [one for one in ids if one in set(asked)] for name, ids in found.items()}
-        had = {one for ids in found.values() for one in ids}
-        found["due"] = [one for one in asked if one not in had]
+        states = {name: [one for one in ids if one in set(asked)] for name, ids in states.items()}
+        had = {one for ids in states.values() for one in ids}
+        states["due"] = [one for one in asked if one not in had]
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(states))
         return
-    print(f"{options.folder}: " + ", ".join(f"{len(ids)} {name}" for name, ids in found.items()))
-    for name in found["running"]:
+    print(f"{options.folder}: " + ", ".join(f"{len(ids)} {name}" for name, ids in states.items()))
+    for name in states["running"]:
         print(f"running: {name}")
-    for name in found["stopped"]:
+    for name in states["stopped"]:
         print(f"stopped: {name}, and the command that began it goes on with it")
-    for name in found["failed"]:
+    for name in states["failed"]:
         again = "not tried again without --force" if failed[name].settled else "tried again when asked for"
         print(f"failed: {failed[name]} ({again})")
 

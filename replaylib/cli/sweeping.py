@@ -52,15 +52,15 @@ def sweep_all(options: argparse.Namespace) -> None:
 
 def options_of(given: Sequence[str]) -> dict[str, list[Any]]:
     """Values of options, each ``"name=value"``, by name: one that is given again has several."""
-    found: dict[str, list[Any]] = {}
+    options: dict[str, list[Any]] = {}
     for one in given:
         name, sign, text = one.partition("=")
         name = name.strip().replace("-", "_")
         if not sign:
             raise InputError(f"--set {one}: write name=value, e.g. lr=0.001")
-        if (value := _parsed(name, text)) not in (values := found.setdefault(name, [])):
+        if (value := _parsed(name, text)) not in (values := options.setdefault(name, [])):
             values.append(value)
-    return found
+    return options
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -117,7 +117,8 @@ def performed(
     groups = by_seed(due) if _together(options, device) else [[e] for e in due]
     share = f", share {options.shard[0]} of {options.shard[1]}" if options.shard else ""
     before = f", {len(settled)} failed before" if settled else ""
-    print(f"{name}{share}: {len(asked)} runs, {len(kept)} of them stored{before}, {len(due)} to do", flush=True)
+    runs = "1 run" if len(asked) == 1 else f"{len(asked)} runs"
+    print(f"{name}{share}: {runs}, {len(kept)} of them stored{before}, {len(due)} to do", flush=True)
     timed = due and (options.plan or not elsewhere)
     seconds = planning.how_long(groups, "cpu" if device == "auto" else device, options, measured) if timed else {}
     if options.plan:
@@ -161,9 +162,11 @@ def begin_anew(asked: Sequence[Experiment], folder: Path) -> None:
 
 def of_other_code(kept: Mapping[str, Record]) -> dict[str, str]:
     """Those of stored runs, by id, whose encoder or whose own code is another now, and what: these are not theirs."""
-    found = {name: contents.changed(record.experiment, record.versions) for name, record in kept.items()}
+    changes = {name: contents.changed(record.experiment, record.versions) for name, record in kept.items()}
     advice = "--force runs it anew, another folder with --save keeps both"
-    return {name: f"the stored run {name} is of other code ({what}): {advice}" for name, what in found.items() if what}
+    return {
+        name: f"the stored run {name} is of other code ({what}): {advice}" for name, what in changes.items() if what
+    }
 
 
 def _together(options: argparse.Namespace, device: str) -> bool:

@@ -61,20 +61,22 @@ def expect(
     result = plain(result)
     if result is None:
         raise AssertionError(NOT_YET)
-    found, wanted = _tensor(result), _tensor(right)
+    answer, wanted = _tensor(result), _tensor(right)
     assert wanted is not None
-    if found is None:
+    if answer is None:
         raise AssertionError(f"the result should be numbers, and is a {type(result).__name__}. {hint}".strip())
-    if _same(found, wanted, tolerance):
+    if _same(answer, wanted, tolerance):
         return
     for reason, slip in (slips or {}).items():
         wrong = _tensor(slip)
-        if wrong is not None and _same(found, wrong, tolerance):
+        if wrong is not None and _same(answer, wrong, tolerance):
             raise AssertionError(reason)
-    if found.shape != wanted.shape:
-        told = f"the result has shape {tuple(found.shape)}, expected {tuple(wanted.shape)}"
+    if answer.shape != wanted.shape:
+        told = f"the result has shape {tuple(answer.shape)}, expected {tuple(wanted.shape)}"
         raise AssertionError(f"{told}. {hint}".strip())
-    seen = f"expected {_shown(wanted)}, found {_shown(found)}" if wanted.numel() <= 12 else "other values were expected"
+    seen = (
+        f"expected {_shown(wanted)}, found {_shown(answer)}" if wanted.numel() <= 12 else "other values were expected"
+    )
     raise AssertionError(f"{hint} ({seen})" if hint else f"the values are not right yet: {seen}")
 
 
@@ -83,8 +85,8 @@ def expect_gradients(result: object, *inputs: Tensor, hint: str = "") -> None:
     told = hint or "no gradient reaches what the result is computed from: nothing is detached here, nor under no_grad"
     if not isinstance(result, Tensor) or not result.requires_grad:
         raise AssertionError(told)
-    found = torch.autograd.grad(result.sum(), inputs, allow_unused=True, retain_graph=True)
-    if any(gradient is None or not gradient.any() for gradient in found):
+    gradients = torch.autograd.grad(result.sum(), inputs, allow_unused=True, retain_graph=True)
+    if any(gradient is None or not gradient.any() for gradient in gradients):
         raise AssertionError(told)
 
 
@@ -203,11 +205,11 @@ class Assignment:
     """
 
     def __init__(self, name: str, names: Mapping[str, object]) -> None:
-        found = {path.name: path for folder in FOLDERS for path in folder.glob("*/") if path.is_dir()}
-        if name not in found:
-            raise unknown("assignment", name, found)
+        folders = {path.name: path for folder in FOLDERS for path in folder.glob("*/") if path.is_dir()}
+        if name not in folders:
+            raise unknown("assignment", name, folders)
         self.name, self.names = name, names
-        self.files = {path.stem: path for path in sorted(found[name].glob("*.py"))}
+        self.files = {path.stem: path for path in sorted(folders[name].glob("*.py"))}
 
     def check(self, question: str) -> Outcome:
         """Run a question's visible checks; raises `InputError` if there is no such question."""

@@ -271,8 +271,8 @@ def rows_of_images(ax: Axes, rows: Mapping[str, Tensor], columns: Sequence[str] 
     sizes = {tuple(pictures.shape[1:]) for pictures in rows.values()}
     longest = max((len(pictures) for pictures in rows.values()), default=0)
     if len(sizes) != 1 or not longest or len(size := sizes.pop()) != 3 or size[0] not in (1, 3):
-        found = ", ".join(f"{title!r}: {tuple(pictures.shape)}" for title, pictures in rows.items()) or "no row"
-        raise InputError(f"{found}: give pictures (n, 1 or 3 channels, height, width), all of one size, at least one")
+        shapes = ", ".join(f"{title!r}: {tuple(pictures.shape)}" for title, pictures in rows.items()) or "no row"
+        raise InputError(f"{shapes}: give pictures (n, 1 or 3 channels, height, width), all of one size, at least one")
     if columns and len(columns) != longest:
         raise InputError(f"{len(columns)} column titles for rows of up to {longest} pictures: give one for each column")
     height, width = size[1:]

@@ -32,17 +32,17 @@ def notebook(name: str, names: Mapping[str, object], asked: Iterable[str], targe
     """
     answers = {one: names[one] for one in asked if one in names}
     if "google.colab" in sys.modules:
-        found = _from_colab()
-        for one in differing(found, answers):
+        content = _from_colab()
+        for one in differing(content, answers):
             print(f"`{one}` was changed since its cell was run: what is handed in is what the cell holds now.")
-        return found
+        return content
     path = _on_disk(name, names, answers, target)
-    found = _read(path)
-    if not _is_of(name, found):
+    content = _read(path)
+    if not _is_of(name, content):
         raise InputError(f"{path.name}, as it was saved, is empty or is not the notebook of {name}: {SAVE}")
-    if changed := differing(found, answers):
+    if changed := differing(content, answers):
         raise InputError(f"{path.name}, as it was saved, does not hold `{changed[0]}` as it was run here: {SAVE}")
-    return found
+    return content
 
 
 def _from_colab() -> dict[str, Any]:
@@ -51,8 +51,8 @@ def _from_colab() -> dict[str, Any]:
     answer = _message.blocking_request("get_ipynb", timeout_sec=60)
     if not answer or not answer.get("ipynb", {}).get("cells"):
         raise InputError("Colab did not give the notebook: run this cell again, or use File, Download, Download .ipynb")
-    found: dict[str, Any] = answer["ipynb"]
-    return found
+    content: dict[str, Any] = answer["ipynb"]
+    return content
 
 
 def _on_disk(name: str, names: Mapping[str, object], answers: Mapping[str, object], target: Path) -> Path:
@@ -64,44 +64,44 @@ def _on_disk(name: str, names: Mapping[str, object], answers: Mapping[str, objec
     told = [Path(one) for one in places if isinstance(one, str) and one.endswith(".ipynb") and Path(one).is_file()]
     folder = told[0].parent if told else Path()
     beside = [path for path in sorted(folder.glob("*.ipynb")) if path.name != target.name]
-    found = [path for path in beside if _is_of(name, _read(path))]
-    holding = [path for path in found if answers and not differing(_read(path), answers)]
+    candidates = [path for path in beside if _is_of(name, _read(path))]
+    holding = [path for path in candidates if answers and not differing(_read(path), answers)]
     if told:
         surely = isinstance(places[0], str) or told[0].name in [path.name for path in holding]
         return told[0] if surely or len(holding) != 1 else holding[0]
-    if len(found) > 1:
-        found = holding or found
-    if len(found) != 1:
+    if len(candidates) > 1:
+        candidates = holding or candidates
+    if len(candidates) != 1:
         what = (
-            f"several notebooks of {name} ({', '.join(path.name for path in found)})"
-            if found
+            f"several notebooks of {name} ({', '.join(path.name for path in candidates)})"
+            if candidates
             else f"no notebook of {name}"
         )
         raise InputError(f"found {what} in {Path.cwd()}: {SAVE}")
-    return found[0]
+    return candidates[0]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return {"cells": []}
-    return found if isinstance(found, dict) and "cells" in found else {"cells": []}
+    return content if isinstance(content, dict) and "cells" in content else {"cells": []}
 
 
-def _is_of(name: str, found: Mapping[str, Any]) -> bool:
+def _is_of(name: str, content: Mapping[str, Any]) -> bool:
     """Whether a notebook is an assignment's: its cell that makes the grader says so."""
-    return any(re.search(rf"""Assignment\(\s*["']{re.escape(name)}["']""", source) for source in _sources(found))
+    return any(re.search(rf"""Assignment\(\s*["']{re.escape(name)}["']""", source) for source in _sources(content))
 
 
-def _sources(found: Mapping[str, Any]) -> list[str]:
-    return ["".join(cell.get("source", "")) for cell in found["cells"] if cell.get("cell_type") == "code"]
+def _sources(content: Mapping[str, Any]) -> list[str]:
+    return ["".join(cell.get("source", "")) for cell in content["cells"] if cell.get("cell_type") == "code"]
 
 
-def differing(found: Mapping[str, Any], answers: Mapping[str, object]) -> list[str]:
+def differing(content: Mapping[str, Any], answers: Mapping[str, object]) -> list[str]:
     """Those answers whose code, as it was run, is in no cell of a notebook. What is no function or class is passed."""
     written: dict[str, list[object]] = {}
-    for source in _sources(found):
+    for source in _sources(content):
         try:
             nodes = ast.parse(source).body
         except SyntaxError:  # a magic command, or a cell that is not finished

@@ -83,7 +83,7 @@ def rearrange(drawn: Figure) -> bool:
 
 def _covering(drawn: Figure) -> set[tuple[Text, Text]]:
     """The pairs of words within a panel of which one covers a good part of the other, boxes around them included."""
-    found = set()
+    pairs = set()
     for ax in drawn.axes:
         boxes = []
         for text in ax.texts:
@@ -95,8 +95,8 @@ def _covering(drawn: Figure) -> set[tuple[Text, Text]]:
             if both is not None:
                 smaller = min(left.width * left.height, right.width * right.height)
                 if both.width * both.height > COVERED * smaller:
-                    found.add((one, other))
-    return found
+                    pairs.add((one, other))
+    return pairs
 
 
 def _texts(drawn: Figure) -> Iterator[Text]:
@@ -105,7 +105,7 @@ def _texts(drawn: Figure) -> Iterator[Text]:
 
 def _write_on_cells(ax: Axes) -> Iterator[Text]:
     """Colour what is written on a heat map, and name it."""
-    for mesh in (found for found in ax.collections if isinstance(found, QuadMesh)):
+    for mesh in (collection for collection in ax.collections if isinstance(collection, QuadMesh)):
         mesh.update_scalarmappable()
         rows, columns = (corners - 1 for corners in np.shape(mesh.get_coordinates())[:2])
         cells = np.asarray(mesh.get_facecolor())

@@ -19,16 +19,16 @@ def bars(frame: pd.DataFrame) -> None:
     height = 0.9 + 0.28 * frame["method"].nunique()
     with figures.figure(1, len(scenarios), height=height, alt=in_words(frame), sharey=False) as axes:
         for ax, scenario in zip([axes] if len(scenarios) == 1 else axes, scenarios, strict=True):
-            some = frame[frame["scenario"] == scenario]
-            figures.accuracy_by_method(ax, some, lying=True)
-            ax.set_title(f"{some['protocol'].iloc[0]}, {scenario}-incremental", size=10)
+            part = frame[frame["scenario"] == scenario]
+            figures.accuracy_by_method(ax, part, lying=True)
+            ax.set_title(f"{part['protocol'].iloc[0]}, {scenario}-incremental", size=10)
 
 
 def over_tasks(frame: pd.DataFrame) -> None:
     """Mean accuracy on the tasks so far, after each task: a line and its standard error for each method."""
     with figures.figure(alt=in_words(frame), height=3.4) as ax:
-        for name, some in frame.groupby("method", sort=False):
-            each = torch.stack([so_far(torch.tensor(matrix, dtype=torch.float64)) for matrix in some["matrix"]])
+        for name, of_method in frame.groupby("method", sort=False):
+            each = torch.stack([so_far(torch.tensor(matrix, dtype=torch.float64)) for matrix in of_method["matrix"]])
             mean, tasks = each.mean(0), range(1, each.shape[1] + 1)
             colour = figures.colour(str(name))
             ax.plot(tasks, mean, label=name, color=colour)
@@ -47,14 +47,14 @@ def amount_and_quality(frame: pd.DataFrame) -> None:
     codes = frame[everything].assign(turned=frame["noise_dim"])
     names = ("replayed samples a step", "numbers in a code")
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as axes:
-        for ax, some, name in zip(axes, (amounts, codes), names, strict=True):
-            for scenario, marker in zip(dict.fromkeys(some["scenario"]), "os^", strict=False):
-                acc = some[some["scenario"] == scenario].groupby("turned")["acc"]
+        for ax, varied, name in zip(axes, (amounts, codes), names, strict=True):
+            for scenario, marker in zip(dict.fromkeys(varied["scenario"]), "os^", strict=False):
+                acc = varied[varied["scenario"] == scenario].groupby("turned")["acc"]
                 ax.errorbar(
                     acc.mean().index, acc.mean(), acc.sem().fillna(0), marker=marker,
                     label=f"{scenario}-incremental",
                 )  # fmt: skip
-            turned = sorted(some["turned"].unique())
+            turned = sorted(varied["turned"].unique())
             ax.set(xscale="log", xlabel=name, ylim=(0, 103), xticks=turned, xticklabels=[f"{n:g}" for n in turned])
             ax.minorticks_off()
         axes[0].set_ylabel("accuracy after the last task (%)")
@@ -71,8 +71,8 @@ def dial(frame: pd.DataFrame) -> None:
     turned = "tasks" if frame["tasks"].nunique() > 1 else "clutter"
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as (left, right):
         for ax, title, features in ((left, "pixels", False), (right, "features of a frozen encoder", True)):
-            for name, some in frame[frame["backbone"].notna() == features].groupby("method", sort=False):
-                acc = some.groupby(turned)["acc"]
+            for name, of_method in frame[frame["backbone"].notna() == features].groupby("method", sort=False):
+                acc = of_method.groupby(turned)["acc"]
                 ax.errorbar(
                     acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
                     color=figures.colour(str(name)),
@@ -97,17 +97,17 @@ def quality(frame: pd.DataFrame) -> None:
     rows = -(-len(panels) // 2)
     words = "; ".join(
         f"{titled(name, kind)}: "
-        + ", ".join(f"{m} {v:.4g}" for m, v in some.groupby("method", sort=False)[name].mean().items())
+        + ", ".join(f"{m} {v:.4g}" for m, v in part.groupby("method", sort=False)[name].mean().items())
         for name, kind in panels
-        for some in [frame[frame["of"] == kind] if kind else frame]
+        for part in [frame[frame["of"] == kind] if kind else frame]
     )
     height = rows * (0.85 + 0.17 * frame["method"].nunique())
     with figures.figure(rows, 2, height=height, alt=f"Quality of replay after the last task. {words}.") as axes:
         for ax in axes[len(panels) :]:
             ax.set_axis_off()
         for ax, (name, kind) in zip(axes, panels, strict=False):
-            some = frame[frame["of"] == kind] if kind else frame
-            figures.by_method(ax, some, name)
+            part = frame[frame["of"] == kind] if kind else frame
+            figures.by_method(ax, part, name)
             ax.set(title=titled(name, kind), xlabel=BETTER[replay_quality.MEASURES.get(name)])
 
 

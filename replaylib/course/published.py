@@ -74,12 +74,12 @@ ACCURACIES = (
 
 def find(protocol: str, scenario: str, year: int) -> dict[str, Published]:
     """What one source has of a protocol and scenario, by method; raises `InputError` where it has nothing."""
-    found = {
+    values = {
         one.method: one for one in ACCURACIES if (one.protocol, one.scenario, one.year) == (protocol, scenario, year)
     }
-    if not found:
+    if not values:
         raise InputError(f"nothing of {protocol}, {scenario}-incremental, is known from {year}: see ACCURACIES")
-    return found
+    return values
 
 
 def share_of_gap(values: dict[str, Published], method: str) -> float | None:
@@ -103,10 +103,10 @@ def beside(frame: pd.DataFrame, years: tuple[int, ...], also: tuple[str, ...] = 
     sources = {year: find(first["protocol"], first["scenario"], year) for year in years}
     rows = {}
     for name in dict.fromkeys([*frame["method"], *also]):
-        some = frame[frame["method"] == name]
+        ours = frame[frame["method"] == name]
         cells = {
-            "here (%)": f"{compare.mean_sem(some['acc'], 1)} ({len(some)})" if len(some) else "",
-            "here: share of the gap (%)": _share(frame, name) if len(some) else "",
+            "here (%)": f"{compare.mean_sem(ours['acc'], 1)} ({len(ours)})" if len(ours) else "",
+            "here: share of the gap (%)": _share(frame, name) if len(ours) else "",
         }
         for year, values in sources.items():
             kept = share_of_gap(values, name)

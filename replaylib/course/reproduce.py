@@ -95,11 +95,11 @@ class Figure:
             if scenario in method(name).scenarios and fits(name, variant)
         )
         # To replay as many samples as a step has of its own is what happens where nothing is said.
-        made = list(dict.fromkeys(every))
+        descriptions = list(dict.fromkeys(every))
         if self.measured:
-            for description in made:
+            for description in descriptions:
                 replay_quality.check(description)
-        return made
+        return descriptions
 
     @property
     def _varied(self) -> list[str]:
@@ -117,8 +117,10 @@ class Figure:
                 )
             serves = method(name).scenarios
             if not set(self.scenarios) & set(serves):
-                found = f"{self.name} is {', '.join(self.scenarios)}-incremental, and {name} serves {', '.join(serves)}"
-                raise InputError(f"{found}: take another method, or another figure")
+                mismatch = (
+                    f"{self.name} is {', '.join(self.scenarios)}-incremental, and {name} serves {', '.join(serves)}"
+                )
+                raise InputError(f"{mismatch}: take another method, or another figure")
 
     def _lacking(self, m: Method) -> list[str]:
         """What this figure varies and a method does not have."""

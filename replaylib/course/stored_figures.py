@@ -28,13 +28,13 @@ def accuracies(frame: pd.DataFrame, path: Path) -> None:
     InputError : more than `MOST` bars, or the file cannot be written.
     """
     panels = {
-        f"{protocol}, {scenario}-incremental": named(some)
-        for (protocol, scenario), some in frame.groupby(["protocol", "scenario"])
+        f"{protocol}, {scenario}-incremental": named(panel)
+        for (protocol, scenario), panel in frame.groupby(["protocol", "scenario"])
     }
-    bars = [some["method"].unique() for some in panels.values()]
+    bars = [panel["method"].unique() for panel in panels.values()]
     if (several := sum(map(len, bars))) > MOST:
         raise InputError(f"{several} bars are more than one figure shows ({MOST}): ask for less with --where")
-    words = "; ".join(f"{title}: {_in_words(some)}" for title, some in panels.items())
+    words = "; ".join(f"{title}: {_in_words(panel)}" for title, panel in panels.items())
     heights = [0.45 + sum(0.14 + 0.15 * len(name.splitlines()) for name in names) for names in bars]
     with (
         figure_files.into(path),
@@ -47,8 +47,8 @@ def accuracies(frame: pd.DataFrame, path: Path) -> None:
         ) as axes,
     ):
         axes = [axes] if len(bars) == 1 else axes
-        for ax, (title, some) in zip(axes, panels.items(), strict=True):
-            figures.accuracy_by_method(ax, some, lying=True)
+        for ax, (title, panel) in zip(axes, panels.items(), strict=True):
+            figures.accuracy_by_method(ax, panel, lying=True)
             ax.set_title(title, size=10)
             ax.set_xlabel("")
             ax.tick_params(axis="y", labelsize=8)
@@ -58,8 +58,8 @@ def accuracies(frame: pd.DataFrame, path: Path) -> None:
 def named(frame: pd.DataFrame) -> pd.DataFrame:
     """The same runs, in ``method`` its name followed by what else differs among the runs of that method."""
     parts = []
-    for method, some in frame.groupby("method"):
-        for described, seeds in store.groups(some):
+    for method, of_method in frame.groupby("method"):
+        for described, seeds in store.groups(of_method):
             varied = (
                 f"{name}\N{NO-BREAK SPACE}{value}"
                 for name, value in described.items()
@@ -70,7 +70,7 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def comparison(first: str, second: str, both: pd.DataFrame, found: Mapping[str, float], path: Path) -> None:
+def comparison(first: str, second: str, both: pd.DataFrame, test: Mapping[str, float], path: Path) -> None:
     """Draw two sides' final accuracy over their common seeds and, below, how much higher the second one's is.
 
     Parameters
@@ -85,10 +85,10 @@ def comparison(first: str, second: str, both: pd.DataFrame, found: Mapping[str, 
     sides = pd.concat(
         [pd.DataFrame({"method": name, "acc": both[side]}) for name, side in ((first, "a"), (second, "b"))]
     )
-    gain = {"gains": (both["b"] - both["a"]).tolist(), "gain": found["mean"], "sem": found["sem"]}
-    words = f"{found['mean']:+.2f} points"
+    gain = {"gains": (both["b"] - both["a"]).tolist(), "gain": test["mean"], "sem": test["sem"]}
+    words = f"{test['mean']:+.2f} points"
     if len(both) > 1:
-        words += f", 95 % confidence interval {found['low']:+.2f} to {found['high']:+.2f}, p = {found['p']:.2g}"
+        words += f", 95 % confidence interval {test['low']:+.2f} to {test['high']:+.2f}, p = {test['p']:.2g}"
     alt = f"Accuracy after the last task: {_in_words(sides)}. Seed by seed, {second} is higher by {words}."
     with (
         figure_files.into(path),

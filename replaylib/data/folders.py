@@ -94,7 +94,7 @@ def load_folder(path: Path, size: int = SIZE) -> Split:
 
 def find(directory: Path) -> dict[str, Path]:
     """The image folders, and zips of one, that lie directly in `directory`, by name without ``.zip``."""
-    found = {}
+    paths = {}
     try:
         candidates = sorted(path for path in directory.iterdir() if not path.name.startswith("."))
     except OSError:
@@ -103,10 +103,10 @@ def find(directory: Path) -> dict[str, Path]:
         if path.is_dir() or path.suffix.lower() == ".zip":
             try:
                 if _looks_like_image_folder(path):
-                    found[path.stem if path.suffix.lower() == ".zip" else path.name] = path
+                    paths[path.stem if path.suffix.lower() == ".zip" else path.name] = path
             except (InputError, OSError):
                 continue
-    return found
+    return paths
 
 
 def _looks_like_image_folder(path: Path) -> bool:
@@ -151,7 +151,7 @@ def walked(path: Path) -> list[str]:
     A link to a folder above it would be walked for ever, and one within a class to another class of the same folder
     would give an image two labels.
     """
-    found: list[str] = []
+    names: list[str] = []
     passed_over: list[str] = []
     root = path.resolve()
     for folder, inner, files in os.walk(path, followlinks=True):
@@ -165,10 +165,10 @@ def walked(path: Path) -> list[str]:
             within = len(relative.parts) >= 2 and (here / name).is_symlink() and root in target.parents
             (passed_over if target in above or within else followed).append(name)
         inner[:] = followed
-        found += [f"{relative / name}/" for name in inner] + [f"{relative / name}" for name in files]
+        names += [f"{relative / name}/" for name in inner] + [f"{relative / name}" for name in files]
     if passed_over:
         log.warning("%s: passed over %d links that lead back into it: %s", path, len(passed_over), passed_over[0])
-    return found
+    return names
 
 
 def _files_by_part(path: Path, entries: Iterable[str]) -> dict[str, dict[str, list[str]]]:
@@ -198,22 +198,22 @@ def _files_by_part(path: Path, entries: Iterable[str]) -> dict[str, dict[str, li
     for role, accepted in (("training", TRAIN_NAMES), ("test", TEST_NAMES)):
         there = [by_name[name] for name in accepted if name in by_name]
         if not there:
-            found = ", ".join((sorted(parts) or sorted({PurePosixPath(name).parts[0] for name in visible}))[:5])
-            raise InputError(f"{path} has no {role} part ({found or 'nothing'} found); {LAYOUT}.")
+            present = ", ".join((sorted(parts) or sorted({PurePosixPath(name).parts[0] for name in visible}))[:5])
+            raise InputError(f"{path} has no {role} part ({present or 'nothing'} found); {LAYOUT}.")
         chosen.append(there[0])
     return {part: dict(parts[part]) for part in chosen}
 
 
 def _outer(visible: list[str]) -> tuple[str, ...]:
     """The outer folders that the parts lie in, whatever lies beside them; none where that is not clear."""
-    found = set()
+    outermost = set()
     for name in visible:
         levels = PurePosixPath(name).parts
         for depth, level in enumerate(levels):
             if level.casefold() in TRAIN_NAMES and (name.endswith("/") or depth + 1 < len(levels)):
-                found.add(levels[:depth])
+                outermost.add(levels[:depth])
                 break
-    shallowest = [place for place in found if len(place) == min(map(len, found))]
+    shallowest = [place for place in outermost if len(place) == min(map(len, outermost))]
     return shallowest[0] if len(shallowest) == 1 else ()
 
 

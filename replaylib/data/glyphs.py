@@ -112,12 +112,12 @@ def glyphs_pretraining(classes: int = 60, train_per_class: int = 300, test_per_c
         for clutter in LEVELS
     ]
 
-    def joined(some: Iterable[Dataset]) -> Dataset:
-        datasets = list(some)
+    def joined(pieces: Iterable[Dataset]) -> Dataset:
+        datasets = list(pieces)
         images, labels = (torch.cat([getattr(d, part) for d in datasets]) for part in ("images", "labels"))
         return Dataset("glyphs-pretraining", images, labels, datasets[0].classes)
 
-    return Split(*(joined(some) for some in zip(*parts, strict=True)))
+    return Split(*(joined(alike) for alike in zip(*parts, strict=True)))
 
 
 @contextmanager

@@ -153,14 +153,14 @@ def stand_in(description: Experiment, device: str = "cpu") -> Split:
 
     How long a step takes does not depend on what the images show.
     """
-    if (found := DOWNLOADS.get(description.dataset)) is None:
+    if (download := DOWNLOADS.get(description.dataset)) is None:
         return runs.data_of(description, device)
-    images = torch.randint(256, (1000, *found.shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    named = tuple(str(label) for label in range(found.classes))
-    part = Dataset("noise", images, torch.arange(len(images)) % found.classes, named)
+    images = torch.randint(256, (1000, *download.shape), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    named = tuple(str(label) for label in range(download.classes))
+    part = Dataset("noise", images, torch.arange(len(images)) % download.classes, named)
     padding = protocol(description.protocol).padding
-    made = pad(Split(part, part), padding) if padding else Split(part, part)
-    return Split(*(half.to(device) for half in made))
+    split = pad(Split(part, part), padding) if padding else Split(part, part)
+    return Split(*(half.to(device) for half in split))
 
 
 def scaling(description: Experiment) -> list[Experiment]:
@@ -209,9 +209,9 @@ def table_of_operations(speeds: Sequence[Speed]) -> str:
 def save(speeds: Sequence[Speed], command: str, folder: str | Path) -> Path:
     """Write measurements to a new JSON file in an existing folder, with the command, versions, commit and date."""
     date = now()
-    made = {"command": command, "versions": versions(), "commit": commit(), "date": date}
+    origin = {"command": command, "versions": versions(), "commit": commit(), "date": date}
     name = f"{date[:19].replace(':', '-')}.json"
-    return write_new(Path(folder) / name, {**made, "rows": rows(speeds)})
+    return write_new(Path(folder) / name, {**origin, "rows": rows(speeds)})
 
 
 def rows(speeds: Sequence[Speed]) -> list[dict[str, object]]:

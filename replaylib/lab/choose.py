@@ -63,18 +63,18 @@ GRIDS = (
 
 def published(protocol_name: str, scenario: str, name: str) -> dict[str, list[float]]:
     """The published candidates of a method's options; raises `InputError` where there are none."""
-    found: dict[str, list[float]] = {}
+    candidates: dict[str, list[float]] = {}
     for row in GRIDS:
         fits = name in row.methods.split() and row.protocol == protocol_name and row.scenario in ("*", scenario)
-        if fits and row.option not in found:
-            found[row.option] = list(row.values)
-    if not found:
+        if fits and row.option not in candidates:
+            candidates[row.option] = list(row.values)
+    if not candidates:
         there = ", ".join(dict.fromkeys(row.protocol for row in GRIDS if name in row.methods.split())) or "none"
         raise InputError(
             f"no candidates are published for {name} on {protocol_name}, {scenario}-incremental (of {name}: {there}): "
             "give them with --set, e.g. --set lr=0.001 --set lr=0.0001"
         )
-    return found
+    return candidates
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,12 @@ def ranked(candidates: Sequence[Candidate], kept: Mapping[str, Record]) -> list[
 
     Of equal ones, that comes first which was given first.
     """
-    found = []
+    rows = []
     for one in candidates:
         accuracies = torch.tensor(one.accuracies(kept), dtype=torch.float64)
         if len(accuracies) == len(one.experiments):
-            found.append((one, accuracies.mean().item(), metrics.sem(accuracies)))
-    return sorted(found, key=lambda row: -row[1])
+            rows.append((one, accuracies.mean().item(), metrics.sem(accuracies)))
+    return sorted(rows, key=lambda row: -row[1])
 
 
 def sampled(
@@ -153,8 +153,8 @@ def sampled(
     except ImportError as error:
         raise InputError(f"sampler {sampler} needs Optuna ({error}): pip install 'replaylib[search]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    made = optuna.samplers.RandomSampler(seed=0) if sampler == "random" else optuna.samplers.TPESampler(seed=0)
-    study = optuna.create_study(direction="maximize", sampler=made)
+    own_sampler = optuna.samplers.RandomSampler(seed=0) if sampler == "random" else optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(direction="maximize", sampler=own_sampler)
     for _ in range(trials):
         trial = study.ask()
         accuracy = judged({name: _asked(trial, name, ends) for name, ends in space.items()})

@@ -96,14 +96,14 @@ class Claims:
 
     def left_behind(self, paths: Sequence[Path]) -> set[Path]:
         """Those claims that nobody has touched for long, or whose process was on this machine and has ended."""
-        found: set[Path] = set()
+        stale: set[Path] = set()
         # By the clock of whoever keeps the folder, which is not this machine's.
         now = self._now() if paths else 0.0
         for path in paths:
             with contextlib.suppress(OSError):
                 if now - path.stat().st_mtime > self.stale or _has_ended(path):
-                    found.add(path)
-        return found
+                    stale.add(path)
+        return stale
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.claim"
@@ -217,10 +217,10 @@ def to_do(
 
 def share_of(text: str) -> tuple[int, int]:
     """A share as one writes it, ``"4/40"``: the fourth of forty; raises `InputError` for another text."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(\d+)/(\d+)", text.strip())
+    if match is None:
         raise InputError(f"share {text!r}: expected which of how many, e.g. 4/40")
-    part, parts = int(found[1]), int(found[2])
+    part, parts = int(match[1]), int(match[2])
     shard([], part, parts)
     return part, parts
 

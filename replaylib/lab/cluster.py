@@ -147,12 +147,12 @@ def _jobs(file: Path, jobs: int | None, say: Callable[[str], None]) -> Iterator[
     described.pop("jobs", None)
     if type(count) is not int or count < 1:
         raise InputError(f"{file}: jobs is {count!r}: give a whole number from 1")
-    made = getattr(_dask("distributed" if kind == "local" else "dask_jobqueue"), KINDS[kind])
+    cluster_class = getattr(_dask("distributed" if kind == "local" else "dask_jobqueue"), KINDS[kind])
     with ExitStack() as stack:
         try:
             if kind != "local":  # any free port: other sweeps may run on this machine
                 described["scheduler_options"] = {"dashboard_address": ":0"} | described.get("scheduler_options", {})
-            cluster = made(**described)
+            cluster = cluster_class(**described)
             stack.callback(_close, cluster)
             if kind == "local":
                 cluster.scale(count)
@@ -237,8 +237,8 @@ def results(
             elif isinstance(error, InputError):
                 raise error
             elif error is not None:
-                found = f"a worker cannot do this ({type(error).__name__}: {error})"
-                raise InputError(f"{found}: it needs the same Python and the same library") from error
+                problem = f"a worker cannot do this ({type(error).__name__}: {error})"
+                raise InputError(f"{problem}: it needs the same Python and the same library") from error
             else:
                 kept = "what had ended is kept, and the same command goes on from there"
                 raise InputError(f"the scheduler of Dask is gone: {kept}")

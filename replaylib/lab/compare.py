@@ -134,10 +134,14 @@ def share_of_gap(frame: pd.DataFrame, method_name: str) -> pd.Series:
     InputError : one of the three has no run, two with one seed, or no seed in common with the others.
     """
     three = (method_name, "none", "joint")
-    some = frame[frame["method"].isin(three)]
-    if some.duplicated(["method", "seed"]).any():
+    compared = frame[frame["method"].isin(three)]
+    if compared.duplicated(["method", "seed"]).any():
         raise InputError("a method has two runs with one seed: leave those with other options out")
-    wide = some.pivot(index="seed", columns="method", values="acc").reindex(columns=list(dict.fromkeys(three))).dropna()
+    wide = (
+        compared.pivot(index="seed", columns="method", values="acc")
+        .reindex(columns=list(dict.fromkeys(three)))
+        .dropna()
+    )
     if wide.empty:
         raise InputError(f"{', '.join(three)} have no seed in common: a share of the gap needs runs of all three")
     return 100 * (wide[method_name] - wide["none"]) / (wide["joint"] - wide["none"])
@@ -155,10 +159,10 @@ def stored(protocol_name: str, switch: str) -> pd.DataFrame:
         for _, run in frame.iterrows()
     ]
     frame = frame.loc[own]
-    found = [
+    tables = [
         of_switch(frame[frame["scenario"] == scenario], switch).assign(scenario=scenario) for scenario in SCENARIOS
     ]
-    return pd.concat([table for table in found if len(table)] or found[:1], ignore_index=True)
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 def own_options(frame: pd.DataFrame) -> pd.Series:
@@ -184,15 +188,15 @@ def at_scales(frame: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame:
     ----------
     frame : as `replaylib.lab.frames.frame` gives, runs of one protocol and scenario.
     """
-    some = frame[frame["method"].isin(methods)]
-    some = some[own_options(some)]
-    scales = sorted(set(zip(some["iterations"].tolist(), some["hidden"].tolist(), strict=True)))
+    compared = frame[frame["method"].isin(methods)]
+    compared = compared[own_options(compared)]
+    scales = sorted(set(zip(compared["iterations"].tolist(), compared["hidden"].tolist(), strict=True)))
     columns = [f"{steps:,} steps, {'-'.join(map(str, units))} units" for steps, units in scales]
     rows = {}
     for name in methods:
-        for end, its in some[some["method"] == name].groupby(some["backbone"].fillna("pixels")):
-            at = {scale: its[(its["iterations"] == scale[0]) & (its["hidden"] == scale[1])]["acc"] for scale in scales}
-            cells = [f"{mean_sem(acc, 1)} ({len(acc)})" if len(acc) else "" for acc in at.values()]
+        for end, part in compared[compared["method"] == name].groupby(compared["backbone"].fillna("pixels")):
+            at = [part[(part["iterations"] == steps) & (part["hidden"] == units)]["acc"] for steps, units in scales]
+            cells = [f"{mean_sem(acc, 1)} ({len(acc)})" if len(acc) else "" for acc in at]
             rows[name if end == "frozen" else f"{name}, {end}"] = cells
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 

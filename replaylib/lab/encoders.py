@@ -60,8 +60,8 @@ class Registered(nn.Module):
                 f"backbone {name} fails on images of shape {shape} ({reason}): give the shape it takes"
             ) from error
         if not isinstance(given, Tensor) or given.ndim != 2 or len(given) != 2:
-            found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
-            raise InputError(f"backbone {name} gives {found} for 2 images: expected (2, units), flattened or pooled")
+            output = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+            raise InputError(f"backbone {name} gives {output} for 2 images: expected (2, units), flattened or pooled")
         self.units = given.shape[1]
 
     @property
@@ -154,8 +154,8 @@ def normalised(split: Split, encoder: str) -> Split:
             *(replace(part, images=images, mean=None, std=None) for part, images in zip(split, wide, strict=True))
         )
     if split.train.shape != origin.shape:
-        found = f"{split.train.name} has samples of shape {split.train.shape}"
-        raise InputError(f"encoder {encoder} takes images of shape {origin.shape}, and {found}: use another encoder")
+        problem = f"{split.train.name} has samples of shape {split.train.shape}"
+        raise InputError(f"encoder {encoder} takes images of shape {origin.shape}, and {problem}: use another encoder")
     return Split(*(replace(part, mean=origin.mean, std=origin.std) for part in split))
 
 
@@ -172,11 +172,11 @@ def features(split: Split, encoder: str) -> Split:
     ------
     InputError : no such encoder, or the data are not images of the shape that it was trained on.
     """
-    prepared, found = normalised(split, encoder), load_encoder(encoder)
+    prepared, front_end = normalised(split, encoder), load_encoder(encoder)
     known: dict[tuple[str, int], tuple[Split, Tensor]] = _computed.setdefault(split.train.images, {})
-    key = (found.digest, id(split.test.images))
+    key = (front_end.digest, id(split.test.images))
     if key not in known:
         device = split.train.images.device
         # The test images are kept along with it: their id would otherwise go to others.
-        known[key] = internal(prepared, copy.deepcopy(found.net).to(device)), split.test.images
+        known[key] = internal(prepared, copy.deepcopy(front_end.net).to(device)), split.test.images
     return known[key][0]

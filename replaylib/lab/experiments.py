@@ -48,9 +48,9 @@ def needed(help: str, kind: type = str, within: str = "", **more: Any) -> Any:
     return field(metadata={"option": Option(help, kind, within, **more)})
 
 
-def found(help: str) -> Any:
+def derived(help: str) -> Any:
     """A field that `experiment` finds out, and nobody chooses."""
-    return field(default=None, metadata={"option": Option(help, str), "found": True})
+    return field(default=None, metadata={"option": Option(help, str), "derived": True})
 
 
 def _streams() -> tuple[str, ...]:
@@ -123,8 +123,8 @@ class Experiment:
     image_size: int | None = told(
         "height and width that the images of a folder are resized to (default: 32)", int, "[4, 1024]"
     )
-    data_digest: str | None = found("the beginning of the SHA-256 of data that are not the library's")
-    encoder_digest: str | None = found("the beginning of the SHA-256 of an encoder that is not the library's")
+    data_digest: str | None = derived("the beginning of the SHA-256 of data that are not the library's")
+    encoder_digest: str | None = derived("the beginning of the SHA-256 of an encoder that is not the library's")
     own: tuple[tuple[str, Value], ...] | None = None
 
     def __post_init__(self) -> None:
@@ -218,7 +218,7 @@ OPTIONS = tuple(f.name for f in _DECLARED if f.metadata.get("by_method"))
 #: What can be chosen in the place of the protocol's and the method's values.
 CHOSEN = tuple(
     f.name for f in _DECLARED
-    if f.name not in ("protocol", "scenario", "method", "seed") and not f.metadata.get("found")
+    if f.name not in ("protocol", "scenario", "method", "seed") and not f.metadata.get("derived")
 )  # fmt: skip
 
 

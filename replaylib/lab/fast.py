@@ -188,8 +188,8 @@ def execution(
         check_compilable(nets, device)
     if captured:
         check_capturable(nets, device)
-    made = compiled_objective() if compiled else None
-    return Execution(precision or "float32", made, Captured if captured else None)
+    compiled_loss = compiled_objective() if compiled else None
+    return Execution(precision or "float32", compiled_loss, Captured if captured else None)
 
 
 def train_seeds(
@@ -277,8 +277,8 @@ def pays_to_compile(net: Network, steps: int, device: torch.device) -> bool:
 
 def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequence[torch.Generator]) -> None:
     if not streams or not len(streams) == len(parts) == len(generators):
-        found = f"{len(streams)} streams, {len(parts)} parts, {len(generators)} generators"
-        raise InputError(f"{found}: give as many of each, one for every seed, and at least one")
+        counts = f"{len(streams)} streams, {len(parts)} parts, {len(generators)} generators"
+        raise InputError(f"{counts}: give as many of each, one for every seed, and at least one")
     if not parts[0].net.pure:
         kind = type(parts[0].net).__name__
         raise InputError(

@@ -58,15 +58,15 @@ def experiments(table: Mapping[str, object]) -> tuple[list[Experiment], list[str
     parts = [above | _named(one) for one in also]
     if "methods" in above or not also:
         parts.insert(0, above)
-    found: dict[str, tuple[int, Experiment]] = {}
+    by_id: dict[str, tuple[int, Experiment]] = {}
     left: dict[str, None] = {}
     for part in parts:
-        for made in _part(part):
-            if isinstance(made, str):
-                left[made] = None
+        for entry in _part(part):
+            if isinstance(entry, str):
+                left[entry] = None
             else:
-                found.setdefault(made.id, (made.seed, made))
-    return [made for _, made in sorted(found.values(), key=lambda pair: pair[0])], list(left)
+                by_id.setdefault(entry.id, (entry.seed, entry))
+    return [entry for _, entry in sorted(by_id.values(), key=lambda pair: pair[0])], list(left)
 
 
 def _named(table: Mapping[str, object]) -> dict[str, object]:

@@ -49,7 +49,7 @@ def kept_or_made(
                     return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path} is damaged ({error}): restore it, or remove it and wait for training") from error
-    made = {key: value.detach().cpu().contiguous() for key, value in make().items()}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in make().items()}
     if keep:
         origin = {
             "versions": json.dumps(machine.versions()),
@@ -58,8 +58,8 @@ def kept_or_made(
             "date": machine.now(),
         }
         writable(path.parent)
-        write_tensors(made, path, {"about": about, **origin}, "make the folder writable")
-    return made
+        write_tensors(tensors, path, {"about": about, **origin}, "make the folder writable")
+    return tensors
 
 
 def weights(net: Network) -> dict[str, Tensor]:

@@ -137,8 +137,8 @@ def _generative(name: str, summary: str, switches: str, source: str = BI_R, abla
 
     on = switches.split("+")
     level = "features" if "internal" in on else "pixels"
-    made = gated if "gating" in on else ungated
-    return Method(name, summary, source, made, level, switches=switches, ablation=ablation)
+    factory = gated if "gating" in on else ungated
+    return Method(name, summary, source, factory, level, switches=switches, ablation=ablation)
 
 
 def _generative_replay(plan: Plan, switches: str, noise_dim: int, gate_prop: float = 0.0) -> Parts:

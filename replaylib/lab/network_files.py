@@ -47,8 +47,8 @@ def find(method: str, task: int) -> Path:
 
 def digests() -> dict[str, str]:
     """The SHA-256 of every network's file, by its name without suffix."""
-    found: dict[str, str] = json.loads(shipped(DIGESTS).read_text(encoding="utf-8"))
-    return found
+    by_name: dict[str, str] = json.loads(shipped(DIGESTS).read_text(encoding="utf-8"))
+    return by_name
 
 
 def repository() -> str | None:
@@ -68,9 +68,9 @@ def fetch(address: str, digest: str, target: Path) -> Path:
             content: bytes = answer.read()
     except (OSError, HTTPException) as error:
         raise InputError(f"could not fetch {address} ({error}): check the network and try again") from error
-    if (found := hashlib.sha256(content).hexdigest()) != digest:
+    if (actual := hashlib.sha256(content).hexdigest()) != digest:
         raise InputError(
-            f"{address} is not the file that this version knows (SHA-256 {found[:12]}...): update replaylib"
+            f"{address} is not the file that this version knows (SHA-256 {actual[:12]}...): update replaylib"
         )
     writable(target.parent, "set REPLAYLIB_DATA to another folder")
     with replacing(target, "set REPLAYLIB_DATA to another folder") as part:

@@ -26,8 +26,8 @@ def kind_of(name: str) -> str:
     # The compiler's own names are made of those of what it put together.
     if "cpp_fused" in name or name.startswith("## Call CompiledFxGraph"):
         return "compiled"
-    found = NAME.fullmatch(name)
-    return KIND_OF.get(found[1], "rest") if found else "rest"
+    match = NAME.fullmatch(name)
+    return KIND_OF.get(match[1], "rest") if match else "rest"
 
 
 def shares(seconds: Iterable[tuple[str, float]]) -> dict[str, float]:

@@ -114,10 +114,10 @@ class Option:
 
 
 def _interval(within: str) -> tuple[float, float, bool, bool]:
-    found = re.fullmatch(r"([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])", within)
-    if found is None:
+    match = re.fullmatch(r"([\[(])\s*([^,\s]+)\s*,\s*([^,\s]+)\s*([\])])", within)
+    if match is None:
         raise InputError(f"{within!r} is no interval: write, for example, '[0, 1)'")
-    return float(found[2]), float(found[3]), found[1] == "[", found[4] == "]"
+    return float(match[2]), float(match[3]), match[1] == "[", match[4] == "]"
 
 
 def _in_words(within: str) -> str:

@@ -67,5 +67,5 @@ class Plan:
         """The network that all methods share, on the stream's device."""
         from replaylib.nets import Classifier
 
-        made: dict[str, Any] = {"backbone": copy.deepcopy(self.backbone), "frozen": self.frozen, **options}
-        return Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **made).to(self.stream.device)
+        settings: dict[str, Any] = {"backbone": copy.deepcopy(self.backbone), "frozen": self.frozen, **options}
+        return Classifier(self.inputs, self.hidden, self.stream.outputs, self.start, **settings).to(self.stream.device)

@@ -220,19 +220,19 @@ class _State:
         if self.path is None or not self.path.exists():
             return 0, 0.0
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
-            if found["about"] != self.about:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            if state["about"] != self.about:
                 raise InputError(f"{self.path} is the state of a pre-training with other settings: remove it")
             here = self.generator.device.type
             # Generators of two kinds have nothing in common. States from before there was this entry may be of either.
-            kept = found.get("device", here)
+            kept = state.get("device", here)
             if kept != here:
                 found_on = f"{self.path} is the state of a pre-training on {kept}, and this one is on {here}"
                 raise InputError(f"{found_on}: go on with --device {kept}, or begin another with --out")
-            self.net.load_state_dict(found["net"])
-            self.optimizer.load_state_dict(found["optimizer"])
-            self.generator.set_state(found["generator"])
-            return found["epochs"], found["seconds"]
+            self.net.load_state_dict(state["net"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"])
+            return state["epochs"], state["seconds"]
         except InputError:
             raise
         except Exception as error:  # a damaged file can fail in PyTorch in nearly any way
@@ -241,11 +241,11 @@ class _State:
     def keep(self, epochs: int, seconds: float) -> None:
         if self.path is None or time.monotonic() - self.last < KEEP_EVERY:
             return
-        found = {
+        state = {
             "about": self.about, "device": self.generator.device.type, "epochs": epochs, "seconds": seconds,
             "net": self.net.state_dict(), "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
         }  # fmt: skip
         with replacing(self.path, "choose another place with --out") as part:
-            torch.save(found, part)
+            torch.save(state, part)
         self.last = time.monotonic()

@@ -70,8 +70,8 @@ def log_likelihood(
         noise = torch.cat([_noise(model, x, generator) for _ in range(k)])
         rows = torch.arange(n, device=x.device).repeat(k)
         weights = [
-            model.log_weight(x[some], None if y is None else y[some], part)
-            for some, part in zip(rows.split(chunk), noise.split(chunk), strict=True)
+            model.log_weight(x[chunk_rows], None if y is None else y[chunk_rows], part)
+            for chunk_rows, part in zip(rows.split(chunk), noise.split(chunk), strict=True)
         ]
         total = torch.logaddexp(total, torch.cat(weights).double().view(k, n).logsumexp(0))
     return total - math.log(samples)
@@ -89,8 +89,8 @@ def reconstruction_error(
     _check(x, y, chunk=chunk)
     noise = _noise(model, x, generator)
     errors = [
-        (model.reconstruct(x[some], None if y is None else y[some], noise[some]) - x[some].flatten(1)).square().mean(1)
-        for some in torch.arange(len(x), device=x.device).split(chunk)
+        (model.reconstruct(x[part], None if y is None else y[part], noise[part]) - x[part].flatten(1)).square().mean(1)
+        for part in torch.arange(len(x), device=x.device).split(chunk)
     ]
     return torch.cat(errors)
 
@@ -244,8 +244,10 @@ def assess(judge: Classifier, real: Tensor, generated: Tensor, *, seed: int, chu
     """
     for images in (real, generated):
         _check(images, None, chunk=chunk)
-    if (pixels := real[0].numel()) != (made := generated[0].numel()):
-        raise InputError(f"real images have {pixels} pixels and generated ones {made}: give images of one size")
+    if (pixels := real[0].numel()) != (imagined_pixels := generated[0].numel()):
+        raise InputError(
+            f"real images have {pixels} pixels and generated ones {imagined_pixels}: give images of one size"
+        )
     features = [torch.cat([judge.encode(part) for part in images.split(chunk)]) for images in (real, generated)]
     logits = torch.cat([judge(part) for part in generated.split(chunk)])
     curve = precision_recall(*features, seed=seed)

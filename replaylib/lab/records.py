@@ -152,8 +152,8 @@ def stored(folders: Iterable[Path], measured: bool = False) -> dict[str, Record]
     With ``measured``, those that `replaylib.lab.replay_quality` made alone. What cannot be read is passed over, see
     `below`.
     """
-    found = (record for folder in folders for record in below(folder))
-    return {record.experiment.id: record for record in found if record.measures is not None or not measured}
+    every = (record for folder in folders for record in below(folder))
+    return {record.experiment.id: record for record in every if record.measures is not None or not measured}
 
 
 def below(folder: Path) -> Iterator[Record]:
@@ -202,8 +202,8 @@ def name_what_was_passed_over(reasons: list[str]) -> None:
 
 def _files_below(folder: Path) -> list[Path]:
     """JSON files, those with a record's own name first, so that of copies the original counts."""
-    found = [path for path in folder.rglob("*.json") if not any(part.startswith(".") for part in _inside(path, folder))]
-    return sorted(found, key=lambda path: (not OWN_NAME.fullmatch(path.stem), path))
+    files = [path for path in folder.rglob("*.json") if not any(part.startswith(".") for part in _inside(path, folder))]
+    return sorted(files, key=lambda path: (not OWN_NAME.fullmatch(path.stem), path))
 
 
 def _inside(path: Path, folder: Path) -> tuple[str, ...]:
@@ -249,9 +249,9 @@ def read(path: str | Path) -> Record:
 
 def _said_by_device(device: str) -> dict[str, object]:
     """Fields that are younger than some records, in which the device's name says what they say."""
-    found = re.fullmatch(r"(.*?)(?:, (\d+) seeds together)?(, compiled)?", device, re.DOTALL)
-    assert found is not None
-    return {"device": found[1], "together": int(found[2] or 1), "compiled": found[3] is not None}
+    match = re.fullmatch(r"(.*?)(?:, (\d+) seeds together)?(, compiled)?", device, re.DOTALL)
+    assert match is not None
+    return {"device": match[1], "together": int(match[2] or 1), "compiled": match[3] is not None}
 
 
 def _check(record: Record) -> None:
@@ -264,6 +264,9 @@ def _check(record: Record) -> None:
         raise ValueError("an accuracy outside 0 to 100 %")
     if not math.isfinite(record.seconds) or record.memory_bytes < 0:
         raise ValueError("time or memory that is no number")
+    texts = (record.device, record.date, record.commit or "", *record.versions, *record.versions.values())
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("device, date, commit or versions that are no text")
 
 
 def _numbers(raw: Mapping[str, float] | None) -> dict[str, float] | None:

@@ -102,9 +102,9 @@ def penalty(name: str, summary: str, source: str = "", **more: Any) -> Callable[
             net = plan.classifier()
             return Parts(net, Nothing(), make(plan, net, **options))
 
-        made = {"taken": parameters(make, 2), "rehearses": False, "penalised": True, **more}
-        _add(METHODS, Method(name, summary, source, parts, **made), make)
-        PENALTIES.add(name, Method(name, summary, source, make, **made), make)
+        settings = {"taken": parameters(make, 2), "rehearses": False, "penalised": True, **more}
+        _add(METHODS, Method(name, summary, source, parts, **settings), make)
+        PENALTIES.add(name, Method(name, summary, source, make, **settings), make)
         return make
 
     return registered
@@ -218,13 +218,13 @@ def file(path: str | os.PathLike[str]) -> None:
     ------
     InputError : there is no such file, or it fails.
     """
-    found = Path(path).expanduser().resolve()
-    name = f"replaylib_with_{hashlib.sha256(str(found).encode()).hexdigest()[:12]}"
+    resolved = Path(path).expanduser().resolve()
+    name = f"replaylib_with_{hashlib.sha256(str(resolved).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return
-    if found.suffix != ".py" or not found.is_file():
+    if resolved.suffix != ".py" or not resolved.is_file():
         raise InputError(f"{path} is no Python file: give the one that registers your method, e.g. my_method.py")
-    spec = importlib.util.spec_from_file_location(name, found)
+    spec = importlib.util.spec_from_file_location(name, resolved)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -235,16 +235,16 @@ def file(path: str | os.PathLike[str]) -> None:
         del sys.modules[name]
         if isinstance(error, InputError):
             raise
-        where = _place(error, found)
+        where = _place(error, resolved)
         raise InputError(f"{path} cannot be used ({type(error).__name__}: {error}{where}): mend it") from error
     known = os.environ.get(FILES, "").split(os.pathsep)
-    if str(found) not in known:
-        os.environ[FILES] = os.pathsep.join([*filter(None, known), str(found)])
+    if str(resolved) not in known:
+        os.environ[FILES] = os.pathsep.join([*filter(None, known), str(resolved)])
 
 
-def _place(error: BaseException, found: Path) -> str:
+def _place(error: BaseException, file_path: Path) -> str:
     lines = (
-        [frame.lineno for frame in inspect.getinnerframes(error.__traceback__) if frame.filename == str(found)]
+        [frame.lineno for frame in inspect.getinnerframes(error.__traceback__) if frame.filename == str(file_path)]
         if (error.__traceback__)
         else []
     )
@@ -263,12 +263,12 @@ def origins(method: str, **named: str | None) -> dict[str, str]:
     ``named`` are its ``protocol``, ``stream``, ``dataset``, ``encoder`` and ``optimizer``, where they are known.
     """
     parts = [method] if method in METHODS else method.split("+")
-    found = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
+    by_part = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
     files = {
         "protocol": PROTOCOLS.origins, "stream": STREAMS.origins, "dataset": DATASETS.origins,
         "encoder": ENCODERS.origins, "optimizer": OPTIMIZERS.origins,
     }  # fmt: skip
     for kind, name in named.items():
         if name is not None:
-            found[f"{kind} {name}"] = files[kind].get(name, "")
-    return {what: origin for what, origin in found.items() if origin}
+            by_part[f"{kind} {name}"] = files[kind].get(name, "")
+    return {what: origin for what, origin in by_part.items() if origin}

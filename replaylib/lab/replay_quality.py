@@ -50,8 +50,8 @@ def check(description: Experiment) -> None:
     if description.validation is not None:
         raise InputError("the quality of replay is measured beside test data: leave validation out")
     if description.scenario != "class" or (description.stream or protocol(description.protocol).kind) != "split":
-        found = f"{description.protocol}, {description.scenario}-incremental"
-        raise InputError(f"the quality of replay is measured where each class is in one task, not on {found}")
+        asked = f"{description.protocol}, {description.scenario}-incremental"
+        raise InputError(f"the quality of replay is measured where each class is in one task, not on {asked}")
 
 
 def measure(net: Network, record: Record, data: Split) -> Record:
@@ -96,8 +96,8 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     drawing = stream.generator(1)
     likely = quality.log_likelihood(net, few.x, drawing, y=few.y, samples=SAMPLES, chunk=CHUNK)
     tested = [
-        stream.batch(rows[some], task[some], "test")
-        for some in torch.arange(len(rows), device=rows.device).split(CHUNK)
+        stream.batch(rows[chunk], task[chunk], "test")
+        for chunk in torch.arange(len(rows), device=rows.device).split(CHUNK)
     ]
     errors = [quality.reconstruction_error(net, part.x, drawing, y=part.y, chunk=CHUNK) for part in tested]
     sure_of_real = _probabilities(net, [part.x for part in tested]).amax(1)
@@ -105,9 +105,11 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     y, of_task = stream.draw_units(stream.tasks, len(rows), stream.generator(2))
     noise = torch.randn(len(y), net.noise_dim, generator=stream.generator(3), device=stream.device)
     encoder = description.encoder or protocol(description.protocol).encoder
-    made = [net.generate(*some) for some in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)]
-    imagined = torch.cat([as_judged(part, stream.data.train, encoder) for part in made])
-    sure, unit = _probabilities(net, [part.view(-1, *stream.data.train.shape) for part in made]).max(1)
+    samples = [
+        net.generate(*chunk) for chunk in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)
+    ]
+    imagined = torch.cat([as_judged(part, stream.data.train, encoder) for part in samples])
+    sure, unit = _probabilities(net, [part.view(-1, *stream.data.train.shape) for part in samples]).max(1)
     label, rarest = stream.classes.flatten()[unit], unit.bincount(minlength=stream.outputs).min().item()
     seen = encoders.features(data, encoder) if encoder else data
     judge = _judge(_of_all_seeds(description), seen)
@@ -145,9 +147,9 @@ def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
     images = x.view(-1, *by.shape)
     if by.mean is not None and by.std is not None:
         images = images * _by_channel(by.std, x) + _by_channel(by.mean, x)
-    found = encoders.load_encoder(encoder)
-    images = (images - _by_channel(found.origin.mean, x)) / _by_channel(found.origin.std, x)
-    backbone = copy.deepcopy(found.net).to(x.device)
+    front_end = encoders.load_encoder(encoder)
+    images = (images - _by_channel(front_end.origin.mean, x)) / _by_channel(front_end.origin.std, x)
+    backbone = copy.deepcopy(front_end.net).to(x.device)
     return torch.cat([backbone(part) for part in images.split(CHUNK)])
 
 

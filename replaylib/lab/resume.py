@@ -134,8 +134,8 @@ class Keeper:
             return
         advice = "remove it, or give --no-resume, to begin anew"
         try:
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
-            about, state = found["about"], found["training"]
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            about, state = content["about"], content["training"]
         except Exception as error:  # a damaged file can fail in PyTorch in nearly any way
             raise InputError(f"{self.path} is damaged or no state of a run: {advice}") from error
         for name, here in self.about.items():
@@ -143,7 +143,7 @@ class Keeper:
                 there = f"{self.path} was begun with {name} {about.get(name)}, and this run has {here}"
                 raise InputError(f"{there}: go on as it was begun, or {advice}")
         unpack_training(training, state)
-        self.before = found["seconds"]
+        self.before = content["seconds"]
         where = f"task {training.task + 1}, step {training.step}" if training.step else f"task {training.task} ended"
         self.say(f"{self.path}: going on from where it was stopped ({where}, after {self.before:.0f} s)")
 
@@ -211,8 +211,8 @@ def keeper(
 
 def digest_of(data: Split) -> str:
     """The beginning of a SHA-256 of all images and labels."""
-    found = sha256()
+    digest = sha256()
     for part in data:
         for values in (part.images, part.labels):
-            found.update(values.detach().cpu().contiguous().numpy().data)
-    return found.hexdigest()[:12]
+            digest.update(values.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:12]

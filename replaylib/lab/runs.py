@@ -41,9 +41,9 @@ def check_data(description: Experiment, data: Split) -> None:
     if description.clutter is not None:
         symbols = protocol(description.protocol).symbols_of(description.tasks)
         if (data.train.name, len(data.train.classes)) != (dataset_name(description.clutter), symbols):
-            found = f"{data.train.name}, {len(data.train.classes)} symbols"
+            given = f"{data.train.name}, {len(data.train.classes)} symbols"
             asked = f"{dataset_name(description.clutter)}, {symbols} symbols"
-            raise InputError(f"these are {found}, and the experiment is about {asked}: take runs.data_of(experiment)")
+            raise InputError(f"these are {given}, and the experiment is about {asked}: take runs.data_of(experiment)")
 
 
 def as_seen(description: Experiment, data: Split) -> Split:
@@ -187,9 +187,9 @@ def run_seeds(
             resume.discard(unfinished, descriptions)
         raise Diverged(stopped.net, stopped.task, stopped.step, first.method, stopped.place) from stopped
     seconds = (time.perf_counter() - began + (keeper.before if keeper else 0)) / len(results)
-    made: list[Run] = []
+    trained: list[Run] = []
     for description, stream, part, result in zip(descriptions, streams, parts, results, strict=True):
-        made.append(
+        trained.append(
             Run(
                 part.net.cpu(),
                 Record(
@@ -207,7 +207,7 @@ def run_seeds(
                 ),
             )
         )
-    return made
+    return trained
 
 
 def stored_or_run(descriptions: Sequence[Experiment], data: Split | None = None) -> pd.DataFrame:
@@ -223,5 +223,5 @@ def stored_or_run(descriptions: Sequence[Experiment], data: Split | None = None)
     ------
     InputError : a damaged record, or what `run_seeds` raises where they are run.
     """
-    found = of_book(descriptions)
-    return frame(run.record for run in run_seeds(descriptions, data)) if found is None else found
+    stored = of_book(descriptions)
+    return frame(run.record for run in run_seeds(descriptions, data)) if stored is None else stored

@@ -28,8 +28,8 @@ def unpack_training(training: Training, state: Mapping[str, Any]) -> None:
     """Bring a training to a state that `packed_training` gave."""
     unpacked(training.optimizer, state["optimizer"])
     for name in PARTS:
-        for one, its in zip(getattr(training.learner, name), state[name], strict=True):
-            unpacked(one, its)
+        for one, kept in zip(getattr(training.learner, name), state[name], strict=True):
+            unpacked(one, kept)
     training.task, training.step = state["task"], state["step"]
     training.rows, training.untrained = list(state["rows"]), state["untrained"]
 
@@ -65,7 +65,7 @@ def unpacked(part: Any, state: Any) -> Any:
     if isinstance(part, torch.Generator):
         part.set_state(state)
     elif isinstance(part, list | tuple):
-        return type(part)(unpacked(one, its) for one, its in zip(part, state, strict=True))
+        return type(part)(unpacked(one, kept) for one, kept in zip(part, state, strict=True))
     elif isinstance(part, torch.nn.Module | torch.optim.Optimizer):
         part.load_state_dict(state)
     else:

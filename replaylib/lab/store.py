@@ -90,13 +90,13 @@ def _indexed(root: Path) -> Iterator[tuple[str, dict[str, object] | None, str]]:
     """Each JSON file below the folder, those with a record's own name first, as `_look` sees it."""
     files = dict(_walk(root))
     known = _Index(root)
-    found = known.rows()
+    before = known.rows()
     fresh: dict[str, Seen] = {}
     for name, stamp in files.items():
-        if found.get(name, ((), None, ""))[0] != stamp:
+        if before.get(name, ((), None, ""))[0] != stamp:
             fresh[name] = (stamp, *_look(root / name))
-    known.update(fresh, [name for name in found if name not in files])
-    now = {**found, **fresh}
+    known.update(fresh, [name for name in before if name not in files])
+    now = {**before, **fresh}
     for name in sorted(files, key=lambda name: (not OWN_NAME.fullmatch(os.path.basename(name)[:-5]), name)):
         _, row, reason = now[name]
         yield name, row, reason
@@ -173,20 +173,28 @@ def _tuple(value: object) -> object:
 
 
 def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """The rows for which each condition, ``"column=value"``, holds; values are compared as text.
+    """The rows for which each condition, ``"column=value"``, holds; a method's own option is a column too.
 
     Raises
     ------
-    InputError : a condition without ``=``, or of an unknown column.
+    InputError : a condition without ``=``, or of an unknown column. Values are compared as text.
     """
     for condition in conditions:
         name, sign, value = condition.partition("=")
         if not sign:
             raise InputError(f"condition {condition!r}: write column=value, e.g. method=bi-r")
-        if name not in frame:
-            raise unknown("column", name, [str(column) for column in frame.columns])
-        frame = frame[frame[name].map(_as_text) == value]
+        frame = frame[_column(frame, name).map(_as_text) == value]
     return frame
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    if name in frame:
+        return frame[name]
+    own = [dict(options) if isinstance(options, tuple) else {} for options in frame["own"]]
+    known = sorted(set().union(*own))
+    if name not in known:
+        raise unknown("column", name, [*map(str, frame.columns), *known])
+    return pd.Series([options.get(name) for options in own], frame.index, object)
 
 
 def _as_text(value: object) -> str:
@@ -208,8 +216,8 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]
     varied = [name for name in described if frame[name].drop_duplicates().map(_as_text).nunique() > 1]
     keys = [*KEYS, *varied]
     frame = frame.sort_values([*keys, "seed"], key=_sortable)
-    for values, some in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
-        yield dict(zip(keys, map(str, values), strict=True)), some
+    for values, runs in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
+        yield dict(zip(keys, map(str, values), strict=True)), runs
 
 
 def _sortable(column: pd.Series) -> pd.Series:
@@ -220,10 +228,10 @@ def by_method(frame: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard error of final accuracy, and mean forgetting, of the seeds of each experiment: a row each."""
     rows = [
         {
-            **described, "accuracy (%)": some["acc"].mean(), "SEM": some["acc"].sem(),
-            "forgetting": some["forgetting"].mean(), "seeds": len(some),
+            **described, "accuracy (%)": runs["acc"].mean(), "SEM": runs["acc"].sem(),
+            "forgetting": runs["forgetting"].mean(), "seeds": len(runs),
         }
-        for described, some in groups(frame)
+        for described, runs in groups(frame)
     ]  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -206,22 +206,22 @@ def surviving(
     """
     due = [list(group)]
     while due:
-        some, start = due.pop(0), how.pop("start", None)
+        together, start = due.pop(0), how.pop("start", None)
         try:
-            made = runs.run_seeds(some, data, device, start=start, **how)
+            trained = runs.run_seeds(together, data, device, start=start, **how)
         except Diverged as stopped:
-            resume.discard(how.get("unfinished"), some)  # the others are another group without it
-            failed(some.pop(stopped.place), stopped)
-            due = [some, *due] if some else due
+            resume.discard(how.get("unfinished"), together)  # the others are another group without it
+            failed(together.pop(stopped.place), stopped)
+            due = [together, *due] if together else due
         except Exception as error:
-            if len(some) == 1 or isinstance(error, InputError):
-                for one in some:
+            if len(together) == 1 or isinstance(error, InputError):
+                for one in together:
                     failed(one, error)
                 continue
-            resume.discard(how.get("unfinished"), some)
-            due = [*([one] for one in some), *due]
+            resume.discard(how.get("unfinished"), together)
+            due = [*([one] for one in together), *due]
         else:
-            yield some, made
+            yield together, trained
 
 
 def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: How) -> Iterator[Ended]:
@@ -239,8 +239,8 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
         return
     asked = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
     for part in [list(group)] if pure else [[description] for description in group]:
-        for some, made in surviving(part, data, how.device, fail, start=start, **asked):
-            for net, record in made:
+        for together, trained in surviving(part, data, how.device, fail, start=start, **asked):
+            for net, record in trained:
                 if how.measured:
                     try:
                         record = replay_quality.measure(net.to(how.device), record, data)
@@ -250,7 +250,7 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
                         continue
                 _save(record, folder)
                 yield Ended(record.experiment, record)
-            resume.discard(folder, some)
+            resume.discard(folder, together)
         start = None  # it was the first one's
         yield from failed
         failed.clear()
@@ -264,8 +264,8 @@ def _save(record: Record, folder: Path) -> None:
         if records.has(folder, record.experiment.id, record.measures is not None):
             return
         e = record.experiment
-        found = f"{e.method}, {e.scenario}-incremental, seed {e.seed}, has ended with {record.summary()['acc']:.2f} %"
-        raise InputError(f"{error}; {found}, and is not stored") from error
+        outcome = f"{e.method}, {e.scenario}-incremental, seed {e.seed}, has ended with {record.summary()['acc']:.2f} %"
+        raise InputError(f"{error}; {outcome}, and is not stored") from error
     failures.discard(folder, [record.experiment.id])
 
 

@@ -67,7 +67,7 @@ class GenerativeClassifier(Network):
 
     def _log_likelihood(self, model: VAE, x: Tensor) -> Tensor:
         at_once = max(1, ROWS // len(x))
-        weights = torch.cat([model.log_weights(x, some) for some in self.test_noise.split(at_once)])
+        weights = torch.cat([model.log_weights(x, noise) for noise in self.test_noise.split(at_once)])
         return weights.logsumexp(0) - math.log(len(weights))
 
     def forward(self, x: Tensor, task: Tensor | None = None) -> Tensor:

@@ -129,7 +129,8 @@ def drawn(data: Split, seed: int) -> Split:
     """
     train = data.train
     if train.images.dim() != 2:
-        raise InputError(f"{train.name} holds images, whose classes are no Gaussians: choose --backbone frozen")
+        advice = "choose --backbone frozen, and an --encoder if the protocol has none of its own"
+        raise InputError(f"{train.name} holds images, whose classes are no Gaussians: {advice}")
     model = Gaussians(len(train.classes), train.images.shape[1], device=train.images.device)
     model.learn(train.images, train.labels)
     generator = torch.Generator(train.images.device).manual_seed(seed)

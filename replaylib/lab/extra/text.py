@@ -78,8 +78,8 @@ class OwnText(Taught):
     state = (*Taught.state, "text")
 
     def __init__(self, stream: Stream, net: Network, generator: torch.Generator) -> None:
-        found, wanted = stream.data.train.shape, (1, 1 + WINDOW, len(ALPHABET) + len(KINDS))
-        if found != wanted or stream.classes.shape[1] != len(ALPHABET):
+        shape, wanted = stream.data.train.shape, (1, 1 + WINDOW, len(ALPHABET) + len(KINDS))
+        if shape != wanted or stream.classes.shape[1] != len(ALPHABET):
             raise InputError(f"{stream.data.train.name} is no text that a network could write: use split-text")
         super().__init__(stream, net, generator, soft=True)
         self.text = torch.empty(0, TEXTS, LENGTH, dtype=torch.long, device=stream.device)

@@ -12,9 +12,9 @@ def check_room(reservoir_step):
     kept = []
     for n in range(9):
         given = list(kept)
-        found = reservoir_step(kept, n, 4, torch.Generator().manual_seed(n))
-        assert found is not None, 'it gave back nothing yet: return the new list'
-        kept = [int(k) for k in found]
+        result = reservoir_step(kept, n, 4, torch.Generator().manual_seed(n))
+        assert result is not None, 'it gave back nothing yet: return the new list'
+        kept = [int(k) for k in result]
         assert len(kept) == min(n + 1, 4), f'with room for 4, after {n + 1} samples {min(n + 1, 4)} are held, not {len(kept)}'
         assert len(set(kept)) == len(kept), 'no sample is held twice'
         assert set(kept) <= set(range(n + 1)), 'only numbers of samples that have passed can be held'

@@ -17,8 +17,8 @@ def check_two_modes(log_prior):
     z, pi = (torch.tensor([[0.0, 1]]), torch.tensor([[0.25, 0.75]]))
     each = log_normal(z[:, None], mean, logvar)
     slips['the likeliest mode alone: the others count too, the sum comes inside the logarithm'] = (pi.log() + each).max(1).values
-    found = log_prior(z, mean, logvar, pi)
-    expect(found, [-2.566508], slips, tolerance=1e-05)
+    result = log_prior(z, mean, logvar, pi)
+    expect(result, [-2.566508], slips, tolerance=1e-05)
     hint = 'a code far from its mode gave inf or nan: add up in logarithms, see torch.logsumexp'
     expect(log_prior(torch.tensor([[60.0, 60]]), mean, logvar, torch.tensor([[0.25, 0.75]])), [-2178.443706], hint=hint)
     given = [part.requires_grad_() for part in (z, mean, logvar)]

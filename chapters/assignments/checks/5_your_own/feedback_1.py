@@ -12,9 +12,9 @@ def check_one_sample(recognise):
     from replaylib.course.assignments import expect, expect_gradients
 
     def layer(weight):
-        made = torch.nn.Linear(2, len(weight), bias=False)
-        made.weight.data = torch.tensor(weight)
-        return made
+        linear = torch.nn.Linear(2, len(weight), bias=False)
+        linear.weight.data = torch.tensor(weight)
+        return linear
     layers = [layer(w) for w in ([[1.0, 0], [0, 1]], [[1.0, 1], [-3, 0]], [[3.0, 1]], [[-1.0, 1]])]
     result = recognise(torch.tensor([[1.0, -2]]), *layers)
     assert result is not None and result is not ..., 'it gave back nothing yet: return logits, mu and logvar'

@@ -14,6 +14,6 @@ def check_three_samples(batch_gates):
     pi, gates = (torch.tensor([[0.25, 0.75], [1, 0]]), torch.tensor([[1.0, 0, 1], [0, 0, 1]]))
     softened = torch.cat([gates[1:], pi.softmax(1) @ gates])
     slips['`pi` are probabilities already: no softmax'] = softened
-    found = batch_gates(torch.tensor([1]), pi, gates)
-    expect(found, [[0.0, 0, 1], [0.25, 0, 1], [1, 0, 1]], slips)
+    result = batch_gates(torch.tensor([1]), pi, gates)
+    expect(result, [[0.0, 0, 1], [0.25, 0, 1], [1, 0, 1]], slips)
 

@@ -18,8 +18,8 @@ def check_two_features(standardise):
     slips['each feature has a standard deviation of its own: you took one for all'] = torch.cat(together)
     result = standardise(train, test)
     assert result is not None and result is not ..., 'it gave back nothing yet: return both parts'
-    found = torch.cat([torch.as_tensor(part) for part in result])
-    huge = found[found.isfinite()].abs() > 1000.0
+    values = torch.cat([torch.as_tensor(part) for part in result])
+    huge = values[values.isfinite()].abs() > 1000.0
     assert not huge.any(), 'a constant feature is only shifted: divided by almost nothing, it becomes huge in the test part'
-    expect(found, [[-1.0, 0], [1, 0], [3, 0], [0, 2]], slips, tolerance=0.0001)
+    expect(values, [[-1.0, 0], [1, 0], [3, 0], [0, 2]], slips, tolerance=0.0001)
 

@@ -10,11 +10,11 @@ all_or_nothing = True
 def check_three_settings(chosen):
     from replaylib.course.assignments import expect
     runs = [(0.1, 60, 50), (0.5, 70, 58), (0.9, 65, 71), (0.5, 74, 62), (0.1, 90, 52), (0.9, 69, 73), (0.5, 78, 66), (0.1, 45, 54)]
-    found = chosen(runs)
-    assert found is not None and len(found) == 3, 'return three things: the setting, the mean test accuracy and its error'
+    answer = chosen(runs)
+    assert answer is not None and len(answer) == 3, 'return three things: the setting, the mean test accuracy and its error'
     slips = {'the setting was chosen by its test accuracy: what is reported would be luck as well': 0.9, 'the setting was chosen by its best run: what counts is the mean over its runs': 0.1}
-    expect(found[0], 0.5, slips, '0.5 has the highest mean validation accuracy, 74')
-    expect(found[1], 62.0, {"this is the validation accuracy: reported is the test's": 74.0, "reported is the mean of the setting's runs, not the best of them": 66.0})
+    expect(answer[0], 0.5, slips, '0.5 has the highest mean validation accuracy, 74')
+    expect(answer[1], 62.0, {"this is the validation accuracy: reported is the test's": 74.0, "reported is the mean of the setting's runs, not the best of them": 66.0})
     slips = {'this is the standard deviation: divide by the root of the number of runs': 4.0, 'n - 1 in the standard deviation': (32 / 9) ** 0.5}
-    expect(found[2], 4 / 3 ** 0.5, slips)
+    expect(answer[2], 4 / 3 ** 0.5, slips)
 
