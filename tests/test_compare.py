@@ -81,6 +81,10 @@ def test_the_share_of_the_gap_is_that_of_each_seed():
         compare.share_of_gap(runs, "bi-r")
     with pytest.raises(InputError, match="two runs with one seed"):
         compare.share_of_gap(pd.concat([runs, runs]), "gr")
+    runs["backbone"] = ["tuned" if name == "gr" else None for name in runs["method"]]
+    with pytest.raises(InputError, match="gr, none, joint differ in their backbone"):
+        compare.share_of_gap(runs, "gr")
+    assert compare.share_of_gap(runs[runs["method"] != "gr"], "joint").tolist() == [100.0, 100.0, 100.0]
 
 
 def test_a_method_knows_its_modifications():

@@ -131,12 +131,14 @@ def share_of_gap(frame: pd.DataFrame, method_name: str) -> pd.Series:
 
     Raises
     ------
-    InputError : one of the three has no run, two with one seed, or no seed in common with the others.
+    InputError : one of the three has no run, two with one seed, another backbone, or no seed in common with the others.
     """
     three = (method_name, "none", "joint")
     compared = frame[frame["method"].isin(three)]
     if compared.duplicated(["method", "seed"]).any():
         raise InputError("a method has two runs with one seed: leave those with other options out")
+    if "backbone" in compared and compared["backbone"].fillna("none").nunique() > 1:
+        raise InputError(f"{', '.join(three)} differ in their backbone: a share of the gap needs bounds on the same one")
     wide = (
         compared.pivot(index="seed", columns="method", values="acc")
         .reindex(columns=list(dict.fromkeys(three)))
