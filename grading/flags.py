@@ -19,7 +19,7 @@ def flags(everything: list[Statement], asked: dict[str, set[str]], library: dict
     ----------
     asked : for each question the names that define its answer; ``library``: the library's own solutions of it.
     """
-    warnings = []
+    lines = []
     imported = {name for statement in everything if "replaylib" in statement.source for name in statement.gives}
     given = {name for statement in everything for name in statement.gives}
     starred = any(re.search(r"from\s+replaylib[\w.]*\s+import\s+\*", statement.source) for statement in everything)
@@ -37,10 +37,10 @@ def flags(everything: list[Statement], asked: dict[str, set[str]], library: dict
                     used.add(node.attr)
                 roundabout |= isinstance(node, ast.Call) and reaches(node, imported)
         named_ones = [name for name in solutions if name in used]
-        warnings += [f"{question} calls the library's {name}" for name in named_ones]
+        lines += [f"{question} calls the library's {name}" for name in named_ones]
         if roundabout and not named_ones:
-            warnings.append(f"{question} may call the library's solution by a name that is made up: look at it")
-    return warnings
+            lines.append(f"{question} may call the library's solution by a name that is made up: look at it")
+    return lines
 
 
 def named(node: ast.AST, needs: set[str], outermost: bool) -> set[str]:

@@ -78,8 +78,8 @@ def grade(
         ended: set[str] = set()
         for hidden in (False, True):
             for question in [one for one in checks if one not in ended]:
-                of_kind, deaths = [case for case in checks[question] if case.hidden == hidden], attempt.deaths
-                passed[question] &= judge(question, of_kind, attempt, result)
+                of_question, deaths = [case for case in checks[question] if case.hidden == hidden], attempt.deaths
+                passed[question] &= judge(question, of_question, attempt, result)
                 ended |= {question} if attempt.deaths > deaths else set()
         fatal = attempt.left_out
     result.scores = {question: assignment.points[question] * passed[question] for question in checks}

@@ -21,6 +21,11 @@ class InputError(ValueError):
     """Input that cannot be used. Its message is one line: what was wrong, what was expected, what to do."""
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: ``"1 run"``, ``"3 runs"``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def unknown(kind: str, name: str, known: Iterable[str], hint: str = "") -> InputError:
     """The error for a name that is in no table, with the names nearest to it.
 
@@ -54,8 +59,8 @@ def out_of_memory(error: BaseException) -> str:
     if not (of_torch or of_system or isinstance(error, MemoryError)):
         return ""
     where = next((name for word, name in (("CUDA", "a GPU"), ("MPS", "a GPU")) if word in said), "this machine")
-    if size := re.search(r"allocate ([\d.]+) ?(GiB|MiB|GB|MB)", said):
-        return f"{size[1]} {size[2]} on {where}"
-    if size := re.search(r"(\d+) bytes", said):
-        return f"{int(size[1]) / 2**30:.1f} GiB on {where}"
+    if match := re.search(r"allocate ([\d.]+) ?(GiB|MiB|GB|MB)", said):
+        return f"{match[1]} {match[2]} on {where}"
+    if match := re.search(r"(\d+) bytes", said):
+        return f"{int(match[1]) / 2**30:.1f} GiB on {where}"
     return f"more than there is on {where}"

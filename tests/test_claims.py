@@ -111,7 +111,7 @@ def test_what_another_has_is_waited_for_and_taken_over_when_it_is_left(tmp_path)
         work = to_do([["a", "b"]], claims, lambda name: False, said.append)
         assert next(work) == ["b"]
         assert next(work) == ["a"]
-        assert said == ["waiting for 1 runs that other processes have"]
+        assert said == ["waiting for 1 run that other processes have"]
         assert list(work) == []  # neither was stored: not tried again
 
 

@@ -210,7 +210,7 @@ def test_a_drawn_stream_trains_on_draws_and_tests_on_real_samples() -> None:
 
 def test_a_drawn_stream_is_of_features() -> None:
     described = experiment("split-digits", "class", "none", stream="drawn")
-    with pytest.raises(InputError, match=r"digits holds images.*choose --backbone frozen"):
+    with pytest.raises(InputError, match=r"digits holds images.*choose --backbone frozen, and an --encoder"):
         runs.stream_of(described, runs.data_of(described))
 
 

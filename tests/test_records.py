@@ -160,6 +160,10 @@ def test_a_copy_counts_once_and_is_named(record, tmp_path, caplog):
         ("device", 1),
         ("date", None),
         ("commit", 7),
+        ("commit", 0),
+        ("together", "3"),
+        ("together", None),
+        ("compiled", "no"),
     ],
 )
 def test_contents_that_cannot_be_are_named(record, tmp_path, field, value):

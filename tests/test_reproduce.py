@@ -123,6 +123,14 @@ def test_a_plan_tells_runs_apart_by_what_varies_and_by_what_became_of_them():
     assert planning.table([], {}, [], {}) == ""
 
 
+def test_a_plan_says_what_stands_for_a_setting_that_is_not_given():
+    runs = [experiment("split-digits", "class", "gr", precision=precision) for precision in (None, "bfloat16")]
+    runs += [experiment("split-digits", "class", "rtf", replayed=replayed) for replayed in (None, 10)]
+    table = planning.table(runs, {run.id: "to do" for run in runs}, [], {})
+    words = ["precision=float32", "precision=bfloat16", "replayed=default", "replayed=10"]
+    assert all(word in table for word in words)
+
+
 def test_a_plan_of_an_empty_share_and_one_that_forces_say_what_would_be_done(capsys, tmp_path):
     command = [*SMALL, "--save", str(tmp_path / "runs"), "--iterations", "2", "--methods", "none"]
     assert main([*command, "--plan", "--shard", "8/8"]) == 0

@@ -107,6 +107,10 @@ def test_rows_are_chosen_by_a_methods_own_option(folder):
     every = store.summaries(folder)
     assert [dict(own) for own in store.where(every, ["changed=noisy"])["own"]] == [{"changed": "noisy"}]
     assert set(store.where(every, ["changed="])["method"]) == {"gr", "none"}  # which have no such option
+    for conditions in (["method=gr", "changed=noisy"], ["changed=noisy", "method=gr"]):
+        assert store.where(every, conditions).empty
+    with pytest.raises(InputError, match="unknown column 'changed'"):
+        store.where(every.drop(columns="own"), ["changed=noisy"])
     with pytest.raises(InputError, match="Did you mean changed"):
         store.where(every, ["chnaged=noisy"])
 

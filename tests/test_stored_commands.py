@@ -48,7 +48,7 @@ def test_two_methods_and_two_folders_are_compared(folder, capsys, tmp_path):
     (tmp_path / "other").mkdir()
     records.write(record("gr", 1, (50.0, 80.0)), tmp_path / "other")
     status, out, _ = said(capsys, "results", folder, "--where", "method=gr", "--against", tmp_path / "other")
-    assert out.strip().endswith("other - " + str(folder) + ": +4.50 points, over 1 common seeds")
+    assert out.strip().endswith("other - " + str(folder) + ": +4.50 points, over 1 common seed")
 
 
 def test_tables_are_exported(folder, capsys, tmp_path):
@@ -117,4 +117,4 @@ def test_status_says_what_is_done_running_stopped_failed_and_due(folder, capsys,
     }  # fmt: skip
     assert set(answer["due"]) == {record("none", seed).experiment.id for seed in (3, 4, 5)}
     _, _, err = said(capsys, "results", folder)
-    assert f"1 run of this folder failed and is in no row: python -m replaylib status {folder}" in err
+    assert f"in no row: 1 run of this folder that failed (python -m replaylib status {folder})" in err

@@ -206,7 +206,7 @@ def test_a_share_of_seeds_is_run_and_a_figure_is_drawn_when_all_shares_are_there
     assert main([*figure, "--shard", "1/2"]) == 0
     assert not (tmp_path / "x.svg").exists()
     assert main([*figure, "--shard", "2/2"]) == 0
-    assert "is not drawn, for 2 runs of other shares are not there yet" in capsys.readouterr().out
+    assert "is not drawn before other shares have stored 2 runs" in capsys.readouterr().out
     assert main(figure) == 0
     assert (tmp_path / "x.svg").exists()
     assert len(records.stored([tmp_path / "figure"])) == 4

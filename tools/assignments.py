@@ -233,10 +233,10 @@ def readdressed(root: Path) -> dict[Path, str]:
     files = {}
     for path in sorted((root / FOLDER).glob("*.ipynb")):
         text = path.read_text(encoding="utf-8")
-        address, notebook, pin = re.search(r'library = \\"(\S+?)/archive/(\S+?)\.zip', text), Notebook(), ""
-        if address:
-            text = text.replace(address[1], new).replace(course.site(address[1]), course.site(new))
-            pin = "" if address[2].startswith("refs/heads/") else address[2]
+        match, notebook, pin = re.search(r'library = \\"(\S+?)/archive/(\S+?)\.zip', text), Notebook(), ""
+        if match:
+            text = text.replace(match[1], new).replace(course.site(match[1]), course.site(new))
+            pin = "" if match[2].startswith("refs/heads/") else match[2]
         install = INSTALL.format(archive=archive(new, repository["branch"], pin))
         for cell in json.loads(text)["cells"]:
             source = "".join(cell["source"])

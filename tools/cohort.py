@@ -30,14 +30,14 @@ def asked(name: str, blocks: list[Block], seed: int) -> list[Block]:
             variants.setdefault(block.argument, []).append(block.options.get("variant", ""))
     draw = {question: random.Random(f"{seed} {name} {question}").randrange(len(v)) for question, v in variants.items()}
     chosen = {question: v[draw[question] if seed else 0] for question, v in variants.items()}
-    questions, leave_out = [], False
+    kept, leave_out = [], False
     for block in blocks:
         if block.name == "question":
             leave_out = block.options.get("variant", "") != chosen[block.argument]
         if not leave_out:
-            questions.append(block)
+            kept.append(block)
         leave_out = leave_out and block.name != "question-end"
-    return questions
+    return kept
 
 
 def wordings(question: str) -> int:

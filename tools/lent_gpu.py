@@ -199,7 +199,7 @@ def _run_group(
     def fail(one: Experiment, error: Exception) -> None:
         failed.setdefault(f"{type(error).__name__}: {str(error).splitlines()[0][:300]}", []).append(one)
 
-    for together, trained in surviving(group, data, device, fail, watch=clock, **how):
+    for members, trained in surviving(group, data, device, fail, watch=clock, **how):
         for net, record in trained:
             if item.measured:
                 try:
@@ -210,7 +210,7 @@ def _run_group(
         accuracies = ", ".join(f"{run.record.summary()['acc']:.2f}" for run in trained)
         pace = "" if clock.pace is None else f", {1000 * clock.pace:.2f} ms a step"
         took = f"{time.perf_counter() - began:.1f} s"
-        yield f"{item.name}: {group[0].method} x {len(together)}: {accuracies}{pace}, {took}"
+        yield f"{item.name}: {group[0].method} x {len(members)}: {accuracies}{pace}, {took}"
     yield from (f"{item.name}: {group[0].method} x {len(runs)}: {why}" for why, runs in failed.items())
 
 

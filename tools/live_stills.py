@@ -128,8 +128,8 @@ def exams() -> dict[str, Any]:
             for exam, correct in right.items():
                 each = [100 * correct[pair == task].double().mean().item() for task in range(5)]
                 marks.setdefault(exam, []).append(each)
-        for exam, of_exam in marks.items():
-            mean = torch.tensor(of_exam).mean(0).tolist()
+        for exam, scores in marks.items():
+            mean = torch.tensor(scores).mean(0).tolist()
             rows.append([f"softmax over {over}; exam: {exam}", *(round(value) for value in mean)])
     words = (
         f"Accuracy of one network on five pairs of digits, {STEPS} steps each, one after another, nothing replayed: "

@@ -156,7 +156,7 @@ def dreams() -> dict[str, Any]:
     net = BrainNet(Brain.all(), classifier(stream, start), start, noise_dim=32, gate_prop=0.7)
     net = live_weights.loaded("brain", net)
     assert net.gates is not None
-    number = 1000
+    count = 1000
     rows = []
     for codes, gates in (
         ("mode of 4", "4"),
@@ -165,16 +165,16 @@ def dreams() -> dict[str, Any]:
         ("plain noise", "7"),
         ("mode of 4", ""),
     ):
-        noise = torch.randn(number, 32, generator=torch.Generator().manual_seed(5))
+        noise = torch.randn(count, 32, generator=torch.Generator().manual_seed(5))
         with torch.no_grad():
-            z = net.prior.draw(torch.full((number,), 4), noise) if codes == "mode of 4" else noise
+            z = net.prior.draw(torch.full((count,), 4), noise) if codes == "mode of 4" else noise
             row = net.gates.open[int(gates)] if gates else torch.ones_like(net.gates.open[0])
-            seen_as = net(net.decoder(z, row.expand(number, -1)).sigmoid()).argmax(1)
+            seen_as = net(net.decoder(z, row.expand(count, -1)).sigmoid()).argmax(1)
         shares = [round(100 * (seen_as == digit).double().mean().item()) for digit in (4, 7)]
         named = f"{codes}, {f'gates of {gates}' if gates else 'all gates open'}"
         rows.append([named, *shares, 100 - sum(shares)])
     words = (
-        f"Of {number} images that brain-inspired replay imagines from the mode of 4, the network takes {rows[0][1]} % "
+        f"Of {count} images that brain-inspired replay imagines from the mode of 4, the network takes {rows[0][1]} % "
         f"for a 4 with the gates of 4, and {rows[1][2]} % for a 7 with the gates of 7: the gates decide. With all "
         f"gates open it takes {rows[4][1]} % for a 4."
     )

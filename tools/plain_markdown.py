@@ -228,12 +228,12 @@ class Converter:
         raise place.error(f"the role {{{role}}} has no counterpart in a notebook")
 
     def cite(self, keys: str, textual: bool, place: Place) -> str:
-        citations = []
+        cited = []
         for key in (key.strip() for key in keys.split(",")):
             if key not in self.citations.entries:
                 raise place.error(f"book/references.bib has no entry {key!r}")
-            citations.append(self.citations.short(key, textual))
-        return ", ".join(citations) if textual else f"({'; '.join(citations)})"
+            cited.append(self.citations.short(key, textual))
+        return ", ".join(cited) if textual else f"({'; '.join(cited)})"
 
     def link(self, text: str, address: str, place: Place) -> str:
         """A link, which in a notebook leads to the published page, or to the file in the repository."""

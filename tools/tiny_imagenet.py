@@ -51,17 +51,17 @@ def convert(archive: Path, folder: Path) -> Path:
     ------
     InputError : the archive is not Tiny ImageNet's, or the folder cannot be written.
     """
-    target_zip = folder / ZIP
+    path = folder / ZIP
     try:
         with zipfile.ZipFile(archive) as source:
             images = members(archive, source)
             writable(folder)
-            with replacing(target_zip, "choose another folder") as part, zipfile.ZipFile(part, "w") as target:
+            with replacing(path, "choose another folder") as part, zipfile.ZipFile(part, "w") as target:
                 for name, member in images:
                     target.writestr(name, halved(source.read(member)))
     except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{archive} cannot be made into {target_zip}: {error}") from error
-    return target_zip
+        raise InputError(f"{archive} cannot be made into {path}: {error}") from error
+    return path
 
 
 def members(archive: Path, source: zipfile.ZipFile) -> list[tuple[str, str]]:
@@ -74,7 +74,7 @@ def members(archive: Path, source: zipfile.ZipFile) -> list[tuple[str, str]]:
     tested: dict[str, list[str]] = {}
     for image, label in said:
         tested.setdefault(label, []).append(f"{root}val/images/{image}")
-    names_in_zip = []
+    pairs = []
     for label in CLASSES:
         wordnet = label.partition("_")[0]
         trained = [name for name in there if name.startswith(f"{root}train/{wordnet}/images/") and name[-1] != "/"]
@@ -82,8 +82,8 @@ def members(archive: Path, source: zipfile.ZipFile) -> list[tuple[str, str]]:
             if not names:
                 raise InputError(f"{archive} has no {part} images of {label}: give tiny-imagenet-200.zip as it was")
             digits = len(str(len(names) - 1))
-            names_in_zip += [(f"{part}/{label}/{place:0{digits}}.jpg", name) for place, name in enumerate(names)]
-    return names_in_zip
+            pairs += [(f"{part}/{label}/{place:0{digits}}.jpg", name) for place, name in enumerate(names)]
+    return pairs
 
 
 def halved(content: bytes) -> bytes:

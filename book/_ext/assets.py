@@ -45,8 +45,10 @@ def bundled(app: Sphinx) -> dict[str, list[str]]:
     builder: Any = app.builder
     styles = [*THEME_STYLES, *theirs(builder._orig_css_files, ".css")]
     scripts = [*theirs(builder._orig_js_files, ".js"), *THEME_SCRIPTS]
-    found = {"book.css": styles, "book.js": scripts}
-    return {made: [name for name in dict.fromkeys(parts) if name not in LEFT_OUT] for made, parts in found.items()}
+    bundles = {"book.css": styles, "book.js": scripts}
+    return {
+        bundle: [name for name in dict.fromkeys(parts) if name not in LEFT_OUT] for bundle, parts in bundles.items()
+    }
 
 
 def load_bundles(
@@ -74,14 +76,14 @@ def stamp(app: Sphinx) -> bytes:
 
 def words(outdir: Path) -> set[str]:
     """Every class that a page has, and every word that a script could make one of."""
-    found: set[str] = set()
+    names: set[str] = set()
     for page in outdir.rglob("*.html"):
         for classes in re.findall(r'class="([^"]*)"', page.read_text(encoding="utf-8")):
-            found.update(classes.split())
+            names.update(classes.split())
     for script in outdir.glob("_static/**/*.js"):
         if script.name != "fontawesome.js" and "vendor" not in script.parts:
-            found.update(re.findall(r"[\w-]+", script.read_text(encoding="utf-8")))
-    return found
+            names.update(re.findall(r"[\w-]+", script.read_text(encoding="utf-8")))
+    return names
 
 
 def can_match(selector: str, known: set[str]) -> bool:
@@ -135,11 +137,11 @@ class Icon:
 
 def shapes(source: str) -> list[Icon]:
     """The icons in Font Awesome's script; the solid ones come last, and stay."""
-    found: dict[str, Icon] = {}
+    icons: dict[str, Icon] = {}
     for name, width, height, code, path in ICON.findall(source):
         svg = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}'><path d='{path}'/></svg>"
-        found[name] = Icon(name, code, f'url("data:image/svg+xml,{quote(svg, safe=" /:=,()" + chr(39))}")')
-    return list(found.values())
+        icons[name] = Icon(name, code, f'url("data:image/svg+xml,{quote(svg, safe=" /:=,()" + chr(39))}")')
+    return list(icons.values())
 
 
 def icon_classes(drawn: list[Icon], known: set[str]) -> str:
@@ -154,14 +156,14 @@ def icon_classes(drawn: list[Icon], known: set[str]) -> str:
 
 def draw_letters(css: str, drawn: list[Icon]) -> str:
     """A style sheet in which icons are drawn where it writes letters of Font Awesome's font."""
-    css = re.sub('"([\ue000-\uf8ff])"', lambda found: f'"\\{ord(found[1]):x}"', css)  # as a style sheet has them
+    css = re.sub('"([\ue000-\uf8ff])"', lambda match: f'"\\{ord(match[1]):x}"', css)  # as a style sheet has them
     by_code = {icon.code: icon.url for icon in drawn}
     named = dict(re.findall(r'--([\w-]+):"\\(f[0-9a-f]{3})"', css))
     named |= {name: named[other] for name, other in re.findall(r"--([\w-]+):var\(--([\w-]+)\)", css) if other in named}
 
-    def draw(found: re.Match[str]) -> str:
-        url = by_code.get(named.get(found[1], "") if found[1] else found[2])
-        return f'content:"";{DRAWN.format(icon=url)}' if url else found[0]
+    def draw(match: re.Match[str]) -> str:
+        url = by_code.get(named.get(match[1], "") if match[1] else match[2])
+        return f'content:"";{DRAWN.format(icon=url)}' if url else match[0]
 
     return re.sub(r'content:(?:var\(--([\w-]+)\)|"\\(f[0-9a-f]{3})")', draw, css)
 
@@ -169,7 +171,7 @@ def draw_letters(css: str, drawn: list[Icon]) -> str:
 def read_style(path: Path) -> str:
     """A style sheet, with those that it imports in it."""
     text = path.read_text(encoding="utf-8")
-    return re.sub(r'@import "([^"]+)";', lambda found: read_style(path.parent / found[1]), text)
+    return re.sub(r'@import "([^"]+)";', lambda match: read_style(path.parent / match[1]), text)
 
 
 def write_bundles(app: Sphinx, error: Exception | None) -> None:

@@ -23,16 +23,16 @@ def first_sentence(text: str) -> str:
     return re.split(r"(?<=[.!?])\s+(?=[A-Z])", text, maxsplit=1)[0]
 
 
-def numbered(renderer: NbElementRenderer, made: nodes.Element, kind: str, data: MimeData) -> nodes.Element:
+def numbered(renderer: NbElementRenderer, element: nodes.Element, kind: str, data: MimeData) -> nodes.Element:
     """Give a figure or a table its anchor, and the name that its cell asks for."""
     document = renderer.renderer.document
     document[f"{kind}s"] = document.get(f"{kind}s", 0) + 1
-    made["ids"].append(f"{kind}-{document[f'{kind}s']}")
+    element["ids"].append(f"{kind}-{document[f'{kind}s']}")
     label = data.cell_metadata.get("label")
     if label:
-        made["names"].append(nodes.fully_normalize_name(str(label)))
-        document.note_explicit_target(made)
-    return made
+        element["names"].append(nodes.fully_normalize_name(str(label)))
+        document.note_explicit_target(element)
+    return element
 
 
 def with_caption(renderer: NbElementRenderer, shown: nodes.Element, caption: str, data: MimeData) -> nodes.Element:
@@ -47,8 +47,8 @@ def render_captioned_html(self: NbElementRenderer, data: MimeData) -> list[nodes
     words = data.cell_metadata.get("caption")
     if not words or "<table" not in data.string:
         return shown
-    made = CaptionedTable("", nodes.caption(str(words), str(words)), *shown)
-    return [numbered(self, made, "table", data)]
+    table = CaptionedTable("", nodes.caption(str(words), str(words)), *shown)
+    return [numbered(self, table, "table", data)]
 
 
 def render_captioned_markdown(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]:

@@ -94,8 +94,8 @@ def chapter_number(page: str) -> int | None:
 
     Chapters keep the number in their file's name: "Exercise 4.2" stays that when a chapter is added or left out.
     """
-    found = re.fullmatch(r"(?:.*/)?chapters/(\d+)_\w+", page)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"(?:.*/)?chapters/(\d+)_\w+", page)
+    return int(match[1]) if match else None
 
 
 def reading_minutes(source: str) -> int:

@@ -68,8 +68,8 @@ def depart_solution(self: Any, node: solution_node) -> None:
     text = "".join(self.body[start:])
     del self.body[start:]
 
-    def summary(found: re.Match[str]) -> str:
-        words = re.sub(r"<(/?)a\b[^>]*>", "", found[1])
+    def summary(match: re.Match[str]) -> str:
+        words = re.sub(r"<(/?)a\b[^>]*>", "", match[1])
         return f'<summary class="admonition-title">{" ".join(words.split())}</summary>'
 
     self.body.append(re.sub(r'<p class="admonition-title">(.*?)</p>', summary, text, count=1, flags=re.DOTALL))

@@ -80,9 +80,9 @@ def render_moved(self: NbElementRenderer, data: MimeData) -> list[nodes.Element]
     narrow = (still or {}).get("narrow") or [None] * len(shown)
     pictures = []
     for tag, small in zip(shown, narrow, strict=True):
-        found = re.fullmatch(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]*)">', tag)
-        assert found, tag[:80]
-        pictures.append(picture(self, b64decode(found[2]).decode(), small, html.unescape(found[1])))
+        match = re.fullmatch(r'<img alt="([^"]*)" src="data:image/svg\+xml;base64,([^"]*)">', tag)
+        assert match, tag[:80]
+        pictures.append(picture(self, b64decode(match[2]).decode(), small, html.unescape(match[1])))
     names = list(control["state"]["_options_labels"])
     moved = Moved("", *pictures, label=control["state"]["description"], states=names, kind=kind)
     return [with_caption(self, moved, first_sentence(pictures[0].children[0]["alt"]), data)]

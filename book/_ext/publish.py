@@ -92,10 +92,10 @@ def at_root(html: str, page: str) -> str:
     folder = page.rpartition("/")[0]
     up = "../" * (folder.count("/") + 1) if folder else ""
 
-    def moved(found: re.Match[str]) -> str:
-        attribute, address = found[1], found[2]
+    def moved(match: re.Match[str]) -> str:
+        attribute, address = match[1], match[2]
         if re.match(r"[a-z]+:|#|/|data:", address):
-            return found[0]
+            return match[0]
         if address.startswith(up):
             return f'{attribute}="{address.removeprefix(up) or "./"}"'
         return f'{attribute}="{folder}/{address}"'

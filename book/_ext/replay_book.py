@@ -92,8 +92,8 @@ def repair_body(app: Sphinx, page: str, template: str, context: dict[str, Any], 
     body = context.get("body", "")
     for fault, repair in REPAIRS.items():
         body = body.replace(fault, repair)
-    body = re.sub(r"<table\b.*?</table>", lambda found: scoped(found[0]), body, flags=re.DOTALL)
-    context["body"] = SPACES.sub(lambda found: found[0] if found[1] else found[0].replace(" ", "\u00a0"), body)
+    body = re.sub(r"<table\b.*?</table>", lambda match: scoped(match[0]), body, flags=re.DOTALL)
+    context["body"] = SPACES.sub(lambda match: match[0] if match[1] else match[0].replace(" ", "\u00a0"), body)
 
 
 def keep_meanings_apart_from_types(

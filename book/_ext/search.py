@@ -79,15 +79,15 @@ def write_index(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.name != "html":
         return
     out = Path(app.outdir)
-    found: list[dict[str, Any]] = []
+    indexed: list[dict[str, Any]] = []
     for page in course.listed(Path(app.srcdir)):
         path = out / f"{page}.html"
         if path.is_file():
-            found += sections(page, path.read_text(encoding="utf-8"))
-    for number, section in enumerate(found):
+            indexed += sections(page, path.read_text(encoding="utf-8"))
+    for number, section in enumerate(indexed):
         section["id"] = number
-    index = engine(out / "_static" / "search").call("indexed", found)
-    texts = json.dumps([section["text"] for section in found], ensure_ascii=False)
+    index = engine(out / "_static" / "search").call("indexed", indexed)
+    texts = json.dumps([section["text"] for section in indexed], ensure_ascii=False)
     content = f"var BOOK_INDEX = {{ index: {index}, texts: {texts} }};\n"
     (out / "_static" / "search-index.js").write_text(content, encoding="utf-8")
 

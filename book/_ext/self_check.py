@@ -63,8 +63,8 @@ def read(question: str, body: Sequence[str]) -> list[Answer]:
 
 
 def _answer(body: Sequence[str], start: int, end: int) -> Answer:
-    found = re.fullmatch(r"[-*+] +\[([ xX])\] +(\S.*)", body[start].rstrip())
-    if not found:
+    match = re.fullmatch(r"[-*+] +\[([ xX])\] +(\S.*)", body[start].rstrip())
+    if not match:
         raise SelfCheckError(start, f"{body[start].strip()!r} is no answer: write `- [ ]` or `- [x]`, then the answer")
     why = list(body[start + 1 : end])
     loose = next((number for number, line in enumerate(why) if line.strip() and not line.startswith("  ")), None)
@@ -72,8 +72,8 @@ def _answer(body: Sequence[str], start: int, end: int) -> Answer:
         raise SelfCheckError(start + 1 + loose, f"indent {why[loose].strip()!r} by two spaces, as its answer's reason")
     if not any(line.strip() for line in why):
         raise SelfCheckError(
-            start, f"the answer {found[2]!r} does not say why it is right or wrong: indent that below it"
+            start, f"the answer {match[2]!r} does not say why it is right or wrong: indent that below it"
         )
     skipped = next(number for number, line in enumerate(why) if line.strip())
     explanation = "\n".join(line[2:] for line in why[skipped:]).rstrip()
-    return Answer(found[1] != " ", found[2], explanation, start, start + 1 + skipped)
+    return Answer(match[1] != " ", match[2], explanation, start, start + 1 + skipped)

@@ -19,19 +19,19 @@ def first_sentence(text: str) -> str:
 
 def meanings(app: Sphinx) -> dict[str, str]:
     """The first sentence of each entry of the glossary, by its anchor; read once for a build."""
-    found: dict[str, str] | None = getattr(app, "term_meanings", None)
-    if found is None:
+    known: dict[str, str] | None = getattr(app, "term_meanings", None)
+    if known is None:
         standard: Any = app.env.get_domain("std")
         pages = {page for (kind, _), (page, _) in standard.objects.items() if kind == "term"}
-        found = {}
+        known = {}
         for page in sorted(pages):
             for entry in app.env.get_doctree(page).findall(nodes.definition_list_item):
                 told = next(entry.findall(nodes.definition), None)
                 if told is not None:
                     text = first_sentence(told.astext())
-                    found.update({anchor: text for term in entry.findall(nodes.term) for anchor in term["ids"]})
-        app.term_meanings = found  # type: ignore[attr-defined]
-    return found
+                    known.update({anchor: text for term in entry.findall(nodes.term) for anchor in term["ids"]})
+        app.term_meanings = known  # type: ignore[attr-defined]
+    return known
 
 
 def explain(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
@@ -40,9 +40,9 @@ def explain(app: Sphinx, page: str, template: str, context: dict[str, Any], doct
         return
     known = meanings(app)
 
-    def with_meaning(found: re.Match[str]) -> str:
-        text = known.get(found[1])
-        return f'{found[0]} data-meaning="{html.escape(text)}"' if text else found[0]
+    def with_meaning(match: re.Match[str]) -> str:
+        text = known.get(match[1])
+        return f'{match[0]} data-meaning="{html.escape(text)}"' if text else match[0]
 
     context["body"] = LINK.sub(with_meaning, context["body"])
 

@@ -36,10 +36,10 @@ class DarkExperience:
     def __call__(self):
         if len(self.held[0]) == 0:
             return torch.zeros((), device=self.stream.device)
-        (x, _, its, logits, _), (again, y, task, _, _) = self.pick(), self.pick()
+        (x, _, x_task, logits, _), (again, y, task, _, _) = self.pick(), self.pick()
         active = self.stream.active(task, self.task + 1)
         labels = classification_loss(self.net(again, task), y, active).mean()
-        return self.alpha * F.mse_loss(self.net(x, its), logits) + self.beta * labels
+        return self.alpha * F.mse_loss(self.net(x, x_task), logits) + self.beta * labels
 
     def pick(self):
         rows = torch.randint(len(self.held[0]), (DRAWN,), generator=self.generator, device=self.stream.device)

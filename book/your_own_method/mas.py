@@ -26,8 +26,8 @@ class MAS:
     def end(self, task):
         batch = self.stream.draw(task, SAMPLES, self.generator)
         importance = [torch.zeros_like(p) for p in self.quadratic.parameters]
-        for x, its in zip(batch.x.split(1), batch.task.split(1), strict=True):  # |gradient| of each sample, Eq. 3
-            norm = self.net(x, its).square().sum()
+        for x, x_task in zip(batch.x.split(1), batch.task.split(1), strict=True):  # |gradient| of each sample, Eq. 3
+            norm = self.net(x, x_task).square().sum()
             gradients = torch.autograd.grad(norm, self.quadratic.parameters, allow_unused=True)
             for total, gradient in zip(importance, gradients, strict=True):
                 if gradient is not None:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from replaylib.cli.sweeping import options_of, performed
-from replaylib.errors import InputError
+from replaylib.errors import InputError, counted
 from replaylib.lab import choose
 from replaylib.lab.choose import Candidate
 from replaylib.lab.experiments import Experiment, experiment
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
     if options.sampler == "grid":
         candidates = [candidate_of(values) for values in choose.combinations(axes)]
         asked = [e for one in candidates for e in one.experiments]
-        kept = performed(f"{len(candidates)} candidates", asked, options, complain=False)
+        kept = performed(counted(len(candidates), "candidate"), asked, options, complain=False)
         if options.plan:
             return
     else:
@@ -96,8 +96,8 @@ def _tell(
     for one, mean, error in rows:
         print(f"  {mean:6.2f} %{f' +- {error:.2f}' if error and error == error else ''}  {one}")
     if answer["left_out"]:
-        print(f"  {answer['left_out']} candidates have not ended in every seed, and are left out")
-    print(f"chosen on validation data: {best} ({accuracy:.2f} %, {len(test)} seeds)")
+        print(f"  left out, for not every seed has ended: {counted(len(candidates) - len(rows), 'candidate')}")
+    print(f"chosen on validation data: {best} ({accuracy:.2f} %, {counted(len(test), 'seed')})")
     if len(rows) > 1 and sem is not None and rows[1][1] > accuracy - sem:
         print(f"{rows[1][0]} is less than a standard error behind: more seeds would tell them apart")
     if options.test:

@@ -47,7 +47,7 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
     known = [(group, kind) for group, kind in zip(groups, kinds, strict=True) if kind in pace]
     if problem:
         untimed = sum(map(len, groups)) - sum(len(group) for group, _ in known)
-        which = f"{untimed} of them take" if known else "they take"
+        which = f"{untimed} of them take{'s' if untimed == 1 else ''}" if known else "they take"
         print(f"how long {which} cannot be said here: {problem}")
     if known:
         where = device_name(torch.device(device))
@@ -90,7 +90,7 @@ def table(
         due = of["to do"]
         row = {key: what[key] for key in store.KEYS}
         row["with"] = ", ".join(
-            what[name] if name == "own" else f"{name}={what[name] or USUAL.get(name, 'none')}" for name in varied
+            what[name] if name == "own" else f"{name}={what[name] or USUAL.get(name, 'default')}" for name in varied
         )
         row |= {state: _counted(runs) for state, runs in of.items()}
         row["about"] = in_time(sum(seconds[e.id] for e in due)) if due and all(e.id in seconds for e in due) else ""

@@ -8,6 +8,7 @@ from replaylib.cli.sweeping import performed
 from replaylib.course import figure_files
 from replaylib.course.reproduce import SETTINGS, draw, figure
 from replaylib.data.files import shipped
+from replaylib.errors import counted
 from replaylib.lab import frames
 
 
@@ -23,7 +24,6 @@ def reproduce(options: argparse.Namespace) -> None:
     if options.plan:
         return
     if missing := [e for e in asked if e.id not in kept]:
-        which = "1 run of another share is" if len(missing) == 1 else f"{len(missing)} runs of other shares are"
-        print(f"{out} is not drawn, for {which} not there yet")
+        print(f"{out} is not drawn before other shares have stored {counted(len(missing), 'run')}")
         return
     print(draw(chosen, [kept[e.id] for e in asked], out))

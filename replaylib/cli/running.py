@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
         if not experiments:
             print(f"share {options.shard[0]} of {options.shard[1]} holds none of these seeds", file=sys.stderr)
             return
-    kept, problems = _found(experiments, options)
+    kept, problems = _known(experiments, options)
     refused = set(problems)
     first, due = experiments[0], [e for e in experiments if e.id not in kept and e.id not in refused]
     if options.weights:
@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> None:
                     one(now)
 
             try:
-                for together, trained in surviving(
+                for members, trained in surviving(
                     group, split, device, failed, watch=watch, compiled=bool(compiled), captured=options.capture,
                     unfinished=options.save if options.resume else None, say=_say,
                     start=looked_at.pop(group[0].id, None),
@@ -127,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
                             unsaved[record.experiment.id] = why
                     problems |= unsaved
                     if options.save and not unsaved:
-                        resume.discard(options.save, together)
+                        resume.discard(options.save, members)
             finally:
                 for one in watchers:
                     getattr(one, "close", lambda: None)()
@@ -139,7 +139,7 @@ def run(options: argparse.Namespace) -> None:
         raise InputError("; ".join(dict.fromkeys(problems.values())))
 
 
-def _found(experiments: list[Experiment], options: argparse.Namespace) -> tuple[dict[str, Record], dict[str, str]]:
+def _known(experiments: list[Experiment], options: argparse.Namespace) -> tuple[dict[str, Record], dict[str, str]]:
     """The records that are there, and why others are not run, by id: stored runs of other code, and failed ones."""
     folder = options.save
     if folder is None:
@@ -252,11 +252,11 @@ def summary(records: list[Record]) -> dict[str, Any]:
 
 
 def _table(records: list[Record]) -> str:
-    summed = summary(records)
-    width = range(summed["tasks"])
-    shown = summed["matrix"] if summed["tasks"] <= 12 else []
+    facts = summary(records)
+    width = range(facts["tasks"])
+    shown = facts["matrix"] if facts["tasks"] <= 12 else []
     lines = [
-        f"{summed['protocol']} ({summed['dataset']}), {summed['scenario']}-incremental, {summed['method']}, "
+        f"{facts['protocol']} ({facts['dataset']}), {facts['scenario']}-incremental, {facts['method']}, "
         f"seeds {', '.join(str(record.experiment.seed) for record in records)}",
         "accuracy in %, a row after each task, a column for each task's test data:" if shown else "",
         *(["            " + "".join(f"{f'task {task + 1}':>9}" for task in width)] if shown else []),
@@ -264,8 +264,8 @@ def _table(records: list[Record]) -> str:
             f"after task {t + 1:<2}" + "".join("        -" if a is None else f"{a:9.2f}" for a in row)
             for t, row in enumerate(shown)
         ),
-        f"ACC {summed['acc']:.2f} %" + (f" +- {summed['acc_sem']:.2f} (SEM)" if summed["acc_sem"] is not None else ""),
-        f"BWT {summed['bwt']:.2f}, forgetting {summed['forgetting']:.2f}, "
-        f"{summed['memory_bytes']:,} bytes kept for replay, {summed['seconds']:.0f} s on {records[0].computed_on}",
+        f"ACC {facts['acc']:.2f} %" + (f" +- {facts['acc_sem']:.2f} (SEM)" if facts["acc_sem"] is not None else ""),
+        f"BWT {facts['bwt']:.2f}, forgetting {facts['forgetting']:.2f}, "
+        f"{facts['memory_bytes']:,} bytes kept for replay, {facts['seconds']:.0f} s on {records[0].computed_on}",
     ]
     return "\n".join(line for line in lines if line)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from replaylib.data.files import replacing, shipped
-from replaylib.errors import InputError
+from replaylib.errors import InputError, counted
 from replaylib.lab import claims, failures, frames, grids, records, resume, store
 
 
@@ -29,8 +29,7 @@ def results(options: argparse.Namespace) -> None:
         raise InputError(f"there is no run in {options.folder}: give the folder that was given to --save")
     if failed := failures.below(options.folder).keys() - set(frame["id"]):
         told = f"python -m replaylib status {options.folder}"
-        runs, are = ("1 run", "is") if len(failed) == 1 else (f"{len(failed)} runs", "are")
-        print(f"{runs} of this folder failed and {are} in no row: {told}", file=sys.stderr)
+        print(f"in no row: {counted(len(failed), 'run')} of this folder that failed ({told})", file=sys.stderr)
     table = frame.drop(columns="file") if options.runs else store.by_method(frame)
     _write(options, table)
     if options.figure:
@@ -46,35 +45,35 @@ def results(options: argparse.Namespace) -> None:
 def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
     if options.against is not None:
         other = store.where(store.summaries(options.against), options.where)
-        first, ours, second, others = str(options.folder), frame, str(options.against), other
+        first, first_runs, second, second_runs = str(options.folder), frame, str(options.against), other
     else:
         if len(options.compare) != 2:
             raise InputError(f"--compare {','.join(options.compare)}: give two methods, A,B")
         first, second = options.compare
-        ours, others = (frame[frame["method"] == name] for name in (first, second))
+        first_runs, second_runs = (frame[frame["method"] == name] for name in (first, second))
     if first == second:
         raise InputError(f"{first} is compared with itself: give another, the second")
-    for name, runs in ((first, ours), (second, others)):
+    for name, runs in ((first, first_runs), (second, second_runs)):
         if runs.empty:
             raise InputError(f"there is no run of {name} to compare")
-    both = store.common(ours, others)
-    test = store.paired(both)
-    row = {"first": first, "second": second, **test}
+    both = store.common(first_runs, second_runs)
+    difference = store.paired(both)
+    row = {"first": first, "second": second, **difference}
     _write(options, pd.DataFrame([row]))
     if options.figure:
         from replaylib.course import stored_figures
 
-        stored_figures.comparison(first, second, both, test, options.figure)
+        stored_figures.comparison(first, second, both, difference, options.figure)
     if options.json:
         print(json.dumps(records.no_nan(row)))
         return
-    line = f"{second} - {first}: {test['mean']:+.2f} points"
-    if test["seeds"] > 1:
+    line = f"{second} - {first}: {difference['mean']:+.2f} points"
+    if difference["seeds"] > 1:
         line += (
-            f" +- {test['sem']:.2f} (SEM), 95 % confidence interval {test['low']:+.2f} to {test['high']:+.2f}, "
-            f"p = {test['p']:.2g} (paired t-test, two-sided)"
+            f" +- {difference['sem']:.2f} (SEM), 95 % confidence interval {difference['low']:+.2f} to "
+            f"{difference['high']:+.2f}, p = {difference['p']:.2g} (paired t-test, two-sided)"
         )
-    print(f"{line}, over {test['seeds']} common seeds")
+    print(f"{line}, over {counted(int(difference['seeds']), 'common seed')}")
 
 
 def _write(options: argparse.Namespace, table: pd.DataFrame) -> None:

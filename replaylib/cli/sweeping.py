@@ -14,7 +14,7 @@ from replaylib.cli import planning
 from replaylib.cli.commands import device_named
 from replaylib.data.files import writable
 from replaylib.data.progress import Bar
-from replaylib.errors import InputError
+from replaylib.errors import InputError, counted
 from replaylib.lab import cluster, contents, encoders, failures, grids, register, resume
 from replaylib.lab.capture import check_captured_on
 from replaylib.lab.claims import shard
@@ -52,15 +52,15 @@ def sweep_all(options: argparse.Namespace) -> None:
 
 def options_of(given: Sequence[str]) -> dict[str, list[Any]]:
     """Values of options, each ``"name=value"``, by name: one that is given again has several."""
-    options: dict[str, list[Any]] = {}
+    values_of: dict[str, list[Any]] = {}
     for one in given:
         name, sign, text = one.partition("=")
         name = name.strip().replace("-", "_")
         if not sign:
             raise InputError(f"--set {one}: write name=value, e.g. lr=0.001")
-        if (value := _parsed(name, text)) not in (values := options.setdefault(name, [])):
+        if (value := _parsed(name, text)) not in (values := values_of.setdefault(name, [])):
             values.append(value)
-    return options
+    return values_of
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -117,7 +117,7 @@ def performed(
     groups = by_seed(due) if _together(options, device) else [[e] for e in due]
     share = f", share {options.shard[0]} of {options.shard[1]}" if options.shard else ""
     before = f", {len(settled)} failed before" if settled else ""
-    runs = "1 run" if len(asked) == 1 else f"{len(asked)} runs"
+    runs = counted(len(asked), "run")
     print(f"{name}{share}: {runs}, {len(kept)} of them stored{before}, {len(due)} to do", flush=True)
     timed = due and (options.plan or not elsewhere)
     seconds = planning.how_long(groups, "cpu" if device == "auto" else device, options, measured) if timed else {}

@@ -27,8 +27,8 @@ def bars(frame: pd.DataFrame) -> None:
 def over_tasks(frame: pd.DataFrame) -> None:
     """Mean accuracy on the tasks so far, after each task: a line and its standard error for each method."""
     with figures.figure(alt=in_words(frame), height=3.4) as ax:
-        for name, of_method in frame.groupby("method", sort=False):
-            each = torch.stack([so_far(torch.tensor(matrix, dtype=torch.float64)) for matrix in of_method["matrix"]])
+        for name, runs in frame.groupby("method", sort=False):
+            each = torch.stack([so_far(torch.tensor(matrix, dtype=torch.float64)) for matrix in runs["matrix"]])
             mean, tasks = each.mean(0), range(1, each.shape[1] + 1)
             colour = figures.colour(str(name))
             ax.plot(tasks, mean, label=name, color=colour)
@@ -71,8 +71,8 @@ def dial(frame: pd.DataFrame) -> None:
     turned = "tasks" if frame["tasks"].nunique() > 1 else "clutter"
     with figures.figure(1, 2, height=3.2, alt=in_words(frame), sharey=True) as (left, right):
         for ax, title, features in ((left, "pixels", False), (right, "features of a frozen encoder", True)):
-            for name, of_method in frame[frame["backbone"].notna() == features].groupby("method", sort=False):
-                acc = of_method.groupby(turned)["acc"]
+            for name, runs in frame[frame["backbone"].notna() == features].groupby("method", sort=False):
+                acc = runs.groupby(turned)["acc"]
                 ax.errorbar(
                     acc.mean().index, acc.mean(), acc.sem().fillna(0), marker="o", label=name,
                     color=figures.colour(str(name)),

@@ -58,8 +58,8 @@ def accuracies(frame: pd.DataFrame, path: Path) -> None:
 def named(frame: pd.DataFrame) -> pd.DataFrame:
     """The same runs, in ``method`` its name followed by what else differs among the runs of that method."""
     parts = []
-    for method, of_method in frame.groupby("method"):
-        for described, seeds in store.groups(of_method):
+    for method, runs in frame.groupby("method"):
+        for described, seeds in store.groups(runs):
             varied = (
                 f"{name}\N{NO-BREAK SPACE}{value}"
                 for name, value in described.items()
@@ -70,12 +70,12 @@ def named(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def comparison(first: str, second: str, both: pd.DataFrame, test: Mapping[str, float], path: Path) -> None:
+def comparison(first: str, second: str, both: pd.DataFrame, difference: Mapping[str, float], path: Path) -> None:
     """Draw two sides' final accuracy over their common seeds and, below, how much higher the second one's is.
 
     Parameters
     ----------
-    both : as `replaylib.lab.store.common` gives; ``found`` is what `replaylib.lab.store.paired` says of the two.
+    both : as `replaylib.lab.store.common` gives; ``difference`` is what `replaylib.lab.store.paired` says of the two.
     path : as `figure_files.into` takes.
 
     Raises
@@ -85,10 +85,11 @@ def comparison(first: str, second: str, both: pd.DataFrame, test: Mapping[str, f
     sides = pd.concat(
         [pd.DataFrame({"method": name, "acc": both[side]}) for name, side in ((first, "a"), (second, "b"))]
     )
-    gain = {"gains": (both["b"] - both["a"]).tolist(), "gain": test["mean"], "sem": test["sem"]}
-    words = f"{test['mean']:+.2f} points"
+    gain = {"gains": (both["b"] - both["a"]).tolist(), "gain": difference["mean"], "sem": difference["sem"]}
+    words = f"{difference['mean']:+.2f} points"
     if len(both) > 1:
-        words += f", 95 % confidence interval {test['low']:+.2f} to {test['high']:+.2f}, p = {test['p']:.2g}"
+        low, high, p = (difference[name] for name in ("low", "high", "p"))
+        words += f", 95 % confidence interval {low:+.2f} to {high:+.2f}, p = {p:.2g}"
     alt = f"Accuracy after the last task: {_in_words(sides)}. Seed by seed, {second} is higher by {words}."
     with (
         figure_files.into(path),

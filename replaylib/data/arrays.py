@@ -118,13 +118,13 @@ def _samples(name: str, x: ArrayLike) -> Tensor:
     if array.ndim == 2 and array.dtype.kind in "fiu":
         with np.errstate(over="ignore"):  # what becomes infinite is refused, with its rows, by `Dataset`
             return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    kind = f"samples of shape {array.shape} and type {array.dtype}"
+    given = f"samples of shape {array.shape} and type {array.dtype}"
     if array.dtype == np.uint8 and array.ndim == 4:
-        raise InputError(f"{name} has {kind}: expected pixels of 1 or 3 channels, none for what is transparent")
+        raise InputError(f"{name} has {given}: expected pixels of 1 or 3 channels, none for what is transparent")
     if array.ndim in (3, 4) and array.dtype.kind in "fiub":
         advice = "make them uint8, 0 to 255, or flatten each to a row of numbers"
-        raise InputError(f"{name} has {kind}: images are uint8; {advice}")
-    raise InputError(f"{name} has {kind}: expected uint8 images, (n, height, width[, channels]), or numbers, (n, d)")
+        raise InputError(f"{name} has {given}: images are uint8; {advice}")
+    raise InputError(f"{name} has {given}: expected uint8 images, (n, height, width[, channels]), or numbers, (n, d)")
 
 
 def from_npz(path: str | Path) -> Split:
@@ -141,8 +141,8 @@ def from_npz(path: str | Path) -> Split:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             there = PARTS if set(PARTS[2:]) & set(arrays) else PARTS[:2]
             if missing := [part for part in there if part not in arrays]:
-                names = ", ".join(sorted(arrays)[:6]) or "nothing"
-                raise InputError(f"{path} has no array {missing[0]} ({names} found): expected {', '.join(PARTS)}")
+                listed = ", ".join(sorted(arrays)[:6]) or "nothing"
+                raise InputError(f"{path} has no array {missing[0]} ({listed} found): expected {', '.join(PARTS)}")
             return from_arrays(file.stem, *(arrays[part] for part in there))
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror or error})") from error

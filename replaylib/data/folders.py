@@ -206,14 +206,14 @@ def _files_by_part(path: Path, entries: Iterable[str]) -> dict[str, dict[str, li
 
 def _outer(visible: list[str]) -> tuple[str, ...]:
     """The outer folders that the parts lie in, whatever lies beside them; none where that is not clear."""
-    outermost = set()
+    places = set()
     for name in visible:
         levels = PurePosixPath(name).parts
         for depth, level in enumerate(levels):
             if level.casefold() in TRAIN_NAMES and (name.endswith("/") or depth + 1 < len(levels)):
-                outermost.add(levels[:depth])
+                places.add(levels[:depth])
                 break
-    shallowest = [place for place in outermost if len(place) == min(map(len, outermost))]
+    shallowest = [place for place in places if len(place) == min(map(len, places))]
     return shallowest[0] if len(shallowest) == 1 else ()
 
 

@@ -117,7 +117,7 @@ def glyphs_pretraining(classes: int = 60, train_per_class: int = 300, test_per_c
         images, labels = (torch.cat([getattr(d, part) for d in datasets]) for part in ("images", "labels"))
         return Dataset("glyphs-pretraining", images, labels, datasets[0].classes)
 
-    return Split(*(joined(alike) for alike in zip(*parts, strict=True)))
+    return Split(*(joined(levels) for levels in zip(*parts, strict=True)))
 
 
 @contextmanager

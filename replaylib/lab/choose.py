@@ -153,8 +153,10 @@ def sampled(
     except ImportError as error:
         raise InputError(f"sampler {sampler} needs Optuna ({error}): pip install 'replaylib[search]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    own_sampler = optuna.samplers.RandomSampler(seed=0) if sampler == "random" else optuna.samplers.TPESampler(seed=0)
-    study = optuna.create_study(direction="maximize", sampler=own_sampler)
+    optuna_sampler = (
+        optuna.samplers.RandomSampler(seed=0) if sampler == "random" else optuna.samplers.TPESampler(seed=0)
+    )
+    study = optuna.create_study(direction="maximize", sampler=optuna_sampler)
     for _ in range(trials):
         trial = study.ask()
         accuracy = judged({name: _asked(trial, name, ends) for name, ends in space.items()})

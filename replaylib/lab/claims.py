@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from replaylib.errors import InputError
+from replaylib.errors import InputError, counted
 
 #: Seconds between two touches of a claim, and after which one that nobody touches is left behind.
 BEAT, STALE = 20.0, 120.0
@@ -96,14 +96,14 @@ class Claims:
 
     def left_behind(self, paths: Sequence[Path]) -> set[Path]:
         """Those claims that nobody has touched for long, or whose process was on this machine and has ended."""
-        stale: set[Path] = set()
+        abandoned: set[Path] = set()
         # By the clock of whoever keeps the folder, which is not this machine's.
         now = self._now() if paths else 0.0
         for path in paths:
             with contextlib.suppress(OSError):
                 if now - path.stat().st_mtime > self.stale or _has_ended(path):
-                    stale.add(path)
-        return stale
+                    abandoned.add(path)
+        return abandoned
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.claim"
@@ -209,7 +209,7 @@ def to_do(
             group[:] = [name for name in group if name not in given and not done(name)]
         pending = [group for group in pending if group]
         if pending and not anything:
-            say(f"waiting for {sum(map(len, pending))} runs that other processes have")
+            say(f"waiting for {counted(sum(map(len, pending)), 'run')} that other processes have")
             names = [name for group in pending for name in group]
             while not any(map(done, names)) and len(claims.others(names)) == len(names):
                 time.sleep(min(1.0, claims.beat))

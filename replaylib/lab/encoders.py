@@ -172,11 +172,11 @@ def features(split: Split, encoder: str) -> Split:
     ------
     InputError : no such encoder, or the data are not images of the shape that it was trained on.
     """
-    prepared, front_end = normalised(split, encoder), load_encoder(encoder)
+    prepared, pretrained = normalised(split, encoder), load_encoder(encoder)
     known: dict[tuple[str, int], tuple[Split, Tensor]] = _computed.setdefault(split.train.images, {})
-    key = (front_end.digest, id(split.test.images))
+    key = (pretrained.digest, id(split.test.images))
     if key not in known:
         device = split.train.images.device
         # The test images are kept along with it: their id would otherwise go to others.
-        known[key] = internal(prepared, copy.deepcopy(front_end.net).to(device)), split.test.images
+        known[key] = internal(prepared, copy.deepcopy(pretrained.net).to(device)), split.test.images
     return known[key][0]

@@ -93,8 +93,8 @@ def read(folder: Path, name: str) -> Failure | None:
 
 def below(folder: Path) -> dict[str, Failure]:
     """The failures below a folder, by the ids of their experiments."""
-    read_by_name = {path.stem: read(path.parent, path.stem) for path in sorted(folder.rglob(f"*{SUFFIX}"))}
-    return {name: failure for name, failure in read_by_name.items() if failure is not None}
+    by_name = {path.stem: read(path.parent, path.stem) for path in sorted(folder.rglob(f"*{SUFFIX}"))}
+    return {name: failure for name, failure in by_name.items() if failure is not None}
 
 
 def discard(folder: Path, names: Iterable[str]) -> None:

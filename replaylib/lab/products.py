@@ -32,8 +32,8 @@ class Products(TorchDispatchMode):
 
 def _like(x: Tensor) -> Tensor:
     # Random numbers, not zeros: neither a processor nor a power limit may find them easy.
-    random = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
-    return random.copy_(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))
+    copy = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=x.device)
+    return copy.copy_(torch.randn(x.shape, generator=torch.Generator().manual_seed(0)))
 
 
 def operations(products: Sequence[Operands]) -> int:

@@ -255,7 +255,7 @@ def _said_by_device(device: str) -> dict[str, object]:
 
 
 def _check(record: Record) -> None:
-    """Raise ValueError unless a record's accuracies are as many as there are tasks, and percentages."""
+    """Raise ValueError unless accuracies are percentages, as many as tasks ask for, and all else is of its kind."""
     tasks = record.experiment.tasks
     rows = (*record.matrix, record.untrained)
     if len(rows) != tasks + 1 or any(len(row) != tasks for row in rows):
@@ -264,9 +264,11 @@ def _check(record: Record) -> None:
         raise ValueError("an accuracy outside 0 to 100 %")
     if not math.isfinite(record.seconds) or record.memory_bytes < 0:
         raise ValueError("time or memory that is no number")
-    texts = (record.device, record.date, record.commit or "", *record.versions, *record.versions.values())
-    if not all(isinstance(text, str) for text in texts):
+    texts = (record.device, record.date, *record.versions, *record.versions.values())
+    if not all(isinstance(text, str) for text in texts) or not isinstance(record.commit, str | None):
         raise ValueError("device, date, commit or versions that are no text")
+    if not isinstance(record.together, int) or not isinstance(record.compiled, bool):
+        raise ValueError("together that is no number, or compiled that is neither true nor false")
 
 
 def _numbers(raw: Mapping[str, float] | None) -> dict[str, float] | None:

@@ -102,9 +102,9 @@ def penalty(name: str, summary: str, source: str = "", **more: Any) -> Callable[
             net = plan.classifier()
             return Parts(net, Nothing(), make(plan, net, **options))
 
-        settings = {"taken": parameters(make, 2), "rehearses": False, "penalised": True, **more}
-        _add(METHODS, Method(name, summary, source, parts, **settings), make)
-        PENALTIES.add(name, Method(name, summary, source, make, **settings), make)
+        attributes = {"taken": parameters(make, 2), "rehearses": False, "penalised": True, **more}
+        _add(METHODS, Method(name, summary, source, parts, **attributes), make)
+        PENALTIES.add(name, Method(name, summary, source, make, **attributes), make)
         return make
 
     return registered
@@ -263,12 +263,12 @@ def origins(method: str, **named: str | None) -> dict[str, str]:
     ``named`` are its ``protocol``, ``stream``, ``dataset``, ``encoder`` and ``optimizer``, where they are known.
     """
     parts = [method] if method in METHODS else method.split("+")
-    by_part = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
+    files_of = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
     files = {
         "protocol": PROTOCOLS.origins, "stream": STREAMS.origins, "dataset": DATASETS.origins,
         "encoder": ENCODERS.origins, "optimizer": OPTIMIZERS.origins,
     }  # fmt: skip
     for kind, name in named.items():
         if name is not None:
-            by_part[f"{kind} {name}"] = files[kind].get(name, "")
-    return {what: origin for what, origin in by_part.items() if origin}
+            files_of[f"{kind} {name}"] = files[kind].get(name, "")
+    return {what: origin for what, origin in files_of.items() if origin}

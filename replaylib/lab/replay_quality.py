@@ -96,8 +96,8 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     drawing = stream.generator(1)
     likely = quality.log_likelihood(net, few.x, drawing, y=few.y, samples=SAMPLES, chunk=CHUNK)
     tested = [
-        stream.batch(rows[chunk], task[chunk], "test")
-        for chunk in torch.arange(len(rows), device=rows.device).split(CHUNK)
+        stream.batch(rows[few_rows], task[few_rows], "test")
+        for few_rows in torch.arange(len(rows), device=rows.device).split(CHUNK)
     ]
     errors = [quality.reconstruction_error(net, part.x, drawing, y=part.y, chunk=CHUNK) for part in tested]
     sure_of_real = _probabilities(net, [part.x for part in tested]).amax(1)
@@ -105,11 +105,11 @@ def _measures(net: BrainNet, description: Experiment, data: Split) -> dict[str, 
     y, of_task = stream.draw_units(stream.tasks, len(rows), stream.generator(2))
     noise = torch.randn(len(y), net.noise_dim, generator=stream.generator(3), device=stream.device)
     encoder = description.encoder or protocol(description.protocol).encoder
-    samples = [
-        net.generate(*chunk) for chunk in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)
+    batches = [
+        net.generate(*given) for given in zip(y.split(CHUNK), of_task.split(CHUNK), noise.split(CHUNK), strict=True)
     ]
-    imagined = torch.cat([as_judged(part, stream.data.train, encoder) for part in samples])
-    sure, unit = _probabilities(net, [part.view(-1, *stream.data.train.shape) for part in samples]).max(1)
+    imagined = torch.cat([as_judged(part, stream.data.train, encoder) for part in batches])
+    sure, unit = _probabilities(net, [part.view(-1, *stream.data.train.shape) for part in batches]).max(1)
     label, rarest = stream.classes.flatten()[unit], unit.bincount(minlength=stream.outputs).min().item()
     seen = encoders.features(data, encoder) if encoder else data
     judge = _judge(_of_all_seeds(description), seen)
@@ -147,9 +147,9 @@ def as_judged(x: Tensor, by: Dataset, encoder: str | None) -> Tensor:
     images = x.view(-1, *by.shape)
     if by.mean is not None and by.std is not None:
         images = images * _by_channel(by.std, x) + _by_channel(by.mean, x)
-    front_end = encoders.load_encoder(encoder)
-    images = (images - _by_channel(front_end.origin.mean, x)) / _by_channel(front_end.origin.std, x)
-    backbone = copy.deepcopy(front_end.net).to(x.device)
+    pretrained = encoders.load_encoder(encoder)
+    images = (images - _by_channel(pretrained.origin.mean, x)) / _by_channel(pretrained.origin.std, x)
+    backbone = copy.deepcopy(pretrained.net).to(x.device)
     return torch.cat([backbone(part) for part in images.split(CHUNK)])
 
 

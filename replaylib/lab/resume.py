@@ -211,8 +211,8 @@ def keeper(
 
 def digest_of(data: Split) -> str:
     """The beginning of a SHA-256 of all images and labels."""
-    digest = sha256()
+    hasher = sha256()
     for part in data:
         for values in (part.images, part.labels):
-            digest.update(values.detach().cpu().contiguous().numpy().data)
-    return digest.hexdigest()[:12]
+            hasher.update(values.detach().cpu().contiguous().numpy().data)
+    return hasher.hexdigest()[:12]

@@ -119,8 +119,8 @@ class _Index:
     """What was read of each file of a folder; empty, and kept nowhere, where the cache folder cannot be used."""
 
     def __init__(self, root: Path) -> None:
-        # Another version may read other things from the same files.
-        key = hashlib.sha256(f"{__version__} {[f.name for f in fields(Experiment)]} {root.resolve()}".encode())
+        # Another version may read other things from the same files; so may one that refuses what this number's did not.
+        key = hashlib.sha256(f"{__version__} 2 {[f.name for f in fields(Experiment)]} {root.resolve()}".encode())
         self.path = platformdirs.user_cache_path("replaylib") / "index" / f"{key.hexdigest()[:24]}.sqlite"
 
     @contextlib.contextmanager
@@ -173,28 +173,27 @@ def _tuple(value: object) -> object:
 
 
 def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """The rows for which each condition, ``"column=value"``, holds; a method's own option is a column too.
+    """The rows for which all conditions, ``"column=value"``, hold; values are compared as text.
+
+    A method's own option is a column too, which is empty for methods that have no such option.
 
     Raises
     ------
-    InputError : a condition without ``=``, or of an unknown column. Values are compared as text.
+    InputError : a condition without ``=``, or of an unknown column.
     """
+    own = [dict(options) if isinstance(options, tuple) else {} for options in frame.get("own", ())]
+    values = {option: [options.get(option) for options in own] for option in set().union(*own)}
+    columns = {str(name): frame[name] for name in frame.columns}
+    columns |= {name: pd.Series(column, frame.index, object) for name, column in values.items() if name not in columns}
+    chosen = pd.Series(True, frame.index)
     for condition in conditions:
         name, sign, value = condition.partition("=")
         if not sign:
             raise InputError(f"condition {condition!r}: write column=value, e.g. method=bi-r")
-        frame = frame[_column(frame, name).map(_as_text) == value]
-    return frame
-
-
-def _column(frame: pd.DataFrame, name: str) -> pd.Series:
-    if name in frame:
-        return frame[name]
-    own = [dict(options) if isinstance(options, tuple) else {} for options in frame["own"]]
-    known = sorted(set().union(*own))
-    if name not in known:
-        raise unknown("column", name, [*map(str, frame.columns), *known])
-    return pd.Series([options.get(name) for options in own], frame.index, object)
+        if name not in columns:
+            raise unknown("column", name, columns)
+        chosen &= columns[name].map(_as_text) == value
+    return frame[chosen]
 
 
 def _as_text(value: object) -> str:

@@ -47,8 +47,8 @@ def uneven(data: Split, scenario: str, tasks: int, seed: int, order: str | None)
     per_task = -(-classes // tasks)
     in_order = class_order(classes, seed, order)
     table = torch.full((tasks, per_task), -1)
-    for task, chunk in enumerate(in_order.tensor_split(tasks)):
-        table[task, : len(chunk)] = chunk
+    for task, labels in enumerate(in_order.tensor_split(tasks)):
+        table[task, : len(labels)] = labels
     return Stream(scenario, data, table.to(data.train.labels.device))
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from replaylib.data.dataset import Split
-from replaylib.errors import InputError
+from replaylib.errors import InputError, counted
 from replaylib.lab import failures, records, register, replay_quality, resume, runs
 from replaylib.lab.capture import WARM_UP
 from replaylib.lab.claims import Claims, to_do
@@ -139,7 +139,7 @@ def _by_workers(
             held += [taken] if taken else []
         if held and not asked:
             asked = True
-            say(f"waiting for {sum(map(len, held))} runs that other processes have")
+            say(f"waiting for {counted(sum(map(len, held)), 'run')} that other processes have")
         pending = held
         if pending:
             time.sleep(AGAIN)
@@ -206,22 +206,22 @@ def surviving(
     """
     due = [list(group)]
     while due:
-        together, start = due.pop(0), how.pop("start", None)
+        members, start = due.pop(0), how.pop("start", None)
         try:
-            trained = runs.run_seeds(together, data, device, start=start, **how)
+            trained = runs.run_seeds(members, data, device, start=start, **how)
         except Diverged as stopped:
-            resume.discard(how.get("unfinished"), together)  # the others are another group without it
-            failed(together.pop(stopped.place), stopped)
-            due = [together, *due] if together else due
+            resume.discard(how.get("unfinished"), members)  # the others are another group without it
+            failed(members.pop(stopped.place), stopped)
+            due = [members, *due] if members else due
         except Exception as error:
-            if len(together) == 1 or isinstance(error, InputError):
-                for one in together:
+            if len(members) == 1 or isinstance(error, InputError):
+                for one in members:
                     failed(one, error)
                 continue
-            resume.discard(how.get("unfinished"), together)
-            due = [*([one] for one in together), *due]
+            resume.discard(how.get("unfinished"), members)
+            due = [*([one] for one in members), *due]
         else:
-            yield together, trained
+            yield members, trained
 
 
 def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: How) -> Iterator[Ended]:
@@ -239,7 +239,7 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
         return
     asked = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
     for part in [list(group)] if pure else [[description] for description in group]:
-        for together, trained in surviving(part, data, how.device, fail, start=start, **asked):
+        for members, trained in surviving(part, data, how.device, fail, start=start, **asked):
             for net, record in trained:
                 if how.measured:
                     try:
@@ -250,7 +250,7 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
                         continue
                 _save(record, folder)
                 yield Ended(record.experiment, record)
-            resume.discard(folder, together)
+            resume.discard(folder, members)
         start = None  # it was the first one's
         yield from failed
         failed.clear()
