@@ -72,7 +72,7 @@ class Side:
 
 @pytest.fixture
 def tapes(monkeypatch):
-    monkeypatch.setattr(Tape, "made", [])
+    monkeypatch.setattr(Tape, "tapes", [])
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Tape)
     monkeypatch.setattr(torch.cuda, "graph", lambda tape: tape)
     monkeypatch.setattr(torch.cuda, "Stream", Side)
