@@ -1,11 +1,13 @@
 """The book's parts fit together, and what the project's own Sphinx extension and build command promise holds."""
 
+import ast
 import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import assets
@@ -17,6 +19,7 @@ import pytest
 import tinycss2
 import typeset
 from execute import execute
+from myst_blocks import Place, read
 from pybtex.database import parse_file
 
 # The small book takes a while to build: all that look at it run in one process.
@@ -70,6 +73,28 @@ def test_code_that_is_shown_fits_the_page(chapter: Path) -> None:
             shown.append(source)
     assert shown
     assert [line for source in shown for line in source.splitlines() if len(line) > COLUMNS] == []
+
+
+def code() -> Iterator[tuple[Path, int, str]]:
+    """Every Python file, and every code cell of a page with the line before its first."""
+    for folder in ("replaylib", "tools", "grading", "tests", "instructors", "book", "chapters"):
+        yield from ((path, 0, path.read_text()) for path in (ROOT / folder).rglob("*.py"))
+    for path in (*(ROOT / "chapters").glob("*.md"), *(ROOT / "book").rglob("*.md")):
+        for block in read(path.read_text(), Place(path, 1)):
+            if block.name == "code-cell":
+                yield path, block.place.line, block.body
+
+
+def test_no_variable_is_a_pronoun():
+    pronouns = {"found", "some", "made", "it", "its", "them", "those"}
+    places = [
+        f"{path.relative_to(ROOT)}:{before + node.lineno}: {pronoun}"
+        for path, before, text in code()
+        for node in ast.walk(ast.parse(text))
+        for pronoun in pronouns & {getattr(node, field, None) for field in ("id", "arg", "name", "asname", "attr")}
+        if not isinstance(node, ast.keyword)
+    ]
+    assert places == []
 
 
 def test_no_file_names_a_package_registry() -> None:

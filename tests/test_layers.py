@@ -1,10 +1,8 @@
 """The library's parts: what may import what, what is offered at the top, and what `import replaylib` does not load."""
 
-import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,30 +92,6 @@ def test_every_module_that_a_user_may_import_is_described_on_one_page():
 def test_no_file_of_the_library_is_longer_than_300_lines():
     long = {path.name: n for path in LIBRARY.rglob("*.py") if (n := len(path.read_text().splitlines())) > 300}
     assert long == {}
-
-
-def code() -> Iterator[tuple[Path, str]]:
-    """Every Python file, and the code cells of every page as one text, whose other lines are empty."""
-    for folder in ("replaylib", "tools", "grading", "tests", "instructors", "book", "chapters"):
-        yield from ((path, path.read_text()) for path in (ROOT / folder).rglob("*.py"))
-    for path in (*(ROOT / "chapters").glob("*.md"), *(ROOT / "book").rglob("*.md")):
-        lines, inside = [], False
-        for line in path.read_text().splitlines():
-            inside = line.startswith("```{code-cell}") or (inside and not line.startswith("```"))
-            lines.append(line if inside and not line.startswith(("```", ":")) else "")
-        yield path, "\n".join(lines)
-
-
-def test_no_variable_is_a_pronoun():
-    pronouns = {"found", "some", "made", "it", "its", "them", "those"}
-    places = [
-        f"{path.relative_to(ROOT)}:{node.lineno}: {pronoun}"
-        for path, text in code()
-        for node in ast.walk(ast.parse(text))
-        for pronoun in pronouns & {getattr(node, field, None) for field in ("id", "arg", "name", "asname", "attr")}
-        if not isinstance(node, ast.keyword)
-    ]
-    assert places == []
 
 
 def test_a_module_that_is_offered_is_found_in_a_process_that_has_loaded_nothing():

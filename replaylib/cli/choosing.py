@@ -79,11 +79,12 @@ def _tell(
     if not rows:
         raise InputError("no candidate has all its seeds: nothing is chosen; see status, or the shares still to run")
     best, accuracy, sem = rows[0]
+    left_out = len(candidates) - len(rows)
     test = [experiment(e.protocol, e.scenario, e.method, e.seed, **{**fixed, **best.values}) for e in best.experiments]
     answer: dict[str, object] = {
         "chosen": dict(best.values), "validation_accuracy": accuracy, "sem": sem, "seeds": len(test),
         "candidates": [{**one.values, "validation_accuracy": mean, "sem": error} for one, mean, error in rows],
-        "left_out": len(candidates) - len(rows), "command": _command(test),
+        "left_out": left_out, "command": _command(test),
     }  # fmt: skip
     accuracies: list[float] = []
     if options.test:
@@ -95,8 +96,8 @@ def _tell(
         return
     for one, mean, error in rows:
         print(f"  {mean:6.2f} %{f' +- {error:.2f}' if error and error == error else ''}  {one}")
-    if answer["left_out"]:
-        print(f"  left out, for not every seed has ended: {counted(len(candidates) - len(rows), 'candidate')}")
+    if left_out:
+        print(f"  left out, for not every seed has ended: {counted(left_out, 'candidate')}")
     print(f"chosen on validation data: {best} ({accuracy:.2f} %, {counted(len(test), 'seed')})")
     if len(rows) > 1 and sem is not None and rows[1][1] > accuracy - sem:
         print(f"{rows[1][0]} is less than a standard error behind: more seeds would tell them apart")

@@ -81,14 +81,12 @@ def time_steps(options: argparse.Namespace) -> None:
     for described, seeds, compiled, captured in Bar(asked, unit="measurement", disable=not sys.stderr.isatty()):
         data = bench.stand_in(described, device)
         loader = seeds == 1 and not options.no_loader and not compiled and not captured
-        settings = {
-            "seeds": seeds,
-            "steps": options.steps,
-            "loader": loader,
-            "compiled": compiled,
-            "captured": captured,
-        }
-        speeds.append(bench.measure(described, data, by_operation=options.operations, **settings))
+        speeds.append(
+            bench.measure(
+                described, data, seeds=seeds, steps=options.steps, loader=loader, compiled=compiled, captured=captured,
+                by_operation=options.operations,
+            )
+        )  # fmt: skip
     if options.save:
         bench.save(speeds, shlex.join(["python", "-m", "replaylib", *options.arguments]), options.save)
     if options.json:

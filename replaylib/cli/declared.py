@@ -94,12 +94,9 @@ def pretrain(sub: argparse.ArgumentParser) -> None:
         help="units of the layers between encoder and read-out, which are not kept (default: 2000,2000)",
     )  # fmt: skip
     sub.add_argument(
-        "--crop",
-        type=int,
-        default=defaults.crop,
-        metavar="N",
+        "--crop", type=int, default=defaults.crop, metavar="N",
         help="move images by up to N pixels (default: %(default)s)",
-    )
+    )  # fmt: skip
     sub.add_argument(
         "--flip", action=argparse.BooleanOptionalAction,
         help=f"mirror half of the images (default: for all data but {', '.join(NOT_MIRRORED)}, in which a mirror image "

@@ -9,12 +9,9 @@ def results(sub: argparse.ArgumentParser) -> None:
     """The options of ``results``."""
     sub.add_argument("folder", type=path, help="of records; folders in it count")
     sub.add_argument(
-        "--where",
-        action="append",
-        default=[],
-        metavar="COLUMN=VALUE",
+        "--where", action="append", default=[], metavar="COLUMN=VALUE",
         help="only runs of which this is true, a method's own options included; again",
-    )
+    )  # fmt: skip
     sub.add_argument("--runs", action="store_true", help="a row a run, with all that is known of it")
     which = sub.add_mutually_exclusive_group()
     which.add_argument("--compare", type=names, default=(), metavar="A,B", help="how much higher method B is than A")

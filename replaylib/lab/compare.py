@@ -138,14 +138,9 @@ def share_of_gap(frame: pd.DataFrame, method_name: str) -> pd.Series:
     if compared.duplicated(["method", "seed"]).any():
         raise InputError("a method has two runs with one seed: leave those with other options out")
     if "backbone" in compared and compared["backbone"].fillna("none").nunique() > 1:
-        raise InputError(
-            f"{', '.join(three)} differ in their backbone: a share of the gap needs bounds on the same one"
-        )
-    wide = (
-        compared.pivot(index="seed", columns="method", values="acc")
-        .reindex(columns=list(dict.fromkeys(three)))
-        .dropna()
-    )
+        raise InputError(f"{', '.join(three)} differ in their backbone: a share needs bounds on the same one")
+    by_seed = compared.pivot(index="seed", columns="method", values="acc")
+    wide = by_seed.reindex(columns=list(dict.fromkeys(three))).dropna()
     if wide.empty:
         raise InputError(f"{', '.join(three)} have no seed in common: a share of the gap needs runs of all three")
     return 100 * (wide[method_name] - wide["none"]) / (wide["joint"] - wide["none"])

@@ -263,12 +263,12 @@ def origins(method: str, **named: str | None) -> dict[str, str]:
     ``named`` are its ``protocol``, ``stream``, ``dataset``, ``encoder`` and ``optimizer``, where they are known.
     """
     parts = [method] if method in METHODS else method.split("+")
-    files_of = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
+    sources = {f"method {part}": METHODS.origins.get(part, "") for part in parts}
     files = {
         "protocol": PROTOCOLS.origins, "stream": STREAMS.origins, "dataset": DATASETS.origins,
         "encoder": ENCODERS.origins, "optimizer": OPTIMIZERS.origins,
     }  # fmt: skip
     for kind, name in named.items():
         if name is not None:
-            files_of[f"{kind} {name}"] = files[kind].get(name, "")
-    return {what: origin for what, origin in files_of.items() if origin}
+            sources[f"{kind} {name}"] = files[kind].get(name, "")
+    return {what: origin for what, origin in sources.items() if origin}

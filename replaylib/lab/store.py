@@ -173,27 +173,28 @@ def _tuple(value: object) -> object:
 
 
 def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
-    """The rows for which all conditions, ``"column=value"``, hold; values are compared as text.
-
-    A method's own option is a column too, which is empty for methods that have no such option.
+    """The rows for which all conditions, ``"column=value"``, hold, as text; a method's own option is a column too.
 
     Raises
     ------
     InputError : a condition without ``=``, or of an unknown column.
     """
-    own = [dict(options) if isinstance(options, tuple) else {} for options in frame.get("own", ())]
-    values = {option: [options.get(option) for options in own] for option in set().union(*own)}
-    columns = {str(name): frame[name] for name in frame.columns}
-    columns |= {name: pd.Series(column, frame.index, object) for name, column in values.items() if name not in columns}
     chosen = pd.Series(True, frame.index)
     for condition in conditions:
         name, sign, value = condition.partition("=")
         if not sign:
             raise InputError(f"condition {condition!r}: write column=value, e.g. method=bi-r")
-        if name not in columns:
-            raise unknown("column", name, columns)
-        chosen &= columns[name].map(_as_text) == value
+        chosen &= _column(frame, name).map(_as_text) == value
     return frame[chosen]
+
+
+def _column(frame: pd.DataFrame, name: str) -> pd.Series:
+    if name in frame:
+        return frame[name]
+    own = [dict(options) if isinstance(options, tuple) else {} for options in frame.get("own", ())]
+    if name not in (known := set().union(*own)):
+        raise unknown("column", name, [*map(str, frame.columns), *known])
+    return pd.Series([options.get(name) for options in own], frame.index, object)
 
 
 def _as_text(value: object) -> str:
