@@ -28,7 +28,12 @@ def graded(
     workers: int,
     questions: list[str],
 ) -> Generator[tuple[Submission, Result], None, None]:
-    """Each submission with its result, as they come. Whoever stops listening ends all judges and their sandboxes."""
+    """Each submission with its result, as they come. Whoever stops listening ends all judges and their sandboxes.
+
+    Raises
+    ------
+    KeyboardInterrupt : SIGINT or SIGTERM came, and there is more to grade.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["grading.judge"])
     with deaf_children():  # judges leave Ctrl-C to the process that started them, from their first moment
@@ -36,52 +41,60 @@ def graded(
     running: dict[Any, tuple[Submission, Any, float]] = {}
     left = list(waiting)
     patience = SLOWEST * (2 * limits.total + limits.project) + MARGIN
-    try:
-        while left or running:
-            while left and len(running) < workers:
-                one = left.pop(0)
-                if one.origin is None:
-                    yield one, Result(failed=one.failed)
-                    continue
-                here, there = context.Pipe(duplex=False)
-                judge = context.Process(target=sit, args=(there, one, assignment, sandbox, limits, questions))
-                running[here] = one, judge, time.monotonic() + patience
-                try:
-                    with uninterrupted():
+    with noted(signal.SIGINT, signal.SIGTERM) as signals:
+        try:
+            while left or running:
+                if signals:
+                    raise KeyboardInterrupt
+                while left and len(running) < workers:
+                    one = left.pop(0)
+                    if one.origin is None:
+                        yield one, Result(failed=one.failed)
+                        continue
+                    here, there = context.Pipe(duplex=False)
+                    judge = context.Process(target=sit, args=(there, one, assignment, sandbox, limits, questions))
+                    running[here] = one, judge, time.monotonic() + patience
+                    try:
                         judge.start()
-                except OSError as error:
-                    del running[here]
-                    yield one, Result(failed=f"no process could be started to judge it ({error}), please look")
-                    continue
-                finally:
-                    there.close()
-            for end in wait(list(running), timeout=1):
-                one, judge, _ = running.pop(end)
-                yield one, heard(end, judge)
-            for end, (one, judge, until) in list(running.items()):
-                if time.monotonic() > until:
-                    del running[end]
-                    judge.kill()
-                    yield one, Result(failed=f"the grader gave up after {patience:.0f} seconds, please look")
-    finally:
-        begun = [judge for _, judge, _ in running.values() if judge.pid]
-        for judge in begun:
-            judge.kill()
-        for judge in begun:
-            judge.join()
+                    except OSError as error:
+                        del running[here]
+                        yield one, Result(failed=f"no process could be started to judge it ({error}), please look")
+                        continue
+                    finally:
+                        there.close()
+                for end in wait(list(running), timeout=1):
+                    one, judge, _ = running.pop(end)
+                    yield one, heard(end, judge)
+                for end, (one, judge, until) in list(running.items()):
+                    if time.monotonic() > until:
+                        del running[end]
+                        judge.kill()
+                        yield one, Result(failed=f"the grader gave up after {patience:.0f} seconds, please look")
+        finally:
+            begun = [judge for _, judge, _ in running.values() if judge.pid]
+            for judge in begun:
+                judge.kill()
+            for judge in begun:
+                judge.join()
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Whoever stops the grader is heard at the end of this block.
+def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
+    """Signals as a list of those that came; this block says where it can be left.
 
-    In the middle of starting a judge, the server that forks it would die of half a request, and the judge be unknown.
+    As an exception a signal would come anywhere: in the middle of starting a judge, where the server that forks it
+    dies of half a request, or while an object is deleted, where Python drops the exception and nobody is heard.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    signals: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # which alone can say what a signal does
+        yield signals
+        return
+    before = {number: signal.signal(number, lambda number, _: signals.append(number)) for number in numbers}
     try:
-        yield
+        yield signals
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def sit(*arguments: Any) -> None:

@@ -545,8 +545,9 @@ def test_run_that_is_stopped_keeps_its_rows_and_goes_on(built: Path, tmp_path: P
     )  # fmt: skip
     assert grader.stdout is not None
     for line in grader.stdout:
-        if line.startswith("1/3 s0.ipynb: 4"):
+        if line.startswith("1/3"):
             break
+    assert line == "1/3 s0.ipynb: 4\n"
     stopped = time.monotonic()
     os.killpg(grader.pid, signal.SIGINT)
     said, _ = grader.communicate()
@@ -639,6 +640,34 @@ def test_interruption_in_the_middle_of_a_start_is_heard_after_it(built: Path, tm
     assert stopped.returncode == 1
     assert stopped.stderr.startswith("stopped; ")
     assert "Traceback" not in stopped.stderr
+
+
+DELETED = """import os, signal
+from grading import gradebook
+from grading.__main__ import main
+class Deleted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+def written(*arguments):
+    write(*arguments)
+    Deleted()
+write, gradebook.write_table = gradebook.write_table, written
+main()
+"""
+
+
+def test_interruption_while_an_object_is_deleted_is_heard(built: Path, tmp_path: Path) -> None:
+    """Python drops an exception that is raised there."""
+    endless = small.notebook(after=("import time\ntime.sleep(900)",))
+    folder = lay(tmp_path / "in", {"anna.ipynb": TEXT, "ben.ipynb": endless})
+    line = [sys.executable, "-c", DELETED, small.NAME, folder, "--assignments", built, "--without-sandbox"]
+    stopped = subprocess.run([*map(str, line), "--workers", "1", "--out", str(tmp_path / "m.csv")],
+        capture_output=True, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert "1/2 anna.ipynb: 4" in stopped.stdout
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith("stopped; ")
+    assert list(table(tmp_path / "m.csv")) == ["anna"]
 
 
 def test_judge_that_dies_costs_one_row(
