@@ -57,8 +57,8 @@ def compared(folder: Path, given: bytes, least: float) -> tuple[list[Pair], str,
         raise InputError("copydetect is missing: pip install copydetect, or the extra `similarity`") from None
     submissions, told = collected(folder)
     with tempfile.TemporaryDirectory() as temporary:
-        theirs, ours, report = Path(temporary) / "theirs", Path(temporary) / "ours", Path(temporary) / "report.html"
-        theirs.mkdir()
+        texts, ours, report = Path(temporary) / "theirs", Path(temporary) / "ours", Path(temporary) / "report.html"
+        texts.mkdir()
         ours.mkdir()
         (ours / "given.py").write_text(code(given), encoding="utf-8")
         names = {}
@@ -69,19 +69,19 @@ def compared(folder: Path, given: bytes, least: float) -> tuple[list[Pair], str,
                 told.append(f"{one.path}: not compared, {error}")
                 continue
             name = f"{place:03d} {re.sub(NOT_IN_NAMES, '', one.student)[:60]}.py"
-            (theirs / name).write_text(text, encoding="utf-8", errors="replace")
+            (texts / name).write_text(text, encoding="utf-8", errors="replace")
             names[name] = clean(one.student)
         if len(names) < 2:
             raise InputError(f"{len(names)} submissions that can be read in {folder}: two are needed to be compared")
         detector = CopyDetector(
-            test_dirs=[str(theirs)], boilerplate_dirs=[str(ours)], extensions=["py"], noise_t=LEAST, guarantee_t=SURELY,
+            test_dirs=[str(texts)], boilerplate_dirs=[str(ours)], extensions=["py"], noise_t=LEAST, guarantee_t=SURELY,
             display_t=least, autoopen=False, silent=True, force_language="python", out_file=str(report),
         )  # fmt: skip
         with contextlib.redirect_stdout(io.StringIO()):
             detector.run()
             copied = detector.get_copied_code_list()
             detector.generate_html_report()
-        page = report.read_text(encoding="utf-8").replace(f"{theirs}/", "")
+        page = report.read_text(encoding="utf-8").replace(f"{texts}/", "")
     pairs = [Pair(names[Path(one[2]).name], names[Path(one[3]).name], max(one[0], one[1])) for one in copied]
     return sorted(pairs, key=lambda pair: -pair.share), page, told
 

@@ -77,9 +77,9 @@ def collected(folder: Path) -> tuple[list[Submission], list[str]]:
         for one in opened(path, relative, export=len(files) == 1):
             by_student.setdefault((one.id, one.student) if one.id else ("", one.student), []).append(one)
     collection = []
-    for mine in by_student.values():
-        mine.sort(key=lambda one: (one.origin is not None, one.attempt, one.handed_in or datetime.min, one.path))
-        *others, counts = mine
+    for versions in by_student.values():
+        versions.sort(key=lambda one: (one.origin is not None, one.attempt, one.handed_in or datetime.min, one.path))
+        *others, counts = versions
         for other in others:
             why = other.failed or f"{counts.path} counts, which was handed in later"
             counts.others.append(other.path)
@@ -125,8 +125,8 @@ def unzipped(path: Path, relative: str, time: datetime, export: bool) -> Iterato
         for one in notebooks:
             parts = [part for part in one.filename.replace("\\", "/").split("/") if part.strip(". ")]
             where = "/".join([relative, *parts])
-            mine = replace(whose(where if export else relative, time), path=where, attempt=number(parts[-1]))
-            yield looked_at(mine, (path, one.filename))
+            submission = replace(whose(where if export else relative, time), path=where, attempt=number(parts[-1]))
+            yield looked_at(submission, (path, one.filename))
 
 
 def looked_at(one: Submission, origin: tuple[Path, str]) -> Submission:

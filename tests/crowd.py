@@ -78,10 +78,10 @@ def settings() -> dict[str, str]:
 
 def confined() -> set[int]:
     """Processes in another namespace of processes than this one's."""
-    processes, mine = set(), os.readlink("/proc/self/ns/pid")
+    processes, namespace = set(), os.readlink("/proc/self/ns/pid")
     for process in psutil.pids():
         try:
-            if os.readlink(f"/proc/{process}/ns/pid") != mine:
+            if os.readlink(f"/proc/{process}/ns/pid") != namespace:
                 processes.add(process)
         except OSError:
             continue
@@ -113,16 +113,16 @@ def complaints(table: Path, expected: dict[str, Case], special: dict[str, str]) 
     wrong = []
     for path, case in expected.items():
         row = rows.get(place(path))
-        if case.what == "a zip that leads out" or case.ending == ".zip":
+        if case.name == "a zip that leads out" or case.ending == ".zip":
             row = row or next((one for name, one in rows.items() if name.startswith(safe(path))), None)
         if row is None:
-            wrong.append(f"{case.what}: no row")
+            wrong.append(f"{case.name}: no row")
             continue
         told = row["status"] + row["feedback"]
         said = (case.said,) if isinstance(case.said, str) else case.said
         if row["score"] != case.score or not all(one in told for one in said):
             wrong.append(
-                f"{case.what}: {row['score']!r}, expected {case.score!r}; {row['status'][:200]} {row['feedback']}"
+                f"{case.name}: {row['score']!r}, expected {case.score!r}; {row['status'][:200]} {row['feedback']}"
             )
     for path, said in special.items():
         if said not in rows.get(path, {}).get("status", ""):

@@ -16,7 +16,7 @@ from tests import small_assignment as small
 class Case:
     """A submission, and what its row should say: the score (empty: not graded), and a part of status or feedback."""
 
-    what: str
+    name: str
     content: bytes
     score: str = "4"
     said: str | tuple[str, ...] = ""
@@ -97,14 +97,14 @@ def other_formats() -> Iterator[Case]:
     yield Case("figures of 21 MB", json.dumps(wide).encode())
     for ending in (".IPYNB", ".ipynb.txt", ".ipynb.json", ".json"):
         yield Case(f"named {ending}", text.encode(), ending=ending)
-    for what, inside in (("in a zip", "1_small_submission.ipynb"), ("deep in a zip", "Desktop/my work/final.IPYNB")):
-        yield Case(what, zipped({inside: text.encode(), "__MACOSX/._x.ipynb": b"\0"}), ending=".zip")
+    for place, inside in (("in a zip", "1_small_submission.ipynb"), ("deep in a zip", "Desktop/my work/final.IPYNB")):
+        yield Case(place, zipped({inside: text.encode(), "__MACOSX/._x.ipynb": b"\0"}), ending=".zip")
     yield Case("slow project cells", json.dumps(notebook(*[PROJECT] * 5)).encode(), said="took too long together")
 
 
 def honest(number: int) -> list[Case]:
-    plain = [Case(what, json.dumps(notebook(*cells)).encode()) for what, cells in CELLS.items()]
-    rare = [one for one in other_formats() if one.what not in ("slow project cells", "figures of 21 MB")]
+    plain = [Case(name, json.dumps(notebook(*cells)).encode()) for name, cells in CELLS.items()]
+    rare = [one for one in other_formats() if one.name not in ("slow project cells", "figures of 21 MB")]
     once = [one for one in other_formats() if one not in rare]
     return [*once, *itertools.islice(itertools.cycle([*rare, *plain]), number - len(once))]
 
@@ -143,12 +143,12 @@ def harmful(outside: Path) -> list[Case]:
     refused = list(hostile.REFUSED.items())
     together = [*(refused[place : place + 2] for place in range(0, len(refused), 2))]
     for attacks in [*together, *([one] for kind in (hostile.DEADLY, hostile.ALSO) for one in kind.items())]:
-        what, pairs = "; ".join(what for what, _ in attacks), [pair for _, pair in attacks]
+        name, pairs = "; ".join(name for name, _ in attacks), [pair for _, pair in attacks]
         bodies = [body.replace("{outside}", str(outside)) for body, _ in pairs]
         text = small.notebook(*(hostile.called_first(body, place) for place, body in enumerate(bodies)))
-        cases.append(Case(what, text.encode(), "4", tuple(said for _, said in pairs)))
-    for what, (source, lost) in hostile.ANSWERS.items():
-        cases.append(Case(what, small.notebook(after=(source,)).encode(), f"{4 - lost}"))
+        cases.append(Case(name, text.encode(), "4", tuple(said for _, said in pairs)))
+    for name, (source, lost) in hostile.ANSWERS.items():
+        cases.append(Case(name, small.notebook(after=(source,)).encode(), f"{4 - lost}"))
     for place, answers in enumerate(hostile.CALLED):
         lost = sum(int(small.POINTS[question]) for question in answers)
         cells = tuple(source for source, _ in answers.values())

@@ -211,9 +211,9 @@ def test_idx_files_are_read_as_torchvision_reads_them(directory):
     write_mnist(directory)
     split = catalogue.load_dataset("mnist")
     for part, is_train in zip(split, (True, False), strict=True):
-        theirs = datasets.MNIST(directory, train=is_train)
-        assert torch.equal(part.images, theirs.data.unsqueeze(1))
-        assert torch.equal(part.labels, theirs.targets)
+        reference = datasets.MNIST(directory, train=is_train)
+        assert torch.equal(part.images, reference.data.unsqueeze(1))
+        assert torch.equal(part.labels, reference.targets)
     assert split.train.mean is None
     assert "downloaded" in catalogue.names()["mnist"]
 

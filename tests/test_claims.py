@@ -34,14 +34,14 @@ def worker(folder, names, seconds=0.02):
 
 
 def test_what_one_has_another_has_not(tmp_path):
-    with Claims(tmp_path) as mine, Claims(tmp_path) as theirs:
-        assert mine.take("a")
-        assert mine.take("a")
-        assert not theirs.take("a")
-        assert theirs.others(["a", "b"]) == ["a"]
+    with Claims(tmp_path) as first, Claims(tmp_path) as second:
+        assert first.take("a")
+        assert first.take("a")
+        assert not second.take("a")
+        assert second.others(["a", "b"]) == ["a"]
         assert list(running(tmp_path)) == ["a"]
-        mine.give_back("a")
-        assert theirs.take("a")
+        first.give_back("a")
+        assert second.take("a")
     assert not list(tmp_path.iterdir())
 
 
@@ -89,17 +89,17 @@ def test_three_processes_do_every_run_once_also_where_one_is_killed(tmp_path):
 def test_two_that_were_asked_for_the_same_share_the_work_and_both_see_all_done(tmp_path):
     done, said = set(), []
     groups = [["a", "b"], ["c"], ["d", "e"]]
-    with Claims(tmp_path, beat=0.05) as mine, Claims(tmp_path, beat=0.05) as theirs:
-        first = to_do(groups, mine, done.__contains__, said.append)
-        second = to_do(groups, theirs, done.__contains__, said.append)
+    with Claims(tmp_path, beat=0.05) as claims_a, Claims(tmp_path, beat=0.05) as claims_b:
+        first = to_do(groups, claims_a, done.__contains__, said.append)
+        second = to_do(groups, claims_b, done.__contains__, said.append)
         assert next(first) == ["a", "b"]
         assert next(second) == ["c"]
         done.update("ab")
         for name in "ab":
-            mine.give_back(name)
+            claims_a.give_back(name)
         assert next(first) == ["d", "e"]
         done.update("cde")
-        for name, claims in (("c", theirs), ("d", mine), ("e", mine)):
+        for name, claims in (("c", claims_b), ("d", claims_a), ("e", claims_a)):
             claims.give_back(name)
         assert list(first) == list(second) == []
 

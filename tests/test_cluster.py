@@ -31,9 +31,9 @@ def noting(plan):
 """
 
 
-def wait_for(what, seconds=900):
+def wait_for(happened, seconds=900):
     until = time.monotonic() + seconds
-    while not what():
+    while not happened():
         assert time.monotonic() < until, "waited too long"
         time.sleep(0.1)
 
@@ -63,9 +63,9 @@ def dask(tmp_path):
 
 def test_a_lost_worker_and_a_lost_command_lose_no_run_and_repeat_none(dask, tmp_path):
     address, workers, said = dask
-    folder, mine = tmp_path / "runs", tmp_path / "noting.py"
-    mine.write_text(NOTING)
-    command = [sys.executable, "-m", "replaylib", "--with", str(mine), "sweep", "split-digits", "--methods", "noting"]
+    folder, module = tmp_path / "runs", tmp_path / "noting.py"
+    module.write_text(NOTING)
+    command = [sys.executable, "-m", "replaylib", "--with", str(module), "sweep", "split-digits", "--methods", "noting"]
     command += ["--seeds", str(RUNS), "--set", "iterations=60", "--save", str(folder), "--scheduler", address]
 
     def client():

@@ -46,8 +46,8 @@ def test_parameters_come_from_the_generator_as_pytorch_would_draw_them():
     first, same, other = encoder(0), encoder(0), encoder(1)
     assert all(a.equal(b) for a, b in zip(first.parameters(), same.parameters(), strict=True))
     assert not first.layers[0].weight.equal(other.layers[0].weight)
-    for mine, theirs in ((first.layers[0], nn.Conv2d(3, 16, 3)), (first.layers[-1], nn.Conv2d(128, 256, 3))):
-        bound = 1 / (mine.in_channels * 9) ** 0.5
-        for parameter in (mine.weight, mine.bias):
+    for layer, reference in ((first.layers[0], nn.Conv2d(3, 16, 3)), (first.layers[-1], nn.Conv2d(128, 256, 3))):
+        bound = 1 / (layer.in_channels * 9) ** 0.5
+        for parameter in (layer.weight, layer.bias):
             assert parameter.abs().max() <= bound
-        assert mine.weight.std().item() == pytest.approx(theirs.weight.std().item(), rel=0.15)
+        assert layer.weight.std().item() == pytest.approx(reference.weight.std().item(), rel=0.15)

@@ -116,7 +116,7 @@ def test_a_stack_and_its_networks_are_the_same_numbers(digits):
         assert all(value.equal(state[name]) for name, value in net.state_dict().items())
     x, y = torch.rand(3, 4, 64), torch.arange(4).expand(3, 4)
     logits = stack(lambda net, x: net(x), x)
-    assert all(torch.allclose(one, net(mine), atol=1e-6) for one, net, mine in zip(logits, nets, x, strict=True))
+    assert all(torch.allclose(one, net(rows), atol=1e-6) for one, net, rows in zip(logits, nets, x, strict=True))
     nets[1].load_state_dict(before[2])
     assert stack.parameters["prior.mean"][1].equal(before[2]["prior.mean"])
     assert stack.buffers["gates.open"][1].equal(before[2]["gates.open"])

@@ -399,8 +399,8 @@ def test_comments_survive_the_way_to_moodle_and_back(tmp_path: Path, assignment:
         'Identifier,Full name,Status,Grade,Feedback comments\nParticipant 101,Jane Roe,,,\n'
         'Participant 102,John Doe,,,"Seen.\nCome, please.\x0bSoon."\n', newline=""
     )  # fmt: skip
-    [mine] = entries = results(("Jane Roe", "101", "4"))
-    mine["feedback"] = "q1: it stopped with TypeError: '<' not supported, a <=HYPERLINK(1) | q2: right"
+    [entry] = entries = results(("Jane Roe", "101", "4"))
+    entry["feedback"] = "q1: it stopped with TypeError: '<' not supported, a <=HYPERLINK(1) | q2: right"
     names, rows, _ = Roster.read(tmp_path / "roster.csv").filled(entries, assignment)
     gradebook.write_table(tmp_path / "out.csv", names, rows)
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8-sig") as file:

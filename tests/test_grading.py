@@ -89,11 +89,11 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 
 def running() -> list[dict[str, object]]:
     """The processes of submissions that this process started, or that they started."""
-    mine = f"grading.student {MEMORY} {DISK}"
+    judge = f"grading.student {MEMORY} {DISK}"
     processes = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
-            if mine in " ".join(command(one)):
+            if judge in " ".join(command(one)):
                 processes.append(one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]))
     return processes
 
@@ -127,8 +127,8 @@ def test_what_would_do_harm_is_refused_and_costs_nothing(
     result = grade(text.encode(), assignment, sandbox, replace(QUICK, statement=30))  # none of them hangs
     assert sum(result.scores.values()) == 4, result
     assert len(result.notes) == len(attacks), result.notes
-    for (what, (_, said)), note in zip(hostile.REFUSED.items(), result.notes, strict=True):
-        assert said in note, what
+    for (name, (_, said)), note in zip(hostile.REFUSED.items(), result.notes, strict=True):
+        assert said in note, name
     for secret in ("the hidden tests", "hush", "SECRET_TOKEN"):
         assert secret not in str(result)
     again = small.notebook(
@@ -147,8 +147,8 @@ def test_what_ends_the_process_costs_the_statement_alone(
     assert time.monotonic() - started < 300
     assert sum(result.scores.values()) == 4, result
     assert len(result.notes) == len(attacks), result.notes
-    for (what, (_, said)), note in zip(hostile.DEADLY.items(), result.notes, strict=True):
-        assert said in note, what
+    for (name, (_, said)), note in zip(hostile.DEADLY.items(), result.notes, strict=True):
+        assert said in note, name
         assert note.endswith("graded without that statement")
 
 
@@ -192,7 +192,7 @@ def test_answer_that_does_harm_costs_its_question_alone(
 
 
 def test_submission_that_breaks_its_own_tools_is_judged_all_the_same(assignment: Assignment, sandbox: Sandbox) -> None:
-    broken = [hostile.called_first(hostile.ALSO[what][0]) for what in ("patches PyTorch", "lowers its own limits")]
+    broken = [hostile.called_first(hostile.ALSO[name][0]) for name in ("patches PyTorch", "lowers its own limits")]
     result = graded(small.notebook(*broken), assignment, sandbox)
     assert (sum(result.scores.values()), result.notes) == (4, []), result
 

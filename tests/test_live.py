@@ -225,10 +225,10 @@ def test_losses_and_gradients_are_the_librarys(tmp_path: Path, method: str, scen
 @pytest.mark.parametrize("method", ["none", "exact", "ewc", "gr", "bi-r"])
 def test_two_hundred_steps_reach_the_librarys_accuracies(tmp_path: Path, method: str) -> None:
     (losses, accuracies, _), out = both(tmp_path, method, "class", [0, 1], 100, 1e-3, torch.float32)
-    for mine, theirs in zip(out["accuracies"], accuracies, strict=True):
-        known = ~theirs.isnan()
-        assert [value is not None for value in mine] == known.tolist()
-        assert np.abs(np.array(mine, dtype=float)[known.numpy()] - theirs[known].numpy()).max() <= 1
+    for on_page, in_library in zip(out["accuracies"], accuracies, strict=True):
+        known = ~in_library.isnan()
+        assert [value is not None for value in on_page] == known.tolist()
+        assert np.abs(np.array(on_page, dtype=float)[known.numpy()] - in_library[known].numpy()).max() <= 1
     assert out["losses"][-1]["sum"] == pytest.approx(losses[-1], rel=0.02)
     assert accuracies[0][0] > 90
 
@@ -246,10 +246,10 @@ def test_stored_network_decodes_on_the_page_as_in_the_library(tmp_path: Path) ->
     command = ["node", str(ROOT / "tests" / "live.cjs"), str(tmp_path / "job.json")]
     images = np.array(json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
     with torch.no_grad():
-        theirs = net.decode(codes, torch.zeros(len(codes), 10), None).sigmoid().flatten().numpy()
+        in_library = net.decode(codes, torch.zeros(len(codes), 10), None).sigmoid().flatten().numpy()
         test = digits().test
         right = net(test.inputs(test.images)).argmax(1) == test.labels
-    assert np.abs(images - theirs).max() < 1e-5
+    assert np.abs(images - in_library).max() < 1e-5
     assert right.double().mean() > 0.85
 
 

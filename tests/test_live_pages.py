@@ -110,10 +110,10 @@ def test_one_network_sits_three_exams(page: chromium.Page, site: Path) -> None:
     page.run("document.querySelector('input[type=radio]').click()")
     click(page, "Train all five pairs, 100 steps each")
     page.wait("/Your guess/.test(document.querySelector('.live-status').textContent)")
-    which, place, pair = page.run(
+    exam, place, pair = page.run(
         "[...document.querySelectorAll('.live-part tbody tr')].map((row) => parseInt(row.lastElementChild.textContent))"
     )
-    assert which < place < pair
+    assert exam < place < pair
     page.wait("/competes?/.test(document.querySelectorAll('.live-status')[1].textContent)")
     page.run("[...document.querySelectorAll('input[type=radio]')].at(-1).click()")
     assert "Only 0 and 1 compete" in page.run("document.querySelectorAll('.live-status')[1].textContent")

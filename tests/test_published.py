@@ -1,5 +1,6 @@
 """What the course quotes, and how it stands beside our own runs."""
 
+import pandas as pd
 import pytest
 
 from replaylib.course import published
@@ -57,10 +58,15 @@ def test_differences_are_taken_seed_by_seed():
     runs = published.benchmark()
     table = published.differences(runs, (("bi-r", "none"), ("none", "bi-r"), ("bi-r", "xdg")))
     assert list(table.index) == ["bi-r - none", "none - bi-r"]
-    assert list(table["in every seed"]) == ["yes", "no"]
+    assert list(table["same sign"]) == ["yes", "yes"]
     wide = runs.pivot(index="seed", columns="method", values="acc")
     gains = (wide["bi-r"] - wide["none"]).dropna()
     assert table.loc["bi-r - none", "points"] == f"{gains.mean():+.1f} ± {gains.sem():.1f}"
+    rows = [("a", 0, 1.0), ("a", 1, 5.0), ("b", 0, 2.0), ("b", 1, 3.0), ("b", 2, 9.0)]
+    table = published.differences(pd.DataFrame(rows, columns=["method", "seed", "acc"]), (("a", "b"),))
+    assert dict(table.loc["a - b"]) == {
+        "points": "+0.5 ± 1.5", "seeds": "2", "mean / SEM": "0.3", "same sign": "no",
+    }  # fmt: skip
 
 
 def test_brain_inspired_replay_is_above_replay_of_features_at_the_published_scale():

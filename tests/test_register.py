@@ -59,7 +59,7 @@ class Spring:
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
+def own_method(tmp_path, monkeypatch):
     """The name of a penalty that a file of one's own registers; forgotten again after the test."""
     monkeypatch.setenv(register.FILES, "")
     before = [(table, dict(table), dict(table.origins)) for table in (METHODS, PENALTIES)]
@@ -77,8 +77,8 @@ def mine(tmp_path, monkeypatch):
 SHORT = {"iterations": 4, "hidden": (8, 8)}
 
 
-def test_a_penalty_of_ones_own_is_a_method_and_goes_with_any_other(mine):
-    name, path = mine
+def test_a_penalty_of_ones_own_is_a_method_and_goes_with_any_other(own_method):
+    name, path = own_method
     alone = experiment("split-digits", "class", name, pull=1, **SHORT)
     assert alone.options["pull"] == 1.0
     with_exact = experiment("split-digits", "class", f"exact+{name}", **SHORT)
@@ -92,8 +92,8 @@ def test_a_penalty_of_ones_own_is_a_method_and_goes_with_any_other(mine):
     assert len({with_exact.id, experiment("split-digits", "class", f"exact+{name}", pull=2, **SHORT).id}) == 2
 
 
-def test_a_source_of_replay_of_ones_own_goes_with_the_librarys_penalties(mine):
-    name, _ = mine
+def test_a_source_of_replay_of_ones_own_goes_with_the_librarys_penalties(own_method):
+    name, _ = own_method
     described = experiment("split-digits", "class", f"{name}-buffer+si", **SHORT)
     assert (described.per_class, described.strength) == (3, 0.1)
     net, record = runs.run(described)
@@ -101,8 +101,8 @@ def test_a_source_of_replay_of_ones_own_goes_with_the_librarys_penalties(mine):
     assert all(p.isfinite().all() for p in net.parameters())
 
 
-def test_its_options_are_checked_as_the_librarys_are(mine):
-    name, _ = mine
+def test_its_options_are_checked_as_the_librarys_are(own_method):
+    name, _ = own_method
     for value, says in ((11, "pull is 11: expected a number from 0 to 10"), ("x", "pull is 'x': expected a number")):
         with pytest.raises(InputError, match=says):
             experiment("split-digits", "class", name, pull=value)
@@ -112,8 +112,8 @@ def test_its_options_are_checked_as_the_librarys_are(mine):
         experiment("split-digits", "class", "si", pull=1)
 
 
-def test_a_name_is_given_once(mine):
-    name, path = mine
+def test_a_name_is_given_once(own_method):
+    name, path = own_method
     with pytest.raises(InputError, match="there is a method exact already, from the library"):
         register.method("exact", "")(lambda plan: None)
     with pytest.raises(InputError, match=f"there is a method {name} already, from {path.name}"):
@@ -122,8 +122,8 @@ def test_a_name_is_given_once(mine):
         register.method("a b", "")(lambda plan: None)
 
 
-def test_a_combination_has_one_name(mine):
-    name, _ = mine
+def test_a_combination_has_one_name(own_method):
+    name, _ = own_method
     assert method("bi-r+si") is METHODS["bi-r-si"]
     assert experiment("split-digits", "class", "bi-r+si") == experiment("split-digits", "class", "bi-r-si")
     with pytest.raises(InputError, match=f"as {name}: one name"):
@@ -151,8 +151,8 @@ def test_a_file_that_fails_is_named(tmp_path):
         register.file(tmp_path / "none.py")
 
 
-def test_worker_processes_know_what_their_parent_knows(mine):
-    name, _ = mine
+def test_worker_processes_know_what_their_parent_knows(own_method):
+    name, _ = own_method
     code = f"from replaylib.lab.methods import method; print(method('exact+{name}').name)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=True)
     assert done.stdout.strip() == f"exact+{name}"

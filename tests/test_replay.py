@@ -228,8 +228,8 @@ def test_a_teacher_knows_what_the_network_knew_when_the_task_ended():
         (teacher.copy(x).sum() + net(x).sum()).backward()
     assert all(p.grad is None and not p.requires_grad for p in teacher.copy.parameters())
     assert all(p.grad is not None for p in net.parameters())
-    mine = {p.data_ptr() for p in net.state_dict().values()}
-    assert mine.isdisjoint(p.data_ptr() for p in teacher.copy.state_dict().values())
+    parameters = {p.data_ptr() for p in net.state_dict().values()}
+    assert parameters.isdisjoint(p.data_ptr() for p in teacher.copy.state_dict().values())
 
 
 # Learning without forgetting ------------------------------------------------------------------------------------------

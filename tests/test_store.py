@@ -129,7 +129,7 @@ def test_an_order_of_classes_that_follows_from_the_seed_keeps_no_seed_apart():
 
     def rows(*runs):
         frame = pd.DataFrame([{name: getattr(e, name) for name in e.__dataclass_fields__} for e in runs])
-        return [(what.get("class_order"), part["seed"].tolist()) for what, part in store.groups(frame)]
+        return [(shared.get("class_order"), part["seed"].tolist()) for shared, part in store.groups(frame)]
 
     usual = [experiment("split-cifar100", "class", "none", seed) for seed in range(3)]
     assert rows(*usual) == [(None, [0, 1, 2])]
@@ -226,8 +226,8 @@ if __name__ == "__main__":
         store.platformdirs.user_cache_path = lambda name: Path(place) / "cache"
         (Path(place) / "runs").mkdir()
         many(Path(place) / "runs", int(sys.argv[1]))
-        for which in ("all read", *["from the index"] * 3):
+        for how in ("all read", *["from the index"] * 3):
             began, used = time.perf_counter(), time.process_time()
             rows = len(store.by_method(store.summaries(Path(place) / "runs"))["seeds"])
             spent = f"{time.perf_counter() - began:.2f} s, {time.process_time() - used:.2f} s of the processor"
-            print(f"{sys.argv[1]} records, {which}: {spent}", flush=True)
+            print(f"{sys.argv[1]} records, {how}: {spent}", flush=True)

@@ -32,7 +32,7 @@ def name_of(asset: Any) -> str:
     return str(asset.filename or "").removeprefix("_static/")
 
 
-def theirs(assets: list[Any], suffix: str) -> list[str]:
+def files_of_pages(assets: list[Any], suffix: str) -> list[str]:
     """The files that every page has, in the order of the page."""
     ordered = sorted(assets, key=lambda asset: asset.priority)
     return [
@@ -43,8 +43,8 @@ def theirs(assets: list[Any], suffix: str) -> list[str]:
 def bundled(app: Sphinx) -> dict[str, list[str]]:
     """The files of `_static` that become `book.css` and `book.js`."""
     builder: Any = app.builder
-    styles = [*THEME_STYLES, *theirs(builder._orig_css_files, ".css")]
-    scripts = [*theirs(builder._orig_js_files, ".js"), *THEME_SCRIPTS]
+    styles = [*THEME_STYLES, *files_of_pages(builder._orig_css_files, ".css")]
+    scripts = [*files_of_pages(builder._orig_js_files, ".js"), *THEME_SCRIPTS]
     bundles = {"book.css": styles, "book.js": scripts}
     return {
         bundle: [name for name in dict.fromkeys(parts) if name not in LEFT_OUT] for bundle, parts in bundles.items()

@@ -97,7 +97,7 @@ def repair_body(app: Sphinx, page: str, template: str, context: dict[str, Any], 
 
 
 def keep_meanings_apart_from_types(
-    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+    app: Sphinx, kind: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
     """The library writes `name : meaning`, with types in annotations; napoleon would take the meaning for a type."""
     lines[:] = [part for line in lines for part in re.sub(r"^([\w*][\w*., ]*) : (?=\S)", r"\1\n    ", line).split("\n")]

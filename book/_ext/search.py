@@ -44,8 +44,8 @@ def sections(page: str, html: str) -> Iterator[dict[str, str]]:
             text = plain(meaning) if isinstance(meaning, Tag) else ""
             called = "".join(part.get_text() for part in name.select(".sig-prename, .sig-name"))  # not its arguments
             heading = called.strip() or plain(name)
-            what = "term" if "glossary" in (names.get("class") or ()) else kind
-            yield {"url": f"{page}.html#{name['id']}", "title": title, "heading": heading, "text": text, "kind": what}
+            role = "term" if "glossary" in (names.get("class") or ()) else kind
+            yield {"url": f"{page}.html#{name['id']}", "title": title, "heading": heading, "text": text, "kind": role}
         names.decompose()
     parts = article.select("section[id]")
     for section in reversed(parts):  # those inside others first, which then are no more part of these

@@ -242,9 +242,9 @@ def test_experiments_run_with_right_answers(
 
 
 EVERY = [
-    pytest.param(name, question, said, source, id=f"{name[0]}-{question}-{what}")
+    pytest.param(name, question, said, source, id=f"{name[0]}-{question}-{answer}")
     for name in NAMES
-    for question, what, said, source in answers(name)
+    for question, answer, said, source in answers(name)
 ]
 
 
@@ -329,10 +329,10 @@ class Living:
 def test_grader_says_of_other_answers_what_the_notebook_says(name: str, built_root: Path, walls: Sandbox) -> None:
     assignment = built(built_root, name)
     with contextlib.closing(Living(code(built_root / assignments.BUILT / name / f"{name}.ipynb"), walls)) as living:
-        for question, what, said, source in answers(name):
+        for question, answer, said, source in answers(name):
             passed, told = living.passes(source, question, assignment)
-            assert passed == (not said), (question, what, told)
-            assert said in told, (question, what, told)
+            assert passed == (not said), (question, answer, told)
+            assert said in told, (question, answer, told)
 
 
 # Cohorts
@@ -373,10 +373,10 @@ def test_solution_of_another_variant_fails_and_is_told_why(name: str, tmp_path: 
             break  # every variant has a seed now
     for question, seeds in kinds.items():
         assert len(seeds) == variants(name)[question]
-        for mine in seeds.values():
-            lay(tmp_path / str(mine), name, mine)
-            root = tmp_path / str(mine)
+        for seed in seeds.values():
+            lay(tmp_path / str(seed), name, seed)
+            root = tmp_path / str(seed)
             solved = names_after(code(root / assignments.BUILT / name / f"{name}.ipynb"))
-            for other in set(seeds.values()) - {mine}:
+            for other in set(seeds.values()) - {seed}:
                 lay(tmp_path / str(other), name, other)
                 assert question in hints(tmp_path / str(other), name, solved)

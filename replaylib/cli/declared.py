@@ -34,12 +34,12 @@ def run(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--method", default="none", help=f"one of: {known}; or one and a penalty, exact+ewc (default: none)"
     )
-    which = sub.add_mutually_exclusive_group()
-    which.add_argument(
+    seeds = sub.add_mutually_exclusive_group()
+    seeds.add_argument(
         "--seeds", type=SEEDS, default=(0,), metavar="N", help="the first N, a range, 3-12, or a list, 7,9 (default: 1)"
     )
     sub.add_argument("--shard", type=reader(share_of), metavar="K/N", help="of these seeds, the K-th of N shares")
-    which.add_argument("--seed", type=one_seed, dest="seeds", default=argparse.SUPPRESS, metavar="N", help="this one")
+    seeds.add_argument("--seed", type=one_seed, dest="seeds", default=argparse.SUPPRESS, metavar="N", help="this one")
     for name in CHOSEN:
         add(sub, name, TOLD[name], USUAL.get(name, ""))
     own = {name: taken for m in METHODS.values() for name, taken in m.takes.items() if taken.option is not None}
@@ -139,7 +139,7 @@ def reproduce(sub: argparse.ArgumentParser) -> None:
 
 def sweep(sub: argparse.ArgumentParser) -> None:
     """The options of ``sweep``."""
-    sub.add_argument("what", help="a TOML file that describes the runs, or protocols, A,B")
+    sub.add_argument("runs", help="a TOML file that describes the runs, or protocols, A,B")
     sub.add_argument("--scenarios", type=names, default=(), metavar="A,B", help="(default: the protocol's)")
     sub.add_argument("--methods", type=names, default=(), metavar="A,B", help="(default: none)")
     sub.add_argument("--seeds", type=SEEDS, metavar="N", help="the first N, a range, 3-12, or a list, 7,9 (default: 1)")

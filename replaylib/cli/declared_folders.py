@@ -13,9 +13,9 @@ def results(sub: argparse.ArgumentParser) -> None:
         help="only runs of which this is true, a method's own options included; again",
     )  # fmt: skip
     sub.add_argument("--runs", action="store_true", help="a row a run, with all that is known of it")
-    which = sub.add_mutually_exclusive_group()
-    which.add_argument("--compare", type=names, default=(), metavar="A,B", help="how much higher method B is than A")
-    which.add_argument("--against", type=path, metavar="FOLDER", help="how much higher another folder's runs are")
+    versus = sub.add_mutually_exclusive_group()
+    versus.add_argument("--compare", type=names, default=(), metavar="A,B", help="how much higher method B is than A")
+    versus.add_argument("--against", type=path, metavar="FOLDER", help="how much higher another folder's runs are")
     sub.add_argument("--csv", type=path, metavar="FILE", help="write the table as CSV, in the place of showing it")
     sub.add_argument("--latex", type=path, metavar="FILE", help="write the table for LaTeX's package booktabs")
     sub.add_argument(

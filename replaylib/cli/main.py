@@ -152,11 +152,11 @@ def _common(default: str | None = None) -> _Parser:
         help="first run this file, which registers methods, data or whatever is your own; may be given again",
     )  # fmt: skip
     common.add_argument("--threads", type=_threads, default=default, metavar="N", help="of the processor to use")
-    for flag, name, what in (
+    for flag, name, meaning in (
         ("-v", "verbose", "after an error, where it arose"),
         ("-q", "quiet", "no progress and no notes: results and errors alone"),
     ):
-        common.add_argument(flag, f"--{name}", action="store_true", default=default or False, help=what)
+        common.add_argument(flag, f"--{name}", action="store_true", default=default or False, help=meaning)
     return common
 
 

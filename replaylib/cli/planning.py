@@ -47,8 +47,8 @@ def how_long(groups: Sequence[Group], device: str, options: argparse.Namespace, 
     known = [(group, kind) for group, kind in zip(groups, kinds, strict=True) if kind in pace]
     if problem:
         untimed = sum(map(len, groups)) - sum(len(group) for group, _ in known)
-        which = f"{untimed} of them take{'s' if untimed == 1 else ''}" if known else "they take"
-        print(f"how long {which} cannot be said here: {problem}")
+        subject = f"{untimed} of them take{'s' if untimed == 1 else ''}" if known else "they take"
+        print(f"how long {subject} cannot be said here: {problem}")
     if known:
         where = device_name(torch.device(device))
         several = f", shared by {options.workers} processes" if options.workers > 1 else ""
@@ -83,14 +83,14 @@ def table(
     described = [{one.name: getattr(e, one.name) for one in fields(Experiment)} | {"run": e} for e in asked]
     groups = list(store.groups(pd.DataFrame(described)))
     rows = []
-    for what, members in sorted(groups, key=lambda group: [place[group[0][key]] for key in store.KEYS]):
-        like = [other for other, _ in groups if all(other[key] == what[key] for key in store.KEYS)]
-        varied = [name for name in what if len({other[name] for other in like}) > 1]
+    for shared, members in sorted(groups, key=lambda group: [place[group[0][key]] for key in store.KEYS]):
+        like = [other for other, _ in groups if all(other[key] == shared[key] for key in store.KEYS)]
+        varied = [name for name in shared if len({other[name] for other in like}) > 1]
         of = {state: [e for e in members["run"] if states[e.id] == state] for state in STATES}
         due = of["to do"]
-        row = {key: what[key] for key in store.KEYS}
+        row = {key: shared[key] for key in store.KEYS}
         row["with"] = ", ".join(
-            what[name] if name == "own" else f"{name}={what[name] or USUAL.get(name, 'default')}" for name in varied
+            shared[name] if name == "own" else f"{name}={shared[name] or USUAL.get(name, 'default')}" for name in varied
         )
         row |= {state: _counted(runs) for state, runs in of.items()}
         row["about"] = in_time(sum(seconds[e.id] for e in due)) if due and all(e.id in seconds for e in due) else ""

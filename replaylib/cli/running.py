@@ -44,8 +44,8 @@ def run(options: argparse.Namespace) -> None:
         experiment(options.protocol, options.scenario, options.method, seed, **given) for seed in options.seeds
     ]
     if options.shard:
-        mine = shard([e.id for e in experiments], *options.shard)
-        experiments = [e for e in experiments if e.id in mine]
+        in_shard = shard([e.id for e in experiments], *options.shard)
+        experiments = [e for e in experiments if e.id in in_shard]
         if not experiments:
             print(f"share {options.shard[0]} of {options.shard[1]} holds none of these seeds", file=sys.stderr)
             return
@@ -107,8 +107,8 @@ def run(options: argparse.Namespace) -> None:
                 now: Training, before: int = before, group: list[Experiment] = group, others: list[Watch] = watchers
             ) -> None:
                 if now.step == 1 or not bar.desc:
-                    which = f"seed {group[0].seed}" if len(group) == 1 else f"{len(group)} seeds together"
-                    bar.set_description(f"{which}, task {now.task + 1}/{first.tasks}", refresh=False)
+                    trained = f"seed {group[0].seed}" if len(group) == 1 else f"{len(group)} seeds together"
+                    bar.set_description(f"{trained}, task {now.task + 1}/{first.tasks}", refresh=False)
                 steps = now.task * first.iterations + now.step
                 bar.update(before + steps * len(group) - bar.n)
                 for one in others:
@@ -169,10 +169,10 @@ def _not_done_by_others(groups: list[list[Experiment]], folder: Path | None) -> 
     try:
         with Claims(folder) as claims:
             names = [[e.id for e in group] for group in groups]
-            for mine in to_do(names, claims, lambda name: is_done(folder, name), _say):
-                left -= set(mine)
-                yield [described[name] for name in mine]
-                for name in mine:
+            for taken in to_do(names, claims, lambda name: is_done(folder, name), _say):
+                left -= set(taken)
+                yield [described[name] for name in taken]
+                for name in taken:
                     claims.give_back(name)
     except InputError as error:  # the folder went, or cannot be written any more: results are printed nevertheless
         _say(f"{error}; what is left runs, and is not shared")
@@ -200,8 +200,8 @@ def of_other_content(due: Iterable[Experiment], stored: Collection[Record]) -> I
         for other in (record.experiment for record in stored if record.experiment.seed == e.seed):
             same = other.dataset == e.dataset and other.method == e.method
             if same and replace(other, data_digest=e.data_digest, encoder_digest=e.encoder_digest) == e:
-                what = f"data {e.dataset}" if other.data_digest != e.data_digest else f"encoder {e.encoder}"
-                yield f"seed {e.seed}: record {other.id} is of other content of {what}; it stays, and is not taken"
+                content = f"data {e.dataset}" if other.data_digest != e.data_digest else f"encoder {e.encoder}"
+                yield f"seed {e.seed}: record {other.id} is of other content of {content}; it stays, and is not taken"
 
 
 def _say_which_have_no_weights(stored: list[Experiment], folder: Path) -> None:

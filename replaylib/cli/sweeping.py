@@ -27,10 +27,10 @@ from replaylib.lab.sweeps import How, by_seed, sweep
 def sweep_all(options: argparse.Namespace) -> None:
     """``sweep``: protocols x methods x scenarios x seeds, from the command line or a file."""
     table: dict[str, object] = {}
-    if options.what.endswith(".toml"):
-        table = grids.read(Path(options.what))
+    if options.runs.endswith(".toml"):
+        table = grids.read(Path(options.runs))
     else:
-        table["protocols"] = options.what.split(",")
+        table["protocols"] = options.runs.split(",")
     for name in ("scenarios", "methods"):
         if given := getattr(options, name):
             table[name] = list(given)
@@ -45,7 +45,7 @@ def sweep_all(options: argparse.Namespace) -> None:
         raise InputError(
             "no run is left: choose methods that serve these scenarios, see list, or leave --scenarios out"
         )
-    performed(options.what, asked, options)
+    performed(options.runs, asked, options)
     if not options.plan:
         print(f"what there is: python -m replaylib results {options.save}")
 
@@ -102,8 +102,8 @@ def performed(
     if not options.plan:
         writable(options.save)
     if options.shard:
-        mine = set(shard([e.id for e in asked], *options.shard))
-        asked = [e for e in asked if e.id in mine]
+        in_shard = set(shard([e.id for e in asked], *options.shard))
+        asked = [e for e in asked if e.id in in_shard]
     if options.force and not options.plan:
         begin_anew(asked, options.save)
     there = stored([*(() if options.force else folders), options.save], measured)
@@ -165,7 +165,9 @@ def of_other_code(kept: Mapping[str, Record]) -> dict[str, str]:
     changes = {name: contents.changed(record.experiment, record.versions) for name, record in kept.items()}
     advice = "--force runs it anew, another folder with --save keeps both"
     return {
-        name: f"the stored run {name} is of other code ({what}): {advice}" for name, what in changes.items() if what
+        name: f"the stored run {name} is of other code ({change}): {advice}"
+        for name, change in changes.items()
+        if change
     }
 
 

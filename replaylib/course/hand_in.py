@@ -72,12 +72,12 @@ def _on_disk(name: str, names: Mapping[str, object], answers: Mapping[str, objec
     if len(candidates) > 1:
         candidates = holding or candidates
     if len(candidates) != 1:
-        what = (
+        notebooks = (
             f"several notebooks of {name} ({', '.join(path.name for path in candidates)})"
             if candidates
             else f"no notebook of {name}"
         )
-        raise InputError(f"found {what} in {Path.cwd()}: {SAVE}")
+        raise InputError(f"found {notebooks} in {Path.cwd()}: {SAVE}")
     return candidates[0]
 
 

@@ -126,7 +126,7 @@ def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.D
     """How much better one method is than another, seed by seed: the order of classes and first weights are the same.
 
     A row for each pair (better, worse) that has seeds in common: ``points``, mean ± SEM of the differences;
-    ``seeds``; ``mean / SEM``; ``in every seed``, whether the first is better in each.
+    ``seeds``; ``mean / SEM``; ``same sign``, whether every seed has the sign of the mean.
     """
     wide = frame.pivot(index="seed", columns="method", values="acc")
     rows = {}
@@ -139,7 +139,7 @@ def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.D
             rows[f"{better} - {worse}"] = {
                 "points": f"{mean:+.1f} ± {sem:.1f}", "seeds": str(len(gains)),
                 "mean / SEM": f"{mean / sem:.1f}",
-                "in every seed": "yes" if (gains > 0).all() else "no",
+                "same sign": "yes" if (gains * mean > 0).all() else "no",
             }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -130,8 +130,8 @@ def _answer_within(seconds: float) -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _damaged(file: Path, what: str) -> InputError:
-    return InputError(f"{file} {what}; move the folder {_dataset_folder(file)} away to have it downloaded again.")
+def _damaged(file: Path, problem: str) -> InputError:
+    return InputError(f"{file} {problem}; move the folder {_dataset_folder(file)} away to have it downloaded again.")
 
 
 def _dataset_folder(file: Path) -> Path:

@@ -75,11 +75,11 @@ class Claims:
 
     def take_due(self, names: Sequence[str], done: Callable[[str], bool]) -> list[str]:
         """Those of the runs that are not done, and that this process has from now on."""
-        mine = [name for name in names if not done(name) and self.take(name)]
-        for name in [name for name in mine if done(name)]:  # stored between the look and the claim
+        taken = [name for name in names if not done(name) and self.take(name)]
+        for name in [name for name in taken if done(name)]:  # stored between the look and the claim
             self.give_back(name)
-            mine.remove(name)
-        return mine
+            taken.remove(name)
+        return taken
 
     def give_back(self, name: str) -> None:
         """The run is stored, or will not be: others may look again."""
@@ -201,11 +201,11 @@ def to_do(
         anything = False
         for group in list(pending):
             left = [name for name in group if name not in given]
-            mine = claims.take_due(left, done)
-            if mine:
-                given.update(mine)
+            taken = claims.take_due(left, done)
+            if taken:
+                given.update(taken)
                 anything = True
-                yield mine
+                yield taken
             group[:] = [name for name in group if name not in given and not done(name)]
         pending = [group for group in pending if group]
         if pending and not anything:

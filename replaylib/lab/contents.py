@@ -72,13 +72,13 @@ def of_encoder(name: object) -> str | None:
 
 def check(dataset: str, data_digest: str | None, encoder: str | None, encoder_digest: str | None) -> None:
     """Raise `InputError` where data or an encoder are no longer what an experiment was described with."""
-    for what, name, then, now in (
+    for kind, name, then, now in (
         ("data", dataset, data_digest, of_data(dataset)),
         ("encoder", encoder, encoder_digest, of_encoder(encoder)),
     ):
         if then is not None and now is not None and then != now:
             raise InputError(
-                f"{what} {name} changed since this experiment was described ({then} was its digest, now {now}): "
+                f"{kind} {name} changed since this experiment was described ({then} was its digest, now {now}): "
                 "describe it anew"
             )
 
@@ -105,9 +105,9 @@ def code_of(d: "Experiment") -> dict[str, str]:
 def changed(d: "Experiment", versions: Mapping[str, str]) -> str:
     """What of `code_of` is another now than in a stored run's versions, in words; empty where nothing is."""
     now = code_of(d)
-    then = {what: version for what, version in versions.items() if what.partition(" ")[0] in PARTS}
+    then = {part: version for part, version in versions.items() if part.partition(" ")[0] in PARTS}
     return ", ".join(
-        f"{what} was {then.get(what, 'the library itself')} and is {now.get(what, 'the library itself')} now"
-        for what in {**then, **now}
-        if then.get(what) != now.get(what)
+        f"{part} was {then.get(part, 'the library itself')} and is {now.get(part, 'the library itself')} now"
+        for part in {**then, **now}
+        if then.get(part) != now.get(part)
     )

@@ -67,9 +67,9 @@ class Stack:
     def __call__(self, function: Callable[..., Any], *inputs: Tensor) -> Any:
         """``function(net, *inputs)`` of each network and its part of the inputs, (S, ...) each; its outputs stacked."""
 
-        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *mine: Tensor) -> Any:
+        def one(parameters: dict[str, Tensor], buffers: dict[str, Tensor], *rows: Tensor) -> Any:
             state = {f"net.{name}": value for name, value in (parameters | buffers).items()}
-            return functional_call(self._applied, state, (function, *mine))
+            return functional_call(self._applied, state, (function, *rows))
 
         return vmap(one)(self.parameters, self.buffers, *inputs)
 
@@ -106,7 +106,7 @@ class Replays:
             if not first.teacher.seen:
                 return ()
             drawn = _stacked([replay.draw(n) for replay in self.taught])
-            return self.teachers(lambda copy, *mine: first.complete(copy, *mine).tensors(), *drawn)
+            return self.teachers(lambda copy, *rows: first.complete(copy, *rows).tensors(), *drawn)
         return _stacked([_tensors(replay.sample(n)) for replay in self.replays])
 
     def end(self, task: int) -> None:

@@ -89,8 +89,8 @@ def augment(images: Tensor, crop: int, flip: bool, generator: torch.Generator) -
         columns = torch.where(mirrored, width - 1 - columns, columns)
     columns = columns + across
     padded = F.pad(images, [crop] * 4)
-    which = torch.arange(n, device=device)[:, None, None]
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    image = torch.arange(n, device=device)[:, None, None]
+    return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 class _Classifier(nn.Module):

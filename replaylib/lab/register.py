@@ -271,4 +271,4 @@ def origins(method: str, **named: str | None) -> dict[str, str]:
     for kind, name in named.items():
         if name is not None:
             sources[f"{kind} {name}"] = files[kind].get(name, "")
-    return {what: origin for what, origin in sources.items() if origin}
+    return {kind_and_name: origin for kind_and_name, origin in sources.items() if origin}

@@ -105,11 +105,11 @@ def sweep(
     yielded = set()
     with Claims(folder) as claims:
         names = [[description.id for description in group] for group in due]
-        for mine in to_do(names, claims, lambda name: is_done(folder, name, how.measured), say):
-            for ended in _run([described[name] for name in mine], load, folder, how):
+        for taken in to_do(names, claims, lambda name: is_done(folder, name, how.measured), say):
+            for ended in _run([described[name] for name in taken], load, folder, how):
                 yielded.add(ended.experiment.id)
                 yield ended
-            for name in mine:
+            for name in taken:
                 claims.give_back(name)
     yield from (Ended(description) for name, description in described.items() if name not in yielded)
 
@@ -284,9 +284,9 @@ def _in_worker(group: Group, folder: Path, how: How) -> tuple[list[Ended], list[
         load = _loaders.setdefault(how.device, loader(how.device))
         described = {description.id: description for description in group}
         with Claims(folder) as claims:
-            mine = claims.take_due(list(described), lambda name: is_done(folder, name, how.measured))
-            ended = list(_run([described[name] for name in mine], load, folder, how)) if mine else []
-            others = [name for name in described if name not in mine]
+            taken = claims.take_due(list(described), lambda name: is_done(folder, name, how.measured))
+            ended = list(_run([described[name] for name in taken], load, folder, how)) if taken else []
+            others = [name for name in described if name not in taken]
             done = [name for name in others if is_done(folder, name, how.measured)]
     ended += [Ended(described[name]) for name in done]
     return ended, [described[name] for name in others if name not in done]

@@ -82,6 +82,6 @@ class GenerativeClassifier(Network):
         """
         losses = noise.new_zeros(len(noise))
         for y in batch.y.unique().tolist():
-            mine = (batch.y == y).nonzero()[:, 0]
-            losses = losses.index_add(0, mine, self.models[y].loss(batch.x[mine], noise[mine]))
+            of_class = (batch.y == y).nonzero()[:, 0]
+            losses = losses.index_add(0, of_class, self.models[y].loss(batch.x[of_class], noise[of_class]))
         return losses
