@@ -3,9 +3,18 @@
 from collections.abc import Iterable, Mapping
 
 
-def grouped(points: Mapping[str, float], one_of: Iterable[str]) -> float:
-    """The sum over questions, where of the groups in ``one_of`` (questions name_1, name_2, ...) the best one counts."""
+def sums(points: Mapping[str, float], one_of: Iterable[str]) -> list[float]:
+    """Sums over questions, the smallest first, one for each group in ``one_of`` that may count.
+
+    A group is of questions name_1, name_2, ...; questions of no group are in every sum.
+    """
     groups = list(one_of)
     group = {question: question.rpartition("_")[0] for question in points}
-    best = max((sum(p for q, p in points.items() if group[q] == name) for name in groups), default=0.0)
-    return sum(p for q, p in points.items() if group[q] not in groups) + best
+    common = sum(p for q, p in points.items() if group[q] not in groups)
+    each = {common + sum(p for q, p in points.items() if group[q] == name) for name in groups}
+    return sorted(each) or [common]
+
+
+def grouped(points: Mapping[str, float], one_of: Iterable[str]) -> float:
+    """The sum over questions, where of the groups in ``one_of`` the best one counts."""
+    return sums(points, one_of)[-1]

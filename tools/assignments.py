@@ -20,6 +20,7 @@ import re
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from cohort import asked, chosen, cohort, pinned, seeded  # noqa: E402
 from myst_blocks import Block, ChapterError, Place, read  # noqa: E402
 from notebooks import INSTALL, Notebook, converter, sections  # noqa: E402
 
-from grading.points import grouped  # noqa: E402
+from grading.points import grouped, sums  # noqa: E402
 
 MASTERS = Path("instructors/assignments")
 FOLDER = Path("chapters/assignments")
@@ -59,8 +60,10 @@ Fill in the cells that hold `...`, and keep the names of functions as they are. 
 answer at once, and gives a hint if it is not right yet. A check tries *what your code does*, not how it is written; any
 correct solution passes. Write it yourself, not by calling the library's own version of what is asked, unless the
 question says so. A function leaves its arguments as they were, draws from the `generator` that it is given and from
-nothing else, and lets gradients through unless the question says otherwise. Cells that begin with `# Experiment` are
-for you to learn from, and have no points unless they say so. {time}; there are {points} points."""
+nothing else, and lets gradients through unless the question says otherwise. A question gives all of its points or
+none, and hidden tests, which try the same on other data, decide. Cells that begin with `# Experiment` are for you to
+learn from, and have no points; predictions and readings beside them have some where they say so. {time}; there are
+{points} points."""
 
 
 def masters(root: Path = ROOT) -> list[Path]:
@@ -99,6 +102,12 @@ class Master:
         """Points to be had automatically: of the groups of which one is chosen, one counts."""
         return grouped(self.points, self.settings.get("one_of", []))
 
+    def range_of_points(self) -> str:
+        """What a student can have, marks by hand included; it depends on the group of questions that is chosen."""
+        manual = self.settings.get("manual", 0)
+        ends = [f"{points + manual:g}" for points in sums(self.points, self.settings.get("one_of", []))]
+        return " to ".join(dict.fromkeys([ends[0], ends[-1]]))
+
     def raw(self, first: str, **settings: Any) -> None:
         self.notebook.add("raw", f"{first}\n{yaml.safe_dump(settings)}" if settings else first)
 
@@ -113,7 +122,7 @@ class Master:
         self.library = {
             b.argument: re.findall(r"\w+", b.options.get("library", "")) for b in blocks if b.name == "question"
         }
-        about = {"time": self.settings["time"], "points": f"{self.possible + self.settings.get('manual', 0):g}"}
+        about = {"time": self.settings["time"], "points": self.range_of_points()}
         self.notebook.add_markdown([f"# Assignment {self.name[0]}. {title[2:]}", WELCOME.format(**about)])
         self.notebook.add("code", INSTALL.format(archive=archive))
         self.notebook.add("code", START.format(name=self.name))
@@ -142,6 +151,10 @@ class Master:
         else:
             if block.kind == "text" and block.body.startswith("## "):
                 self.flush()
+            if block.kind == "text" and self.question:  # its heading says what it gives
+                points = self.points[self.question]
+                given = f"{points:g} point{'' if points == 1 else 's'}"
+                block = replace(block, body=re.sub(r"(?m)^(### .*)$", rf"\1 ({given})", block.body, count=1))
             self.waiting.append(self.text.block(block))
 
     def add_code(self, block: Block) -> None:

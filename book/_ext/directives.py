@@ -122,8 +122,10 @@ class ColabRole(SphinxRole):
         if not Path(self.env.srcdir, path).is_file():
             logger.warning("there is no notebook %r that {colab} could open", path, location=self.get_location())
         repository = course.settings(Path(self.env.srcdir))["repository"]
-        address = course.colab(repository["url"], repository["branch"], path)
-        return [nodes.reference("", words, refuri=address)], []
+        url = course.address(Path(self.env.srcdir), repository["url"])
+        if course.is_placeholder(url):
+            return [nodes.Text(words)], []  # as pages then have no launch buttons
+        return [nodes.reference("", words, refuri=course.colab(url, repository["branch"], path))], []
 
 
 def setup(app: Sphinx) -> None:

@@ -137,7 +137,7 @@ def negative_elbo(x, logits, mu, logvar):
 def negative_elbo(x, logits, mu, logvar):
     return reconstruction_loss(logits, x, "bernoulli") - kl_to_standard_normal(mu, logvar) / x.shape[1]
 """,
-        "not of the units of z": """
+        "the divergence weighs too much": """
 def negative_elbo(x, logits, mu, logvar):
     return reconstruction_loss(logits, x, "bernoulli") + kl_to_standard_normal(mu, logvar) / mu.shape[1]
 """,

@@ -208,7 +208,7 @@ def label(teacher, x, seen, per_task):
 """,
     },
     "q4": {
-        "T^2 is missing": """
+        "squared temperature is missing": """
 def distillation(logits, teacher_logits, old, active, T):
     q = (teacher_logits.detach() / T).masked_fill(~old, -math.inf).softmax(1)
     return -(q * (logits / T).masked_fill(~active, -math.inf).log_softmax(1).masked_fill(~active, 0)).sum(1)
@@ -310,7 +310,7 @@ def effective_classes(y, classes):
 """,
     },
     "q7": {
-        "are these the labels of these images": """
+        "the fault is still there": """
 @torch.no_grad()
 def replayed(teacher, n, classes, generator):
     x = teacher.decoder(torch.randn(n, teacher.noise_dim, generator=generator)).sigmoid()

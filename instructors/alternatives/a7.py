@@ -69,12 +69,18 @@ def paired_difference(first, second):
     return mean, 1.0
 """,
         "the sign": paired(gap="second[s] - first[s]"),
+        "two independent means": """
+def paired_difference(first, second):
+    a, b = (torch.tensor([one[s] for s in first if s in second]) for one in (first, second))
+    return (a - b).mean(), (a.var() / len(a) + b.var() / len(b)) ** 0.5
+""",
         "divide by the root": paired(error="(sum((g - mean) ** 2 for g in gaps) / (len(gaps) - 1)) ** 0.5"),
         "n - 1": paired(error="(sum((g - mean) ** 2 for g in gaps)) ** 0.5 / len(gaps)"),
         "your code stopped with KeyError": paired(common="first"),
     },
     "q2": {
         "square it": "def seeds_needed(gap, spread, z):\n    return max(2, math.ceil(z * spread / gap))",
+        "z takes part": "def seeds_needed(gap, spread, z):\n    return max(2, math.ceil((spread / gap) ** 2))",
         "rounded down": "def seeds_needed(gap, spread, z):\n    return max(2, int((z * spread / gap) ** 2))",
         "a single seed has no spread": "def seeds_needed(gap, spread, z):\n    return math.ceil((z * spread / gap) ** 2)",
     },

@@ -350,7 +350,7 @@ def imagine(teacher, n, generator):
         "5_your_own",
         "internal_1",
         "one chunk",
-        "give the front end `chunk` images at a time: here 3, and then 3 more",
+        "give the backbone `chunk` images at a time: here 3, and then 3 more",
         """@torch.no_grad()
 def features(front, images, chunk):
     front.eval()

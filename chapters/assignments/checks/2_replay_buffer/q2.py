@@ -44,10 +44,10 @@ def check_every_sample_is_as_likely(reservoir_step):
     told = f' (over {runs} runs with room for 2 of 6 samples, sample 0 stayed in {share[0]:.0%}, sample 5 in {share[5]:.0%}; 33 % is right)'
     assert share[5] > 0, 'once the store is full nothing gets in any more: the first samples stay for ever' + told
     assert share[:2].sum() > 0.01, 'the oldest always goes: this is a window over the last samples, no reservoir' + told
-    assert share[5] < 0.9, 'a new sample always gets in: it may only with probability capacity / (number passed, itself included)' + told
+    assert share[5] < 0.9, 'a new sample always gets in: then late samples are held more often than early ones' + told
     assert not (share[0] > 0.9 or share[1] > 0.9), 'whom the new one replaces must be left to chance' + told
     early, late = (share[:2].mean(), share[5])
-    seldom = 'a new sample gets in too seldom: with probability capacity / (number passed, itself included), for any capacity'
+    seldom = 'a new sample gets in too seldom: then early samples are held more often than late ones'
     assert not (late < 0.23 and early > 0.45), seldom + told
     assert not (early < 0.26 and late > 0.36), 'off by one: when sample n arrives, n + 1 samples have passed, itself included' + told
     assert ((share - 1 / 3).abs() < 0.13).all(), 'not all samples are equally likely to be held' + told

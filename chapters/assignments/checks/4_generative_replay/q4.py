@@ -10,7 +10,7 @@ all_or_nothing = True
 def check_three_units(distillation):
     import torch
     from replaylib.course.assignments import expect
-    slips = {'the factor T^2 is missing: without it, replay would weigh less the softer its targets are': [1.045799], "the teacher's softmax runs over the classes that it knew: the new class has no part in it": [5.570274], "the temperature belongs to both softmaxes, the student's too": [4.554658], 'the temperature is not used in the softmaxes': [5.153612], "the student's softmax runs over all classes active now, the new ones too": [3.358425], "this is the KL divergence, which leaves out the teacher's entropy: the formula is the cross-entropy": [1.854384], 'the sign': [-4.183196]}
+    slips = {'the factor of the squared temperature is missing: without it, replay would weigh less the softer its targets are': [1.045799], "the teacher's softmax runs over the classes that it knew: the new class has no part in it": [5.570274], "the temperature belongs to both softmaxes, the student's too": [4.554658], 'the temperature is not used in the softmaxes': [5.153612], "the student's softmax runs over all classes active now, the new ones too": [3.358425], "this is the KL divergence, which leaves out the teacher's entropy: the formula is the cross-entropy": [1.854384], 'the sign': [-4.183196]}
     old, active = (torch.tensor([True, True, False, False]), torch.tensor([True, True, True, False]))
     logits, teacher = (torch.tensor([[1.0, 2, 0, 7]]), torch.tensor([[2.0, 0, 3, 9]]))
     q = torch.cat([(teacher[:, :2] / 2).softmax(1), torch.zeros(1, 2)], 1)

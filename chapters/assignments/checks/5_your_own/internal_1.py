@@ -18,15 +18,15 @@ def check_three_images(features):
     result = features(front, images, 2)
     assert result is not None and result is not ..., 'it gave back nothing yet: return the features'
     assert isinstance(result, torch.Tensor), f'put the chunks together: one tensor (n, d), not a {type(result).__name__}'
-    assert not result.requires_grad, 'the front end is frozen: compute its features without a gradient'
+    assert not result.requires_grad, 'the backbone is frozen: compute its features without a gradient'
     right = torch.tensor([[2.0, 1, 1, 3], [10, 2, 4, 10], [1, 0, 1, 4]])
     assert tuple(result.shape) != (2, 4), 'two of three images came back: put all chunks together, the last and smaller one as well'
     assert tuple(result.shape) == (3, 4), f'one flat row for each image, (3, 4): found {tuple(result.shape)}'
     scaled = result / 255
     for seen in (result, scaled):
         dropped = (seen == 0) | torch.isclose(seen, 2 * right, atol=0.001)
-        assert not (dropped.all() and (not torch.allclose(seen, right))), 'the front end is in training mode: its dropout is active. Call eval()'
-    slips = {'the front end takes intensities in [0, 1]: divide by 255': 255 * right}
+        assert not (dropped.all() and (not torch.allclose(seen, right))), 'the backbone is in training mode: its dropout is active. Call eval()'
+    slips = {'the backbone takes intensities in [0, 1]: divide by 255': 255 * right}
     expect(result, right, slips)
 
 @test_case(points=None, hidden=False)
@@ -40,6 +40,6 @@ def check_size_of_a_chunk(features):
     except RuntimeError as error:
         if 'unflatten' not in str(error):
             raise
-        raise AssertionError('give the front end `chunk` images at a time: here 3, and then 3 more') from None
-    expect(result, images.flatten(1) / 255, hint='a front end that passes on what it sees, 6 images in chunks of 3')
+        raise AssertionError('give the backbone `chunk` images at a time: here 3, and then 3 more') from None
+    expect(result, images.flatten(1) / 255, hint='a backbone that passes on what it sees, 6 images in chunks of 3')
 
