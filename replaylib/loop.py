@@ -117,8 +117,8 @@ class Keeper(Protocol):
     def restore(self, training: Training) -> None:
         """Bring it to where it was kept, if it was."""
 
-    def after_step(self, training: Training) -> None:
-        """A step has been taken."""
+    def after_step(self, training: Training, check: Callable[[], None]) -> None:
+        """A step has been taken; ``check`` raises `Diverged` if it, or one before it, should not have been."""
 
     def after_task(self, training: Training) -> None:
         """A task has ended and all have been tested; ``training.task`` is the next one."""
@@ -202,7 +202,7 @@ def follow(
             loss = loss + penalty()
         learner.forget_gradients()
         loss.backward()
-        guard.before_step(loss, learner.gradients())
+        guard.before_step(loss, losses.detach(), learner.gradients())
         moving.step()
         guard.after_step()
         for penalty in learner.penalties:
@@ -220,7 +220,7 @@ def follow(
             if watch:
                 watch(now)
             if keeper:
-                keeper.after_step(now)
+                keeper.after_step(now, guard.stop_if_spoilt)
         guard.stop_if_spoilt()
         learner.end(task)
         now.rows.append(learner.test(seen=task + 1))

@@ -111,7 +111,7 @@ class Buffer:
             raise InputError(f"unknown policy {policy!r}: choose {' or '.join(self.POLICIES)}")
         self.stream, self.generator = stream, generator
         self.per_class, self.policy = per_class, policy
-        self.images = stream.data.train.images[:0]
+        self.images = stream.data.train.images[:0].clone()  # a view would be stored with all that it is a view of
         self.y = torch.empty(0, dtype=torch.long, device=stream.device)
         self.task = self.y.clone()
         self.key = torch.empty(0, device=stream.device)
@@ -133,7 +133,7 @@ class Buffer:
         # keys are a uniform random subset, of a class or of the whole past, and stay one
         # when later samples push some out.
         key = torch.rand(len(rows), generator=self.generator, device=rows.device)
-        capacity = self.per_class * self.stream.classes.numel()
+        capacity = self.per_class * int((self.stream.classes >= 0).sum())
         if self.policy == "balanced":
             y = self.stream.targets(rows, torch.full_like(rows, task))
             classes = [(y == unit).nonzero()[:, 0] for unit in y.unique()]

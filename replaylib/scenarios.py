@@ -119,6 +119,11 @@ class Stream:
         return self.classes.shape[0]
 
     @property
+    def even(self) -> bool:
+        """Whether all tasks have equally many classes, so that no order of theirs changes which units are active."""
+        return bool((self.classes >= 0).all())
+
+    @property
     def outputs(self) -> int:
         """How many output units a network for this stream needs."""
         return self.classes.shape[1] if self.scenario == "domain" else self.classes.numel()

@@ -110,13 +110,18 @@ class Guard:
         self.kept = [(now, now.detach().clone()) for now in changed]
 
     @torch.no_grad()
-    def before_step(self, loss: Tensor, gradients: Sequence[Tensor]) -> None:
-        """Look at the loss, a scalar, and at the gradients of the S networks, (S, \\*shape) each, on the device."""
+    def before_step(self, loss: Tensor, losses: Tensor, gradients: Sequence[Tensor]) -> None:
+        """Look at the loss, a scalar, on the device, and at what each of the S networks has of it.
+
+        Parameters
+        ----------
+        losses, gradients : (S,) or, of one network, a scalar; and (S, \\*shape) each.
+        """
         # Squares, as Adam takes them: a gradient whose square overflows would stop learning silently.
         norms = torch.stack([gradient.flatten(1).norm(dim=1) for gradient in gradients]).norm(dim=0)
         finite = (loss + norms.sum()).isfinite()
         # The first bad step says which network it would have spoilt.
-        self.bad.copy_(torch.where(self.spoilt.bool(), self.bad, ~norms.isfinite()))
+        self.bad.copy_(torch.where(self.spoilt.bool(), self.bad, ~(norms + losses).isfinite()))
         self.spoilt.copy_(torch.maximum(self.spoilt, (~finite).float()))
         self.taken += 1 - self.spoilt
         if self.every == 1 and self.spoilt:

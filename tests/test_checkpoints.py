@@ -121,3 +121,12 @@ def test_numbers_that_are_not_finite_are_refused(kept):
 def test_an_unwritable_place_is_an_error_of_one_line(kept, tmp_path):
     with pytest.raises(InputError, match="cannot write"):
         checkpoints.save_weights(kept[0], described(), tmp_path / "nowhere" / "net.safetensors")
+
+
+def test_a_network_of_a_method_that_is_not_known_here_is_not_called_damaged(kept):
+    _, path = kept
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["experiment"])
+    save_file(load_file(path), path, {"experiment": json.dumps(about | {"method": "my-own"})})
+    with pytest.raises(InputError, match=r"not known here \(unknown method 'my-own'"):
+        checkpoints.describe(path)

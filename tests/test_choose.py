@@ -132,3 +132,21 @@ def test_without_optuna_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"pip install 'replaylib\[search\]'"):
         choose.sampled({"lr": (0.1, 0.2)}, "tpe", 1, lambda _: 1.0)
+
+
+def test_a_share_chooses_nothing_before_all_have_ended(tmp_path, stub, capsys):
+    command = [*SMALL, "--save", str(tmp_path / "runs"), "--set=lr=0.1", "--set=lr=0.01", "--seeds", "3"]
+    assert main([*command, "--shard", "1/2"]) == 0
+    assert "nothing is chosen yet: of all shares 3 runs are missing" in capsys.readouterr().out
+    assert main([*command, "--shard", "2/2"]) == 0
+    assert "chosen on validation data: lr 0.01" in capsys.readouterr().out
+    assert main([*command, "--shard", "2/2", "--test"]) == 2
+    assert "leave --shard out" in capsys.readouterr().err
+
+
+def test_a_point_that_a_sampler_asks_for_again_is_one_candidate(tmp_path, stub, capsys):
+    pytest.importorskip("optuna")
+    command = ["-q", "choose", "split-digits", "--method", "exact", "--seeds", "2", "--save", str(tmp_path / "runs")]
+    command += ["--set=iterations=3", "--set=policy=balanced", "--set=policy=reservoir", "--sampler", "random"]
+    assert main([*command, "--trials", "12", "--json"]) == 0
+    assert sorted(one["policy"] for one in last_json(capsys)["candidates"]) == ["balanced", "reservoir"]

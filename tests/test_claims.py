@@ -126,3 +126,30 @@ def test_a_share_that_is_none_is_named():
     for part in (0, 5):
         with pytest.raises(InputError, match=f"share {part}/4: give one from 1/4 to 4/4"):
             shard(["a"], part, 4)
+
+
+def test_a_claim_that_another_has_taken_over_is_left_alone(tmp_path):
+    with Claims(tmp_path, beat=0.02) as claims:
+        assert claims.take("a")
+        since = 1_000_000_000
+        with (tmp_path / "a.claim").open("r+") as file:  # the same file, so that its number tells nothing
+            file.truncate()
+            file.write("another's")
+        os.utime(tmp_path / "a.claim", (since, since))
+        time.sleep(0.1)
+        assert (tmp_path / "a.claim").stat().st_mtime == since, "it was touched"
+        claims.give_back("a")
+    assert (tmp_path / "a.claim").read_text() == "another's"
+
+
+def test_a_claim_that_was_taken_over_meanwhile_is_put_back(tmp_path, monkeypatch):
+    def left_behind(self, paths):
+        (tmp_path / "a.claim").write_text("a third one's, made after the look")
+        return set(paths)
+
+    monkeypatch.setattr(Claims, "left_behind", left_behind)
+    with Claims(tmp_path) as claims:
+        (tmp_path / "a.claim").write_text("left behind")
+        assert not claims.take("a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.claim"]
+    assert (tmp_path / "a.claim").read_text() == "a third one's, made after the look"

@@ -16,9 +16,11 @@ import torch
 
 from replaylib.cli.commands import device_named
 from replaylib.cli.main import main
+from replaylib.cli.running import failed_elsewhere
 from replaylib.data import catalogue
 from replaylib.errors import InputError
-from replaylib.lab import checkpoints, machine, records, runs
+from replaylib.lab import checkpoints, failures, machine, records, runs
+from replaylib.lab.experiments import experiment
 from replaylib.lab.fast import compiler
 from replaylib.steps import Diverged
 
@@ -548,3 +550,12 @@ def test_an_option_that_is_none_is_told_beside_those_that_its_command_has(writte
     said = capsys.readouterr().err
     assert said.startswith("replaylib: unknown option '--precison'. Did you mean --precision")
     assert said.endswith("All are in: python -m replaylib run --help\n")
+
+
+def test_what_failed_in_another_process_is_said(tmp_path):
+    e = experiment("split-digits", "class", "none", 3)
+    assert failed_elsewhere([e], tmp_path) == {}
+    failures.of(e, ZeroDivisionError("there"), tmp_path)
+    assert failed_elsewhere([e], tmp_path) == {
+        e.id: f"none, class-incremental, seed 3, id {e.id}: ZeroDivisionError: there"
+    }

@@ -10,6 +10,7 @@ from replaylib.data.glyphs import glyphs
 from replaylib.errors import InputError
 from replaylib.lab import encoders, runs
 from replaylib.lab.experiments import experiment
+from replaylib.lab.tables import ENCODERS, Backbone
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,13 @@ def test_features_are_those_of_the_encoder_in_evaluation_mode_one_image_at_a_tim
 def test_features_are_computed_once_for_the_same_images_and_go_with_them(images, monkeypatch):
     first = encoders.features(images, "glyphs")
     moved = Split(*(part.to("cpu") for part in images))  # as a run does
-    assert encoders.features(moved, "glyphs").train is first.train
+    assert encoders.features(moved, "glyphs").train.images is first.train.images
     other = Split(images.train, dataclasses.replace(images.test, images=images.test.images.clone()))
-    assert encoders.features(other, "glyphs").train is not first.train
+    assert encoders.features(other, "glyphs").train.images is not first.train.images
+    coarse = Split(*(dataclasses.replace(part, labels=part.labels // 2) for part in images))
+    again = encoders.features(coarse, "glyphs")
+    assert again.train.images is first.train.images, "the same images, with other labels"
+    assert [part.labels.tolist() for part in again] == [part.labels.tolist() for part in coarse]
     own = glyphs(2, 3, 3)
     before = len(encoders._computed)
     encoders.features(own, "glyphs")
@@ -106,3 +111,23 @@ def test_grey_images_are_seen_in_all_colours_of_an_encoder():
         encoders.features(Split(*parts), "glyphs"), encoders.features(Split(*wide), "glyphs"), strict=True
     ):
         assert features.images.equal(expected.images)
+
+
+def test_an_encoder_is_not_left_out_in_silence(images):
+    flat = Split(*(dataclasses.replace(part, images=part.images.flatten(1).float()) for part in images))
+    with pytest.raises(InputError, match="holds no images, which encoder glyphs takes: choose backbone none"):
+        runs.as_seen(experiment("split-glyphs", "class", "none", 0, backbone="frozen"), flat)
+    seen = encoders.features(images, "glyphs")
+    assert runs.as_seen(experiment("split-glyphs", "class", "none", 0, backbone="frozen"), seen) is seen
+
+
+def test_a_registered_backbone_that_draws_its_weights_is_the_same_wherever_it_is_asked_for(monkeypatch):
+    def make():
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5))
+
+    for _ in range(2):  # the second takes the name over
+        row = Backbone(make, "drawn at random", (3, 2, 2), (0.5,) * 3, (0.5,) * 3)
+        monkeypatch.setitem(ENCODERS, "own", row)
+        first, second = encoders.load_encoder("own"), encoders.load_encoder("own")
+        assert first is second
+        assert first.origin is row

@@ -221,3 +221,11 @@ def test_a_compiler_that_fails_is_found_out_beforehand(tmp_path):
     assert run.returncode == 0
     assert len(run.stdout.strip()) > 10
     assert run.stdout.count("\n") == 1
+
+
+def test_seeds_whose_tasks_have_their_missing_classes_elsewhere_are_not_stacked(digits):
+    streams, parts, generators = assembled(digits, "none", "class", 2)
+    orders = ((0, 1, 2), (3, 4, -1)), ((0, 1, -1), (2, 3, 4))
+    streams = [dataclasses.replace(s, classes=torch.tensor(order)) for s, order in zip(streams, orders, strict=True)]
+    with pytest.raises(InputError, match="differ in more than their seed"):
+        Together(streams, parts, generators)

@@ -249,7 +249,7 @@ def test_a_guard_that_rarely_looks_names_the_same_step_and_keeps_the_same_networ
             loss = net(torch.rand(3, 4, generator=noise)).square().sum() * (math.nan if step in spoilt_at else 1)
             optimizer.zero_grad()
             loss.backward()
-            guard.before_step(loss, [p.grad[None] for p in net.parameters()])
+            guard.before_step(loss, loss.detach(), [p.grad[None] for p in net.parameters()])
             optimizer.step()
             guard.after_step()
             guard.look()
@@ -379,3 +379,12 @@ def test_the_loop_that_chapter_1_shows_gives_the_network_that_the_library_gives(
     settings = {"iterations": p.iterations, "batch": p.batch, "lr": p.lr}
     train(stream, nets[1], Nothing(), stream.generator(1), **settings)
     assert all(a.equal(b) for a, b in zip(*(net.parameters() for net in nets), strict=True))
+
+
+def test_a_guard_names_the_network_whose_loss_alone_is_not_finite():
+    nets = [Classifier(4, (8,), 6, torch.Generator().manual_seed(seed)) for seed in range(3)]
+    guard = Guard(steps.adam(nets[0].parameters(), 0.1), nets, 5)
+    losses = torch.tensor([1.0, math.inf, 1.0])
+    with pytest.raises(Diverged) as stopped:
+        guard.before_step(losses.sum(), losses, [torch.ones(3, 6, 8)])
+    assert stopped.value.place == 1

@@ -67,6 +67,9 @@ def test_differences_are_taken_seed_by_seed():
     assert dict(table.loc["a - b"]) == {
         "points": "+0.5 ± 1.5", "seeds": "2", "mean / SEM": "0.3", "same sign": "no",
     }  # fmt: skip
+    equal = published.differences(pd.DataFrame(rows[:2] * 2, columns=["method", "seed", "acc"]).assign(
+        method=["a", "a", "b", "b"]), (("a", "b"),))  # fmt: skip
+    assert equal.loc["a - b", "mean / SEM"] == ""
 
 
 def test_brain_inspired_replay_is_above_replay_of_features_at_the_published_scale():

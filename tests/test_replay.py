@@ -15,7 +15,7 @@ from replaylib.lab.extra.nearest_mean import Exemplars, NearestMean
 from replaylib.loop import objective
 from replaylib.nets import Classifier
 from replaylib.replay import Buffer, CurrentTask, Everything, Generated, Nothing, Teacher
-from replaylib.scenarios import SCENARIOS, Batch, permuted_stream, split_stream
+from replaylib.scenarios import SCENARIOS, Batch, Stream, permuted_stream, split_stream
 from tests.helpers import tiny
 
 
@@ -383,3 +383,31 @@ def test_a_network_that_does_not_imagine_is_no_generator():
     net = Classifier(4, (5,), stream.outputs, torch.Generator())
     with pytest.raises(InputError, match="a Classifier does not imagine samples: give it generate"):
         Generated(stream, net, torch.Generator())
+
+
+def uneven(order=((0, 1, 2), (3, 4, -1))):
+    return Stream("class", tiny(), torch.tensor(order))
+
+
+def test_a_reservoir_of_uneven_tasks_holds_no_more_than_its_classes():
+    buffer = Buffer(uneven(), 2, "reservoir", generator())
+    for task in range(2):
+        buffer.end(task)
+    assert len(buffer) == 2 * 5
+
+
+def test_an_empty_store_takes_no_room_where_it_is_kept():
+    assert Buffer(uneven(), 2, "balanced", generator()).images.untyped_storage().nbytes() == 0
+
+
+def test_a_class_without_exemplars_is_never_the_nearest():
+    net = NearestMean(4, (8,), 3, generator())
+    net.means.copy_(torch.eye(3, 8) * torch.tensor([1.0, 0, 1])[:, None])
+    scores = net.scores(torch.rand(5, 4), torch.zeros(5, dtype=torch.long))
+    assert scores[:, 1].tolist() == [-torch.inf] * 5
+    assert scores[:, [0, 2]].isfinite().all()
+
+
+def test_whether_tasks_have_equally_many_classes():
+    assert not uneven().even
+    assert uneven(((0, 1, 2), (3, 4, 5))).even

@@ -21,8 +21,9 @@ from replaylib.data.catalogue import load_dataset
 from replaylib.errors import InputError
 from replaylib.lab import contents, machine, methods, records, resume, runs, state
 from replaylib.lab.experiments import experiment
-from replaylib.loop import Keeper, follow
+from replaylib.loop import Keeper, Training, follow
 from replaylib.replay import Buffer, Everything, Nothing
+from replaylib.steps import adam
 from tests.helpers import ON_IMAGES, StopsAt, bits, same
 
 METHODS = ("gr", "bi-r", "bi-r-si", "exact", "ewc", "lwf")
@@ -201,7 +202,7 @@ class Declared(Everything):
 
 def test_ones_own_source_takes_part_where_it_says_what_of_it_changes(digits, tmp_path):
     class KeepsIt(resume.Keeper):
-        def after_step(self, training):
+        def after_step(self, training, check=None):
             if (training.task, training.step) == (1, 2):
                 self.keep(training)
                 raise resume.Stopped(signal.SIGTERM)
@@ -241,11 +242,11 @@ def test_the_command_line_goes_on_and_says_so(tmp_path, capsys, monkeypatch):
     kept = [*command, "--save", str(tmp_path / "kept")]
     real, count = resume.Keeper.after_step, []
 
-    def stopping(keeper, training):
+    def stopping(keeper, training, check=None):
         count.append(1)
         if len(count) == 56:  # of the second seed, its second task
             keeper.signal = signal.SIGTERM
-        real(keeper, training)
+        real(keeper, training, check)
 
     monkeypatch.setattr(resume.Keeper, "after_step", stopping)
     assert main(kept) == 128 + signal.SIGTERM
@@ -286,3 +287,22 @@ if __name__ == "__main__":
                 f"{method} x {len(seeds)}: killed up to {kills} times, resumed {resumed} times, the same bits",
                 flush=True,
             )
+
+
+def test_no_state_is_written_of_steps_that_were_left_out(digits, tmp_path):
+    """On a GPU a bad step is looked for now and then, and a state must not be written in between."""
+
+    class Spoilt(Exception):
+        pass
+
+    def check():
+        raise Spoilt
+
+    stream, parts, generator = runs.assemble(described("none", [0])[0], digits)
+    training = Training(runs.learner([stream], [parts], [generator]), adam(parts.net.parameters(), 0.1), torch.zeros(1))
+    keeper = resume.Keeper(tmp_path / "state", {})
+    keeper.after_step(training, check)  # it is not time to write yet
+    keeper.signal = signal.SIGTERM
+    with pytest.raises(Spoilt):
+        keeper.after_step(training, check)
+    assert not (tmp_path / "state").exists()

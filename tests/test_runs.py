@@ -7,7 +7,7 @@ from replaylib.cli.main import main
 from replaylib.data.catalogue import load_dataset
 from replaylib.data.files import shipped
 from replaylib.errors import InputError
-from replaylib.lab import compare, frames, records, runs, store, sweeps
+from replaylib.lab import command_lines, compare, frames, records, runs, sweeps
 from replaylib.lab.experiments import experiment
 from replaylib.lab.protocols import protocol
 from replaylib.loop import evaluate
@@ -95,7 +95,7 @@ def test_stored_runs_come_from_a_clean_checkout_and_stand_once(folder):
     assert not frame["commit"].astype(str).str.endswith("+").any()
     assert set(frame["measures"].notna()) <= {folder == "quality"}
     for path in shipped(folder).glob("*.json"):
-        store.command_of(records.read(path).experiment)  # which tries the command
+        command_lines.command_of(records.read(path).experiment)  # which tries the command
     assert set(frame["precision"].dropna()) <= ({"bfloat16"} if folder in ("bfloat16", "cifar100", "runs") else set())
 
 

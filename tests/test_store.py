@@ -4,9 +4,12 @@
 """
 
 import json
+import os
+import shlex
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,10 +17,11 @@ import pytest
 import torch
 from scipy import stats
 
+from replaylib.cli.main import main
 from replaylib.errors import InputError
-from replaylib.lab import records, store
+from replaylib.lab import command_lines, frames, methods, records, store
 from replaylib.lab.experiments import experiment
-from tests.helpers import record
+from tests.helpers import record, stub_record
 
 NAN = float("nan")
 
@@ -173,7 +177,7 @@ def test_two_methods_are_compared_seed_by_seed(folder):
 def test_the_command_of_a_run_runs_it_again(protocol, scenario, method, options):
     options = dict(options)
     described = experiment(protocol, scenario, method, options.pop("seed", 0), **options)
-    command = store.command_of(described)
+    command = command_lines.command_of(described)
     assert command.startswith(f"python -m replaylib run {protocol} --scenario {scenario} --method {method}")
     assert f"--seed {described.seed}" in command
     words = command.split()[5:]
@@ -198,8 +202,77 @@ def test_the_command_of_a_run_runs_it_again(protocol, scenario, method, options)
      ("split-cifar100", "none", {"class_order": "labels"}, "--class-order labels")],
 )  # fmt: skip
 def test_the_command_of_a_run_says_a_methods_own_options_and_what_is_left_out(protocol, method, options, said):
-    command = store.command_of(experiment(protocol, "class", method, 0, **options))
+    command = command_lines.command_of(experiment(protocol, "class", method, 0, **options))
     assert f" {said} " in command
+
+
+def test_the_command_of_a_run_says_numbers_to_the_last_digit_and_quotes_what_needs_it():
+    described = experiment("split-digits", "class", "bi-r", 0, gate_prop=0.5488135039273248, dataset="my data.csv")
+    command = command_lines.command_of(described)
+    words = shlex.split(command)
+    assert float(words[words.index("--gate-prop") + 1]) == described.gate_prop
+    assert words[words.index("--dataset") + 1] == "my data.csv"
+    assert "--lr 1e-05" in command_lines.command_of(experiment("split-digits", "class", "none", 0, lr=1e-5))
+
+
+def test_numbers_are_chosen_by_their_value(folder):
+    records.write(record("ewc", 0, strength=1234567.0), folder)
+    every = store.summaries(folder)
+    for text in ("1234567", "1.234567e6"):
+        assert list(store.where(every, [f"strength={text}"])["method"]) == ["ewc"]
+    assert store.where(every, ["strength=1.23457e+06"]).empty
+
+
+def test_a_run_with_measures_beside_the_same_without_counts_once(folder, caplog):
+    records.write(replace(record("gr", 0, (40.0, 80.0)), measures={"frechet": 1.0}), folder)
+    frame = store.summaries(folder)
+    assert len(frame) == 8
+    assert not caplog.records
+    assert frames.load_records(folder)["id"].is_unique
+    [measures] = frames.load_records(folder).query("method == 'gr' and seed == 0")["measures"]
+    assert measures == {"frechet": 1.0}
+
+
+def test_a_file_of_a_method_that_is_registered_later_is_a_record_then(folder, monkeypatch):
+    path = records.write(record("gr", 9), folder)
+    with monkeypatch.context() as without:
+        without.delitem(methods.METHODS, "gr")
+        assert "gr" not in set(store.summaries(folder)["method"])
+    assert path.name in {Path(file).name for file in store.summaries(folder)["file"]}
+
+
+def test_a_folder_that_goes_while_it_is_looked_through_is_passed_over(folder, monkeypatch):
+    (folder / "half.part").mkdir()
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith(".part"):
+            raise FileNotFoundError(path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(store.summaries(folder)) == 8
+
+
+def test_records_are_set_aside_wherever_they_lie(folder):
+    (folder / "2020").mkdir()
+    path = records.write(record("si", 0), folder / "2020")
+    records.set_aside(folder, [path.stem])
+    assert path.stem not in set(store.summaries(folder)["id"])
+
+
+def test_runs_are_compared_that_are_of_one_problem_and_one_setting(folder, tmp_path, capsys):
+    compare = ["results", str(folder), "--compare", "none,gr"]
+    assert main(compare) == 0
+    records.write(record("gr", 7, lr=0.5), folder)
+    assert main(compare) == 2
+    assert "the runs of gr differ in lr: choose among them, e.g. --where lr=0.002" in capsys.readouterr().err
+    assert main([*compare, "--where", "lr=0.002"]) == 0
+    (tmp_path / "other").mkdir()
+    for seed in range(4):
+        records.write(stub_record(experiment("split-glyphs", "class", "none", seed)), tmp_path / "other")
+    assert main(["results", str(folder), "--against", str(tmp_path / "other"), "--where", "method=none"]) == 2
+    assert "was run on split-digits, class" in capsys.readouterr().err
 
 
 def many(folder, count):

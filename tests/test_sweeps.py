@@ -17,7 +17,7 @@ from replaylib.lab import failures, replay_quality, resume, runs
 from replaylib.lab.cluster import opened
 from replaylib.lab.experiments import experiment
 from replaylib.lab.records import stored
-from replaylib.lab.sweeps import How, by_seed, loader, seconds_of, sweep
+from replaylib.lab.sweeps import How, by_seed, loader, seconds_of, surviving, sweep
 from replaylib.steps import Diverged
 
 DUE = [experiment("split-digits", "class", "none", seed, iterations=5, hidden=(8,)) for seed in range(3)]
@@ -225,11 +225,11 @@ def test_a_stopped_sweep_says_one_line_and_keeps_what_ended(tmp_path):
 def test_a_sweep_goes_on_with_the_run_that_was_stopped(tmp_path, monkeypatch, capsys):
     real, steps = resume.Keeper.after_step, []
 
-    def stopping(keeper, training):
+    def stopping(keeper, training, check=None):
         steps.append((training.task, training.step))
         if steps.count((3, 2)) == 2:  # of the second run
             keeper.signal = signal.SIGTERM
-        real(keeper, training)
+        real(keeper, training, check)
 
     monkeypatch.setattr(resume.Keeper, "after_step", stopping)
     with pytest.raises(resume.Stopped):
@@ -242,3 +242,30 @@ def test_a_sweep_goes_on_with_the_run_that_was_stopped(tmp_path, monkeypatch, ca
     assert not (tmp_path / resume.FOLDER).exists()
     records = stored([tmp_path])
     assert {repr(records[one.id].matrix) for one in DUE} == {repr(runs.run(one).record.matrix) for one in DUE}
+
+
+def test_failures_of_another_kind_or_of_other_code_are_counted_from_one(tmp_path, monkeypatch):
+    one = DUE[0]
+    for _ in range(3):
+        failures.of(one, InputError("no encoder"), tmp_path)
+    for tries in (1, 2, 3):
+        failure = failures.of(one, ZeroDivisionError("of the machine's"), tmp_path)
+        assert (failure.tries, failure.settled) == (tries, tries == 3)
+    monkeypatch.setattr(failures.machine, "commit", lambda: "another")
+    assert not failures.read(tmp_path, one.id).settled
+    assert failures.of(one, ZeroDivisionError("of the machine's"), tmp_path).tries == 1
+
+
+def test_each_company_of_runs_has_its_own_watch(monkeypatch):
+    def run_seeds(members, data, device, watch, start=None):
+        watched.append((watch, len(members)))
+        if len(members) == 3:
+            raise Diverged(None, 1, 1, place=1)
+        return [len(members)]
+
+    watched, left_out = [], []
+    monkeypatch.setattr(runs, "run_seeds", run_seeds)
+    each = surviving(DUE[:3], None, "cpu", lambda one, error: left_out.append(one), lambda members: len(members))
+    assert [(members, trained) for members, trained in each] == [([DUE[0], DUE[2]], [2])]
+    assert watched == [(3, 3), (2, 2)]
+    assert left_out == [DUE[1]]

@@ -199,7 +199,7 @@ def _run_group(
     def fail(one: Experiment, error: Exception) -> None:
         failed.setdefault(f"{type(error).__name__}: {str(error).splitlines()[0][:300]}", []).append(one)
 
-    for members, trained in surviving(group, data, device, fail, watch=clock, **how):
+    for members, trained in surviving(group, data, device, fail, lambda members: clock, **how):
         for net, record in trained:
             if item.measured:
                 try:

@@ -8,11 +8,11 @@ from replaylib.cli.sweeping import options_of, performed
 from replaylib.errors import InputError, counted
 from replaylib.lab import choose
 from replaylib.lab.choose import Candidate
+from replaylib.lab.command_lines import command_of
 from replaylib.lab.experiments import Experiment, experiment
 from replaylib.lab.options import Value
 from replaylib.lab.protocols import protocol
-from replaylib.lab.records import Record, no_nan
-from replaylib.lab.store import command_of
+from replaylib.lab.records import Record, no_nan, stored
 
 WARNING = (
     "note: published values of hyper-parameters were chosen on test accuracy (van de Ven et al. 2020), which flatters "
@@ -24,6 +24,8 @@ def run(options: argparse.Namespace) -> None:
     """``choose``: candidates run on validation data, and a table of them; with ``--test``, the best on test data."""
     if options.plan and options.json:
         raise InputError("--json prints what is chosen, and a plan chooses nothing: leave one of them out")
+    if options.test and options.shard:
+        raise InputError("--test runs what all shares choose: leave --shard out when all of them have ended")
     given = options_of(options.set)
     scenario = options.scenario or protocol(options.protocol).scenario
     axes = {name: values for name, values in given.items() if len(values) > 1}
@@ -45,6 +47,12 @@ def run(options: argparse.Namespace) -> None:
         kept = performed(counted(len(candidates), "candidate"), asked, options, complain=False)
         if options.plan:
             return
+        if options.shard:
+            there = stored([options.save])
+            kept = {e.id: there[e.id] for e in asked if e.id in there}
+            if missing := len(asked) - len(kept):
+                print(f"nothing is chosen yet: of all shares {counted(missing, 'run')} are missing")
+                return
     else:
         _sample(options, axes, candidate_of, candidates, kept)
     _tell(options, candidates, kept, fixed)
@@ -63,7 +71,8 @@ def _sample(
 
     def judged(values: Mapping[str, Value]) -> float | None:
         one = candidate_of(values)
-        candidates.append(one)
+        if one not in candidates:  # a sampler may ask for a point again
+            candidates.append(one)
         kept.update(performed(f"candidate {len(candidates)}, {one}", one.experiments, options, complain=False))
         options.force = False  # a point that is asked for again is there
         ranked = choose.ranked([one], kept)

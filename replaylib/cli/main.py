@@ -115,11 +115,10 @@ def _kept(options: argparse.Namespace) -> str:
     name = getattr(options, "name", "")
     if getattr(options, "plan", False):
         return "no run had been begun, for it was a plan"
-    if name in ("reproduce", "sweep", "choose") or (
-        name == "run" and options.save and getattr(options, "resume", False)
-    ):
+    saved = name in ("reproduce", "sweep", "choose") or (name == "run" and options.save)
+    if saved and getattr(options, "resume", False):
         return "runs that had finished are kept, and the same command goes on with the one under way"
-    if name == "run" and options.save:
+    if saved:
         return "runs that had finished are kept, the one under way is not"
     if name == "pretrain":
         return "the same command goes on from the last state that was written, if there was one"

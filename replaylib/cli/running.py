@@ -5,7 +5,7 @@ import contextlib
 import io
 import json
 import sys
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,9 @@ def run(options: argparse.Namespace) -> None:
         start = runs.assemble(due[0], split)  # refuses what does not fit
         looked_at[due[0].id], net = start, start.parts.net
         # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
-        if options.together or (options.together is None and device.startswith("cuda") and net.pure):
+        if options.together or (
+            options.together is None and device.startswith("cuda") and net.pure and start.stream.even
+        ):
             groups = [due]
         if options.capture:
             check_capturable([net], torch.device(device))
@@ -99,24 +101,31 @@ def run(options: argparse.Namespace) -> None:
     ):
         for group in left:
             before = bar.n
-            watchers: list[Watch] = [WATCHERS.find(name)(group) for name in options.watch]
-            if options.log:
-                watchers.append(Log(options.log, group, _say))
+            watchers: list[Watch] = []
 
-            def watch(
-                now: Training, before: int = before, group: list[Experiment] = group, others: list[Watch] = watchers
-            ) -> None:
-                if now.step == 1 or not bar.desc:
-                    trained = f"seed {group[0].seed}" if len(group) == 1 else f"{len(group)} seeds together"
-                    bar.set_description(f"{trained}, task {now.task + 1}/{first.tasks}", refresh=False)
-                steps = now.task * first.iterations + now.step
-                bar.update(before + steps * len(group) - bar.n)
-                for one in others:
-                    one(now)
+            def watch_for(
+                members: Sequence[Experiment], before: int = before, watchers: list[Watch] = watchers
+            ) -> Watch:
+                """For runs that are computed as one; after a failure it is asked for again, for those that are left."""
+                _close(watchers)
+                watchers[:] = [WATCHERS.find(name)(members) for name in options.watch]
+                if options.log:
+                    watchers.append(Log(options.log, members, _say))
+
+                def watch(now: Training) -> None:
+                    if now.step == 1 or not bar.desc:
+                        trained = f"seed {members[0].seed}" if len(members) == 1 else f"{len(members)} seeds together"
+                        bar.set_description(f"{trained}, task {now.task + 1}/{first.tasks}", refresh=False)
+                    steps = now.task * first.iterations + now.step
+                    bar.update(before + steps * len(members) - bar.n)
+                    for one in watchers:
+                        one(now)
+
+                return watch
 
             try:
                 for members, trained in surviving(
-                    group, split, device, failed, watch=watch, compiled=bool(compiled), captured=options.capture,
+                    group, split, device, failed, watch_for, compiled=bool(compiled), captured=options.capture,
                     unfinished=options.save if options.resume else None, say=_say,
                     start=looked_at.pop(group[0].id, None),
                 ):  # fmt: skip
@@ -129,14 +138,25 @@ def run(options: argparse.Namespace) -> None:
                     if options.save and not unsaved:
                         resume.discard(options.save, members)
             finally:
-                for one in watchers:
-                    getattr(one, "close", lambda: None)()
+                _close(watchers)
     if options.save:
         kept = {name: record for name, record in stored([options.save]).items() if name not in refused} | kept
+        problems |= failed_elsewhere([e for e in due if e.id not in kept and e.id not in problems], options.save)
     if records := [kept[e.id] for e in experiments if e.id in kept]:
         print(json.dumps(summary(records)) if options.json else _table(records))
     if problems:
         raise InputError("; ".join(dict.fromkeys(problems.values())))
+
+
+def _close(watchers: list[Watch]) -> None:
+    for one in watchers:
+        getattr(one, "close", lambda: None)()
+
+
+def failed_elsewhere(due: Iterable[Experiment], folder: Path) -> dict[str, str]:
+    """What is kept of runs that other processes began and that failed there, by id."""
+    each = {e.id: failures.read(folder, e.id) for e in due}
+    return {name: str(failure) for name, failure in each.items() if failure is not None}
 
 
 def _known(experiments: list[Experiment], options: argparse.Namespace) -> tuple[dict[str, Record], dict[str, str]]:

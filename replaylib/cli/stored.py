@@ -10,7 +10,7 @@ import pandas as pd
 
 from replaylib.data.files import replacing, shipped
 from replaylib.errors import InputError, counted
-from replaylib.lab import claims, failures, frames, grids, records, resume, store
+from replaylib.lab import claims, command_lines, failures, frames, grids, records, resume, store
 
 
 def results(options: argparse.Namespace) -> None:
@@ -56,6 +56,7 @@ def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
     for name, runs in ((first, first_runs), (second, second_runs)):
         if runs.empty:
             raise InputError(f"there is no run of {name} to compare")
+    _check_comparable(first, first_runs, second, second_runs)
     both = store.common(first_runs, second_runs)
     difference = store.paired(both)
     row = {"first": first, "second": second, **difference}
@@ -74,6 +75,21 @@ def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
             f"{difference['high']:+.2f}, p = {difference['p']:.2g} (paired t-test, two-sided)"
         )
     print(f"{line}, over {counted(int(difference['seeds']), 'common seed')}")
+
+
+def _check_comparable(first: str, first_runs: pd.DataFrame, second: str, second_runs: pd.DataFrame) -> None:
+    """Raise `InputError` unless the runs of each side differ in the seed alone, and both are of one problem."""
+    problems = []
+    for name, runs in ((first, first_runs), (second, second_runs)):
+        kinds = [described for described, _ in store.groups(runs)]
+        if varied := [key for key in kinds[0] if len({kind[key] for kind in kinds}) > 1]:
+            example = f"--where {varied[0]}={kinds[0][varied[0]]}"
+            raise InputError(f"the runs of {name} differ in {', '.join(varied)}: choose among them, e.g. {example}")
+        problems.append(", ".join(kinds[0][key] for key in ("protocol", "scenario")))
+    if problems[0] != problems[1]:
+        raise InputError(
+            f"{first} was run on {problems[0]}, and {second} on {problems[1]}: compare runs of one problem"
+        )
 
 
 def _write(options: argparse.Namespace, table: pd.DataFrame) -> None:
@@ -147,7 +163,7 @@ def command(options: argparse.Namespace) -> None:
             continue
         for record in records.below(Path(folder)):
             if record.experiment.id == options.id:
-                print(store.command_of(record.experiment))
+                print(command_lines.command_of(record.experiment))
                 print(f"# {record.computed_on}, commit {record.commit or 'unknown'}, {record.date}", file=sys.stderr)
                 return
     where = options.folder or "the runs that come with the library, or the folder runs"

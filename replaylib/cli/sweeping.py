@@ -147,6 +147,9 @@ def performed(
     if len(kept) < len(asked):  # another process stored them, or they failed there
         there = stored([options.save], measured)
         kept |= {e.id: there[e.id] for e in asked if e.id in there and e.id not in problems}
+        told = {one.experiment.id for one in settled}
+        elsewhere_failed = [failures.read(options.save, e.id) for e in due if e.id not in kept and e.id not in told]
+        settled += filter(None, elsewhere_failed)
     _complain([*problems.values()], [one for one in settled if complain and one.experiment.id not in kept])
     return kept
 

@@ -138,7 +138,7 @@ def differences(frame: pd.DataFrame, pairs: tuple[tuple[str, str], ...]) -> pd.D
         if len(gains) > 1:
             rows[f"{better} - {worse}"] = {
                 "points": f"{mean:+.1f} ± {sem:.1f}", "seeds": str(len(gains)),
-                "mean / SEM": f"{mean / sem:.1f}",
+                "mean / SEM": f"{mean / sem:.1f}" if sem else "",
                 "same sign": "yes" if (gains * mean > 0).all() else "no",
             }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")

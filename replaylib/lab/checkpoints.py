@@ -72,5 +72,7 @@ def _read(path: str | Path) -> tuple[dict[str, torch.Tensor], Experiment]:
             return state, Experiment.from_stored(described)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
+    except InputError as error:
+        raise InputError(f"{path} is of an experiment that is not known here ({error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged or no checkpoint ({error}): remove it or restore it") from error

@@ -12,6 +12,7 @@ import platform
 import re
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,7 @@ class Claims:
 
     def __init__(self, folder: Path, beat: float = BEAT, stale: float = STALE) -> None:
         self.folder, self.beat, self.stale = folder, beat, stale
-        self.held: dict[Path, int] = {}  # and the number of each file: another's may have taken its place
+        self.held: dict[Path, str] = {}  # and what stands in each file: another's may have taken its place
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._touch, daemon=True)
 
@@ -59,14 +60,16 @@ class Claims:
         if self._create(path):
             return True
         try:
-            number = path.stat().st_ino
+            seen = path.read_text()
             if not self.left_behind([path]):
                 return False
             # Of several that see it left behind, one moves it away; what another has put there since is put back.
             aside = path.with_suffix(f".left-{os.getpid()}")
             path.rename(aside)
-            if aside.stat().st_ino != number:
-                aside.rename(path)
+            if aside.read_text() != seen:
+                with contextlib.suppress(FileExistsError):  # or is left to a third one, which has it by now
+                    os.link(aside, path)
+                aside.unlink()
                 return False
             aside.unlink()
         except OSError:
@@ -109,11 +112,12 @@ class Claims:
         return self.folder / f"{name}.claim"
 
     def _create(self, path: Path) -> bool:
-        who = {"machine": _machine(), "process": os.getpid(), "since": time.strftime("%Y-%m-%dT%H:%M:%S")}
+        since = time.strftime("%Y-%m-%dT%H:%M:%S")
+        # A claim is known by what stands in it: file systems give the number of a file that is gone to the next one.
+        text = json.dumps({"machine": _machine(), "process": os.getpid(), "since": since, "token": uuid.uuid4().hex})
         try:
             with path.open("x") as file:
-                json.dump(who, file)
-                number = os.fstat(file.fileno()).st_ino
+                file.write(text)
         except FileExistsError:
             return False
         except OSError as error:
@@ -121,7 +125,7 @@ class Claims:
                 path.unlink()
             raise InputError(f"cannot write to {self.folder} ({error.strerror}): choose another folder") from error
         with self._lock:
-            self.held[path] = number
+            self.held[path] = text
         return True
 
     def _now(self) -> float:
@@ -144,13 +148,14 @@ class Claims:
                             os.utime(path)
 
     def _remove(self, path: Path) -> None:
-        with self._lock, contextlib.suppress(OSError):
-            if self._mine(path):
-                path.unlink()
-        self.held.pop(path, None)
+        with self._lock:
+            with contextlib.suppress(OSError):
+                if self._mine(path):
+                    path.unlink()
+            self.held.pop(path, None)
 
     def _mine(self, path: Path) -> bool:
-        return path.stat().st_ino == self.held[path]
+        return path.read_text() == self.held[path]
 
 
 @cache

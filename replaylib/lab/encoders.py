@@ -77,6 +77,16 @@ class Registered(nn.Module):
 
 def _registered(name: str) -> Pretrained:
     row = ENCODERS[name]
+    if name not in _made or _made[name].origin is not row:
+        _made[name] = _make(name, row)
+    return _made[name]
+
+
+# By name: one that draws its weights at random is made once, and is the same wherever it is asked for.
+_made: dict[str, Pretrained] = {}
+
+
+def _make(name: str, row: Backbone) -> Pretrained:
     net = Registered(name, row.make(), row.shape)
     digest = hashlib.sha256()
     for key, value in net.state_dict().items():
@@ -179,4 +189,6 @@ def features(split: Split, encoder: str) -> Split:
         device = split.train.images.device
         # The test images are kept along with it: their id would otherwise go to others.
         known[key] = internal(prepared, copy.deepcopy(pretrained.net).to(device)), split.test.images
-    return known[key][0]
+    # The same images may have come with other labels.
+    each = zip(known[key][0], split, strict=True)
+    return Split(*(replace(seen, name=p.name, labels=p.labels, classes=p.classes) for seen, p in each))

@@ -8,7 +8,7 @@ import json
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from replaylib.data.files import replacing
@@ -30,7 +30,7 @@ class Failure:
     ----------
     kind : ``"diverged"``, ``"refused"`` (an `InputError`) or ``"error"``.
     error : in a line; ``trace``: where it arose, of an ``"error"`` alone.
-    tries : how often it has been tried.
+    tries : how often it has ended so, with the same library, packages and files of the user's own.
     """
 
     experiment: Experiment
@@ -46,7 +46,7 @@ class Failure:
     def settled(self) -> bool:
         """Whether it is not tried again: with the same library, packages and files of the user's own."""
         often = self.kind == "diverged" or (self.kind == "error" and self.tries >= TRIES)
-        return often and self.versions == _versions(self.experiment)
+        return often and (self.versions, self.commit) == (_versions(self.experiment), machine.commit())
 
     def __str__(self) -> str:
         e = self.experiment
@@ -62,12 +62,11 @@ def of(experiment: Experiment, error: BaseException, folder: Path | None = None)
         line = f"diverged in task {error.task}, step {error.step}"
     elif kind == "error":
         line = f"{type(error).__name__}: {line}"
+    trace = "".join(traceback.format_exception(error)) if kind == "error" else ""
+    failure = Failure(experiment, kind, line, trace, 1, _versions(experiment), machine.commit(), machine.now())
     before = None if folder is None else read(folder, experiment.id)
-    failure = Failure(
-        experiment, kind, line, "".join(traceback.format_exception(error)) if kind == "error" else "",
-        1 + (before.tries if before else 0), _versions(experiment), machine.commit(),
-        machine.now(),
-    )  # fmt: skip
+    if before and all(getattr(before, name) == getattr(failure, name) for name in ("kind", "versions", "commit")):
+        failure = replace(failure, tries=before.tries + 1)
     if folder is not None:
         # Where it cannot be kept, it is still said; and a folder that cannot be written stops the sweep elsewhere.
         with suppress(InputError), replacing(folder / f"{experiment.id}{SUFFIX}", "") as part:

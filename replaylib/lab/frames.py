@@ -36,15 +36,24 @@ def load_records(folder: str | Path) -> pd.DataFrame:
     """All records below a folder as one frame, a row each.
 
     Columns: the fields of `Experiment`, ``id``, ``acc``, ``bwt``, ``fwt``, ``forgetting``, and the fields of `Record`
-    (``matrix`` as nested tuples). What a file is called does not matter; an experiment that stands twice appears twice.
+    (``matrix`` as nested tuples). What a file is called does not matter. An experiment that stands twice appears once,
+    with its measures if one of its records has them; what cannot be read is passed over, see `records.below`.
 
     Raises
     ------
-    InputError : no such folder, or a damaged record.
+    InputError : no such folder.
     """
     if not Path(folder).is_dir():
         raise InputError(f"{folder} is not a folder: give one that holds records of runs")
-    return frame(records.below(Path(folder)))
+    return frame(_once(records.below(Path(folder))))
+
+
+def _once(several: Iterable[Record]) -> Iterable[Record]:
+    each: dict[str, Record] = {}
+    for record in several:
+        if record.measures is not None or record.experiment.id not in each:
+            each[record.experiment.id] = record
+    return each.values()
 
 
 def frame(several: Iterable[Record]) -> pd.DataFrame:
@@ -69,7 +78,7 @@ def published(folder: str = "runs") -> pd.DataFrame:
 
     Raises
     ------
-    InputError : another folder, or a damaged record.
+    InputError : another folder.
     """
     if folder not in FOLDERS:
         raise unknown("folder of runs", folder, FOLDERS)

@@ -158,5 +158,7 @@ def read_network(path: Path) -> Trained:
         return Trained(unpacked(untrained(origin.experiment, origin.shape), tensors), origin)
     except OSError as error:
         raise InputError(f"cannot read {path} ({error.strerror})") from error
+    except InputError as error:
+        raise InputError(f"{path} is of an experiment that is not known here ({error})") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is damaged or no stored network ({error!r}): restore it") from error

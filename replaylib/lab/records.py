@@ -106,9 +106,9 @@ def has(folder: Path, name: str, measured: bool = False) -> bool:
 
 
 def set_aside(folder: Path, names: Iterable[str]) -> None:
-    """Have the records of these ids count no more: their files are called ``ID.json.replaced-1`` and so on."""
+    """Have the records of these ids, wherever below the folder, count no more: ``ID.json.replaced-1`` and so on."""
     for name in names:
-        for path in (folder / f"{name}.json", *folder.glob(f"{name}-*.json")):
+        for path in (*folder.rglob(f"{name}.json"), *folder.rglob(f"{name}-*.json")):
             number = 1
             while (aside := path.with_name(f"{path.name}.replaced-{number}")).exists():
                 number += 1

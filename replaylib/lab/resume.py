@@ -147,9 +147,15 @@ class Keeper:
         where = f"task {training.task + 1}, step {training.step}" if training.step else f"task {training.task} ended"
         self.say(f"{self.path}: going on from where it was stopped ({where}, after {self.before:.0f} s)")
 
-    def after_step(self, training: Training) -> None:
-        """Write the state if it is time to; raises `Stopped` if there was a signal, when it is written."""
+    def after_step(self, training: Training, check: Callable[[], None] | None = None) -> None:
+        """Write the state if it is time to; raises `Stopped` if there was a signal, when it is written.
+
+        On a GPU a bad step may not be known yet, and those after it have not been taken: ``check`` raises before such a
+        state is written.
+        """
         if self.signal or time.monotonic() - self.written >= max(EVERY, self.cost / SHARE):
+            if check:
+                check()
             self.keep(training)
         if self.signal:
             raise Stopped(self.signal)

@@ -50,9 +50,14 @@ def as_seen(description: Experiment, data: Split) -> Split:
     """The data as an experiment's network takes them: with a frozen encoder, its features, computed once.
 
     With one that is tuned, or whose input is replayed, they are images, normalised as those were that it was trained
-    on. Raises `InputError` for an encoder that does not fit.
+    on. Data that are features already stay. Raises `InputError` for an encoder that does not fit.
     """
-    if description.encoder is None or data.train.images.ndim != 4:
+    if description.encoder is None:
+        return data
+    if data.train.images.ndim != 4:
+        if data.train.image_units is None:
+            problem = f"{data.train.name} holds no images, which encoder {description.encoder} takes"
+            raise InputError(f"{problem}: choose backbone none")
         return data
     if description.backbone == "frozen" and method(description.method).level != "pixels":
         return encoders.features(data, description.encoder)
@@ -221,7 +226,7 @@ def stored_or_run(descriptions: Sequence[Experiment], data: Split | None = None)
 
     Raises
     ------
-    InputError : a damaged record, or what `run_seeds` raises where they are run.
+    InputError : what `run_seeds` raises, where they are run.
     """
     stored = of_book(descriptions)
     return frame(run.record for run in run_seeds(descriptions, data)) if stored is None else stored

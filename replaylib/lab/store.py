@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,17 +50,18 @@ def summaries(folder: str | Path) -> pd.DataFrame:
     if not root.is_dir():
         raise InputError(f"{folder} is not a folder: give one that holds records of runs")
     rows: list[dict[str, object]] = []
-    seen: dict[tuple[object, object], str] = {}
+    seen: dict[object, tuple[str, object]] = {}
     passed_over = []
     for path, row, reason in _indexed(root):
         if row is None:
             passed_over += [reason] * bool(reason)
             continue
-        key = (row["id"], row["measured"])
-        if key in seen:
-            passed_over.append(records.same_experiment(path, seen[key]))
+        if row["id"] in seen:
+            first, measured = seen[row["id"]]
+            # A record with measures beside one without is no copy, and no other run.
+            passed_over += [records.same_experiment(path, first)] * (row["measured"] == measured)
             continue
-        seen[key] = path
+        seen[row["id"]] = path, row["measured"]
         row["file"] = path
         rows.append(row)
     records.name_what_was_passed_over(passed_over)
@@ -93,7 +95,8 @@ def _indexed(root: Path) -> Iterator[tuple[str, dict[str, object] | None, str]]:
     before = known.rows()
     fresh: dict[str, Seen] = {}
     for name, stamp in files.items():
-        if before.get(name, ((), None, ""))[0] != stamp:
+        # What was no record may be one by now without a change: with its method registered.
+        if before.get(name, ((), None, ""))[::2] != (stamp, ""):
             fresh[name] = (stamp, *_look(root / name))
     known.update(fresh, [name for name in before if name not in files])
     now = {**before, **fresh}
@@ -104,13 +107,14 @@ def _indexed(root: Path) -> Iterator[tuple[str, dict[str, object] | None, str]]:
 
 def _walk(root: Path | str, inside: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
     """The JSON files below a folder by their paths within it, each with its time and size."""
-    with os.scandir(root) as entries:
+    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:  # a folder for half a file goes again
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.name.endswith(".json") and entry.is_file():
-                stat = entry.stat()
-                yield inside + entry.name, (stat.st_mtime_ns, stat.st_size)
+                with contextlib.suppress(FileNotFoundError):
+                    stat = entry.stat()
+                    yield inside + entry.name, (stat.st_mtime_ns, stat.st_size)
             elif entry.is_dir(follow_symlinks=False):
                 yield from _walk(entry.path, f"{inside}{entry.name}{os.sep}")
 
@@ -184,8 +188,15 @@ def where(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
         name, sign, value = condition.partition("=")
         if not sign:
             raise InputError(f"condition {condition!r}: write column=value, e.g. method=bi-r")
-        chosen &= _column(frame, name).map(_as_text) == value
+        chosen &= _column(frame, name).map(partial(_is_written, value))
     return frame[chosen]
+
+
+def _is_written(text: str, value: object) -> bool:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            return float(text) == value
+    return as_text(value) == text
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series:
@@ -197,12 +208,15 @@ def _column(frame: pd.DataFrame, name: str) -> pd.Series:
     return pd.Series([options.get(name) for options in own], frame.index, object)
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A setting as one writes it: the shortest text that is this number and no other; nothing for None and nan."""
     if isinstance(value, tuple):  # of numbers; or of a method's own options, each its name and its value
-        return ",".join("=".join(map(_as_text, one)) if isinstance(one, tuple) else str(one) for one in value)
+        return ",".join("=".join(map(as_text, one)) if isinstance(one, tuple) else str(one) for one in value)
     if value is None or value != value:
         return ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return short if float(short := f"{value:g}") == value else repr(value)
+    return str(value)
 
 
 def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
@@ -213,15 +227,15 @@ def groups(frame: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]
     frame = frame.assign(class_order=frame["class_order"].where(frame["class_order"].notna(), usual))
     if (frame.groupby([*KEYS, "seed"])["class_order"].nunique() == 1).all():
         described.remove("class_order")
-    varied = [name for name in described if frame[name].drop_duplicates().map(_as_text).nunique() > 1]
+    varied = [name for name in described if frame[name].drop_duplicates().map(as_text).nunique() > 1]
     keys = [*KEYS, *varied]
     frame = frame.sort_values([*keys, "seed"], key=_sortable)
-    for values, runs in frame.groupby([frame[name].map(_as_text) for name in keys], sort=False):
+    for values, runs in frame.groupby([frame[name].map(as_text) for name in keys], sort=False):
         yield dict(zip(keys, map(str, values), strict=True)), runs
 
 
 def _sortable(column: pd.Series) -> pd.Series:
-    return column if pd.api.types.is_numeric_dtype(column) else column.map(_as_text)
+    return column if pd.api.types.is_numeric_dtype(column) else column.map(as_text)
 
 
 def by_method(frame: pd.DataFrame) -> pd.DataFrame:
@@ -257,7 +271,7 @@ def paired(both: pd.DataFrame) -> dict[str, float]:
 
     Returns ``mean`` and ``sem`` of the differences (percentage points), ``low`` and ``high``, the ends of the 95 %
     confidence interval, and ``p``, of a paired two-sided t-test (Student 1908); the last three are nan for one seed.
-    ``seeds`` is how many.
+    ``seeds`` is how many; ``p`` is nan as well where all differences are 0.
     """
     from scipy import stats
 
@@ -272,29 +286,3 @@ def _tensor(values: pd.Series) -> "Tensor":
     import torch
 
     return torch.tensor(values.to_numpy(), dtype=torch.float64)
-
-
-def command_of(description: Experiment) -> str:
-    """The command that runs an experiment again: all that differs from its protocol's and method's own values is given.
-
-    The command is tried, by describing what it would run: raises `InputError` where it would run something else.
-    """
-    from replaylib.lab.experiments import CHOSEN, USUAL, experiment
-
-    given = ["python -m replaylib run", description.protocol]
-    options: dict[str, object] = {"scenario": description.scenario, "method": description.method}
-    # What None stands for, where it has to be said because the protocol's own value is another.
-    words = {**USUAL, "class_order": "labels" if description.seed == 0 else "random"}
-    chosen: dict[str, object] = {}
-    for name, value in description.facts().items():
-        if name not in CHOSEN and name not in dict(description.own or {}):
-            continue
-        own = experiment(description.protocol, description.scenario, description.method, description.seed, **chosen)
-        if own.facts()[name] != value:
-            chosen[name] = words.get(name) if value is None else value
-    again = experiment(description.protocol, description.scenario, description.method, description.seed, **chosen)
-    if again.id != description.id:
-        raise InputError(f"experiment {description.id} cannot be described by options alone: use replaylib.experiment")
-    for name, value in {**options, **chosen, "seed": description.seed}.items():
-        given.append(f"--{name.replace('_', '-')} {_as_text(value)}")
-    return " ".join(given)

@@ -23,7 +23,7 @@ from replaylib.lab.cluster import Lost, device_here, results
 from replaylib.lab.experiments import Experiment
 from replaylib.lab.failures import Failure
 from replaylib.lab.records import Record
-from replaylib.loop import Training
+from replaylib.loop import Training, Watch
 from replaylib.steps import Diverged
 
 #: Steps that are timed to say how long runs will take.
@@ -192,23 +192,28 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 def _start(group: Group, data: Split, captured: bool) -> tuple[runs.Start | None, bool]:
     """What the first of a group starts from, and whether its network allows what is asked; neither if nothing is."""
     start = runs.assemble(group[0], data) if len(group) > 1 or captured else None
-    return start, start is not None and start.parts.net.pure
+    return start, start is not None and start.parts.net.pure and start.stream.even
 
 
 def surviving(
-    group: Group, data: Split, device: str, failed: Callable[[Experiment, Exception], None], **how: Any
+    group: Group,
+    data: Split,
+    device: str,
+    failed: Callable[[Experiment, Exception], None],
+    watch_for: Callable[[Group], Watch | None] = lambda members: None,
+    **how: Any,
 ) -> Iterator[tuple[Group, list[runs.Run]]]:
     """What `replaylib.lab.runs.run_seeds` makes, which takes ``how``; a run that fails takes no other along.
 
     One that diverges is left out, and the others begin anew without it; after an error of the program, each runs
     alone. Yields those that were computed as one, and what was made of them. ``failed`` is called with each that does
-    not end.
+    not end; ``watch_for`` with those that are begun as one, for their watch.
     """
     due = [list(group)]
     while due:
         members, start = due.pop(0), how.pop("start", None)
         try:
-            trained = runs.run_seeds(members, data, device, start=start, **how)
+            trained = runs.run_seeds(members, data, device, watch_for(members), start=start, **how)
         except Diverged as stopped:
             resume.discard(how.get("unfinished"), members)  # the others are another group without it
             failed(members.pop(stopped.place), stopped)
@@ -237,7 +242,7 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
     except Exception as error:
         yield from (Ended(one, failure=failures.of(one, error, folder)) for one in group)
         return
-    asked = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
+    asked: dict[str, Any] = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
     for part in [list(group)] if pure else [[description] for description in group]:
         for members, trained in surviving(part, data, how.device, fail, start=start, **asked):
             for net, record in trained:

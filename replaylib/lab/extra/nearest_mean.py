@@ -38,8 +38,9 @@ class NearestMean(Classifier):
         return F.normalize(self.encode(x))
 
     def scores(self, x: Tensor, task: Tensor) -> Tensor:
-        """Minus the distance of each sample's features from each class mean: (n, outputs)."""
-        return -torch.cdist(self.features(x), self.means)
+        """Minus the distance of features from each class mean, (n, outputs); -inf for a class without a mean."""
+        without = (self.means == 0).all(1)
+        return (-torch.cdist(self.features(x), self.means)).masked_fill(without, -torch.inf)
 
 
 class Exemplars(Buffer):
