@@ -38,8 +38,9 @@ from tests import small_assignment as small
 
 pytestmark = pytest.mark.xdist_group("grading")
 # So short that a hang costs a test little; long enough for a statement on a busy machine.
-# The memory differs from run to run of the tests: by it a test knows the processes that it started itself.
-MEMORY, DISK = 513 + os.getpid() % 97, 101
+# The memory differs from run to run of the tests: by it a test knows the processes that it started itself. It is enough
+# for four processes that have PyTorch, each of which counts whole.
+MEMORY, DISK = 768 + os.getpid() % 97, 101
 QUICK = Limits(statement=3, call=3, check=6, total=60, project=8, memory=MEMORY, disk=DISK)
 
 
