@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 
 def sums(points: Mapping[str, float], one_of: Iterable[str]) -> list[float]:
-    """Sums over questions, the smallest first, one for each group in ``one_of`` that may count.
+    """The different sums over questions, the smallest first, as one or another group in ``one_of`` counts.
 
     A group is of questions name_1, name_2, ...; questions of no group are in every sum.
     """

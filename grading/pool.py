@@ -89,12 +89,22 @@ def noted(*numbers: signal.Signals) -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():  # which alone can say what a signal does
         yield signals
         return
-    before = {number: signal.signal(number, lambda number, _: signals.append(number)) for number in numbers}
+
+    def note(number: int, _: object) -> None:
+        signals.append(number)
+        restore()  # a second one does what it always does
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, note)
     try:
         yield signals
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()
 
 
 def sit(*arguments: Any) -> None:
@@ -121,5 +131,8 @@ def heard(end: Any, judge: Any) -> Result:
         judge.join(10)
         result = Result(failed=f"the grader's process for it ended (exit status {judge.exitcode}), please look")
     end.close()
-    judge.join()
+    judge.join(10)
+    if judge.is_alive():  # it has said all it had to say
+        judge.kill()
+        judge.join()
     return result

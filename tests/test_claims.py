@@ -142,12 +142,18 @@ def test_a_claim_that_another_has_taken_over_is_left_alone(tmp_path):
     assert (tmp_path / "a.claim").read_text() == "another's"
 
 
-def test_a_claim_that_was_taken_over_meanwhile_is_put_back(tmp_path, monkeypatch):
+@pytest.mark.parametrize("links", [True, False])
+def test_a_claim_that_was_taken_over_meanwhile_is_put_back(links, tmp_path, monkeypatch):
+    def no_link(*_):
+        raise PermissionError
+
     def left_behind(self, paths):
         (tmp_path / "a.claim").write_text("a third one's, made after the look")
         return set(paths)
 
     monkeypatch.setattr(Claims, "left_behind", left_behind)
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
     with Claims(tmp_path) as claims:
         (tmp_path / "a.claim").write_text("left behind")
         assert not claims.take("a")

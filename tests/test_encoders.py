@@ -121,7 +121,7 @@ def test_an_encoder_is_not_left_out_in_silence(images):
     assert runs.as_seen(experiment("split-glyphs", "class", "none", 0, backbone="frozen"), seen) is seen
 
 
-def test_a_registered_backbone_that_draws_its_weights_is_the_same_wherever_it_is_asked_for(monkeypatch):
+def test_a_registered_backbone_that_draws_its_weights_is_the_same_for_all_runs_of_a_process(monkeypatch):
     def make():
         return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5))
 

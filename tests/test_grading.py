@@ -90,11 +90,11 @@ def outside(tmp_path: Path) -> Iterator[Path]:
 
 def running() -> list[dict[str, object]]:
     """The processes of submissions that this process started, or that they started."""
-    judge = f"grading.student {MEMORY} {DISK}"
+    student = f"grading.student {MEMORY} {DISK}"
     processes = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess):  # it may end while it is looked at
-            if judge in " ".join(command(one)):
+            if student in " ".join(command(one)):
                 processes.append(one.as_dict(["pid", "ppid", "status", "create_time", "cmdline"]))
     return processes
 

@@ -404,8 +404,8 @@ def test_a_class_without_exemplars_is_never_the_nearest():
     net = NearestMean(4, (8,), 3, generator())
     net.means.copy_(torch.eye(3, 8) * torch.tensor([1.0, 0, 1])[:, None])
     scores = net.scores(torch.rand(5, 4), torch.zeros(5, dtype=torch.long))
-    assert scores[:, 1].tolist() == [-torch.inf] * 5
-    assert scores[:, [0, 2]].isfinite().all()
+    assert (scores[:, 1] < scores[:, [0, 2]].min(1).values).all()
+    assert scores.isfinite().all(), "it still wins where no class is known, over units that are not active"
 
 
 def test_whether_tasks_have_equally_many_classes():

@@ -292,7 +292,7 @@ if __name__ == "__main__":
 def test_no_state_is_written_of_steps_that_were_left_out(digits, tmp_path):
     """On a GPU a bad step is looked for now and then, and a state must not be written in between."""
 
-    class Spoilt(Exception):
+    class Spoilt(InputError):
         pass
 
     def check():
@@ -302,7 +302,10 @@ def test_no_state_is_written_of_steps_that_were_left_out(digits, tmp_path):
     training = Training(runs.learner([stream], [parts], [generator]), adam(parts.net.parameters(), 0.1), torch.zeros(1))
     keeper = resume.Keeper(tmp_path / "state", {})
     keeper.after_step(training, check)  # it is not time to write yet
-    keeper.signal = signal.SIGTERM
+    keeper.written -= resume.EVERY
     with pytest.raises(Spoilt):
+        keeper.after_step(training, check)
+    keeper.signal = signal.SIGTERM
+    with pytest.raises(resume.Stopped):
         keeper.after_step(training, check)
     assert not (tmp_path / "state").exists()

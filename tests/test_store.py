@@ -272,7 +272,11 @@ def test_runs_are_compared_that_are_of_one_problem_and_one_setting(folder, tmp_p
     for seed in range(4):
         records.write(stub_record(experiment("split-glyphs", "class", "none", seed)), tmp_path / "other")
     assert main(["results", str(folder), "--against", str(tmp_path / "other"), "--where", "method=none"]) == 2
-    assert "was run on split-digits, class" in capsys.readouterr().err
+    assert "protocol is split-digits for" in capsys.readouterr().err
+    for seed in range(4):
+        records.write(record("si", seed, validation=0.1), folder)
+    assert main(["results", str(folder), "--compare", "none,si"]) == 2
+    assert "validation is not given for none and 0.1 for si: compare runs of one problem" in capsys.readouterr().err
 
 
 def many(folder, count):

@@ -55,8 +55,8 @@ def style(svg: str) -> str:
             continue
         if is_grey(colour):
             rules += [
-                f'[style*="{style}: {colour}"]{here}{{{style}:{turned(colour)}!important}}'
-                for style in ("fill", "stroke")
+                f'[style*="{painted}: {colour}"]{here}{{{painted}:{turned(colour)}!important}}'
+                for painted in ("fill", "stroke")
             ]
         elif contrast(colour, GROUND) < CONTRAST:
             rules.append(f'[id^="text"] [style*="fill: {colour}"]{{fill:{legible(colour)}!important}}')

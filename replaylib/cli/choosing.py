@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from replaylib.cli.sweeping import options_of, performed
 from replaylib.errors import InputError, counted
-from replaylib.lab import choose
+from replaylib.lab import choose, failures
 from replaylib.lab.choose import Candidate
 from replaylib.lab.command_lines import command_of
 from replaylib.lab.experiments import Experiment, experiment
@@ -50,7 +50,9 @@ def run(options: argparse.Namespace) -> None:
         if options.shard:
             there = stored([options.save])
             kept = {e.id: there[e.id] for e in asked if e.id in there}
-            if missing := len(asked) - len(kept):
+            failed = failures.below(options.save)
+            left = [e.id for e in asked if e.id not in kept and not (e.id in failed and failed[e.id].settled)]
+            if missing := len(left):
                 print(f"nothing is chosen yet: of all shares {counted(missing, 'run')} are missing")
                 return
     else:
@@ -73,7 +75,8 @@ def _sample(
         one = candidate_of(values)
         if one not in candidates:  # a sampler may ask for a point again
             candidates.append(one)
-        kept.update(performed(f"candidate {len(candidates)}, {one}", one.experiments, options, complain=False))
+        name = f"candidate {candidates.index(one) + 1}, {one}"
+        kept.update(performed(name, one.experiments, options, complain=False))
         options.force = False  # a point that is asked for again is there
         ranked = choose.ranked([one], kept)
         return ranked[0][1] if ranked else None

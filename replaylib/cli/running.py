@@ -66,9 +66,8 @@ def run(options: argparse.Namespace) -> None:
         start = runs.assemble(due[0], split)  # refuses what does not fit
         looked_at[due[0].id], net = start, start.parts.net
         # On a CPU it saves little with networks of the published size, and a stopped run would lose every seed.
-        if options.together or (
-            options.together is None and device.startswith("cuda") and net.pure and start.stream.even
-        ):
+        usual = options.together is None and device.startswith("cuda")
+        if options.together or (usual and runs.stackable(due, split, start)):
             groups = [due]
         if options.capture:
             check_capturable([net], torch.device(device))

@@ -12,6 +12,9 @@ from replaylib.data.files import replacing, shipped
 from replaylib.errors import InputError, counted
 from replaylib.lab import claims, command_lines, failures, frames, grids, records, resume, store
 
+#: What makes the problem that a run is about: two methods are compared where all of it is the same.
+PROBLEM = ("protocol", "scenario", "dataset", "data_digest", "image_size", "clutter", "tasks", "stream", "validation")
+
 
 def results(options: argparse.Namespace) -> None:
     """``results``: the runs in a folder, an experiment a row; two methods or two folders compared seed by seed."""
@@ -79,17 +82,16 @@ def _compare(options: argparse.Namespace, frame: pd.DataFrame) -> None:
 
 def _check_comparable(first: str, first_runs: pd.DataFrame, second: str, second_runs: pd.DataFrame) -> None:
     """Raise `InputError` unless the runs of each side differ in the seed alone, and both are of one problem."""
-    problems = []
     for name, runs in ((first, first_runs), (second, second_runs)):
         kinds = [described for described, _ in store.groups(runs)]
         if varied := [key for key in kinds[0] if len({kind[key] for kind in kinds}) > 1]:
-            example = f"--where {varied[0]}={kinds[0][varied[0]]}"
+            example = f"--where {varied[0]}={store.as_text(runs[varied[0]].iloc[0])}"
             raise InputError(f"the runs of {name} differ in {', '.join(varied)}: choose among them, e.g. {example}")
-        problems.append(", ".join(kinds[0][key] for key in ("protocol", "scenario")))
-    if problems[0] != problems[1]:
-        raise InputError(
-            f"{first} was run on {problems[0]}, and {second} on {problems[1]}: compare runs of one problem"
-        )
+    for key in PROBLEM:
+        one, other = (store.as_text(runs[key].iloc[0]) for runs in (first_runs, second_runs))
+        if one != other:
+            told = f"{key} is {one or 'not given'} for {first} and {other or 'not given'} for {second}"
+            raise InputError(f"{told}: compare runs of one problem")
 
 
 def _write(options: argparse.Namespace, table: pd.DataFrame) -> None:

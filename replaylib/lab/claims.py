@@ -67,9 +67,13 @@ class Claims:
             aside = path.with_suffix(f".left-{os.getpid()}")
             path.rename(aside)
             if aside.read_text() != seen:
-                with contextlib.suppress(FileExistsError):  # or is left to a third one, which has it by now
+                try:
                     os.link(aside, path)
-                aside.unlink()
+                except FileExistsError:  # a third one has it by now
+                    pass
+                except OSError:  # this file system has no links
+                    aside.rename(path)
+                aside.unlink(missing_ok=True)
                 return False
             aside.unlink()
         except OSError:

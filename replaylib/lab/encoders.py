@@ -77,13 +77,13 @@ class Registered(nn.Module):
 
 def _registered(name: str) -> Pretrained:
     row = ENCODERS[name]
-    if name not in _made or _made[name].origin is not row:
-        _made[name] = _make(name, row)
-    return _made[name]
+    if name not in _nets_of_rows or _nets_of_rows[name].origin is not row:
+        _nets_of_rows[name] = _make(name, row)
+    return _nets_of_rows[name]
 
 
-# By name: one that draws its weights at random is made once, and is the same wherever it is asked for.
-_made: dict[str, Pretrained] = {}
+# By name: one that draws its weights at random is made once, and is the same for all runs of this process.
+_nets_of_rows: dict[str, Pretrained] = {}
 
 
 def _make(name: str, row: Backbone) -> Pretrained:

@@ -107,13 +107,13 @@ def has(folder: Path, name: str, measured: bool = False) -> bool:
 
 def set_aside(folder: Path, names: Iterable[str]) -> None:
     """Have the records of these ids, wherever below the folder, count no more: ``ID.json.replaced-1`` and so on."""
-    for name in names:
-        for path in (*folder.rglob(f"{name}.json"), *folder.rglob(f"{name}-*.json")):
-            number = 1
-            while (aside := path.with_name(f"{path.name}.replaced-{number}")).exists():
-                number += 1
-            with suppress(FileNotFoundError):
-                path.rename(aside)
+    due = set(names)
+    for path in [path for path in folder.rglob("*.json") if path.stem.partition("-")[0] in due]:
+        number = 1
+        while (aside := path.with_name(f"{path.name}.replaced-{number}")).exists():
+            number += 1
+        with suppress(FileNotFoundError):
+            path.rename(aside)
 
 
 def _readable(path: Path) -> bool:

@@ -155,7 +155,12 @@ class Keeper:
         """
         if self.signal or time.monotonic() - self.written >= max(EVERY, self.cost / SHARE):
             if check:
-                check()
+                try:
+                    check()
+                except InputError as error:
+                    if self.signal:  # the state before stays, from which the run goes wrong again, and says so
+                        raise Stopped(self.signal) from error
+                    raise
             self.keep(training)
         if self.signal:
             raise Stopped(self.signal)

@@ -100,6 +100,16 @@ def stream_of(description: Experiment, data: Split) -> Stream:
     return protocol(d.protocol).stream(data, d.scenario, d.tasks, d.seed, d.class_order, d.stream)
 
 
+def stackable(descriptions: Sequence[Experiment], data: Split, start: Start) -> bool:
+    """Whether runs can be computed as one: their network allows it, and which units are active is the same in all.
+
+    ``start`` is what the first of them starts from.
+    """
+    if not start.parts.net.pure or start.stream.even:
+        return start.parts.net.pure
+    return len({str((stream_of(one, data).classes >= 0).tolist()) for one in descriptions}) == 1
+
+
 def network(description: Experiment, data: Split) -> Network:
     """The network that an experiment starts from, untrained: what a checkpoint is loaded into."""
     return assemble(description, data).parts.net

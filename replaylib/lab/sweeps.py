@@ -166,9 +166,9 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 
     ``captured`` as in `How`.
     """
-    start, pure = _start(group, data, captured)
-    timed = group if pure else group[:1]  # the others take as long, one after another
-    first = WARM_UP + 1 if captured and pure else 1
+    start, captured, together = _start(group, data, captured)
+    timed = group if together else group[:1]  # the others take as long, one after another
+    first = WARM_UP + 1 if captured else 1
     marks: list[float] = []
 
     class Enough(Exception):
@@ -184,15 +184,17 @@ def seconds_of(group: Group, data: Split, device: str, captured: bool = False) -
 
     short = [replace(description, iterations=first + TIMED) for description in timed]
     with suppress(Enough, Diverged):
-        runs.run_seeds(short, data, device, watch, captured=captured and pure, start=start)
+        runs.run_seeds(short, data, device, watch, captured=captured, start=start)
     steps = group[0].iterations * group[0].tasks * len(group) // len(timed)
     return (marks[-1] - marks[0]) / (len(marks) - 1) * steps if len(marks) > 1 else 0.0  # it diverges at once
 
 
-def _start(group: Group, data: Split, captured: bool) -> tuple[runs.Start | None, bool]:
-    """What the first of a group starts from, and whether its network allows what is asked; neither if nothing is."""
-    start = runs.assemble(group[0], data) if len(group) > 1 or captured else None
-    return start, start is not None and start.parts.net.pure and start.stream.even
+def _start(group: Group, data: Split, captured: bool) -> tuple[runs.Start | None, bool, bool]:
+    """What the first of a group starts from, if that is looked at; whether it is captured; whether all are one."""
+    if len(group) == 1 and not captured:
+        return None, False, False
+    start = runs.assemble(group[0], data)
+    return start, captured and start.parts.net.pure, runs.stackable(group, data, start)
 
 
 def surviving(
@@ -212,8 +214,9 @@ def surviving(
     due = [list(group)]
     while due:
         members, start = due.pop(0), how.pop("start", None)
+        watch = watch_for(members)
         try:
-            trained = runs.run_seeds(members, data, device, watch_for(members), start=start, **how)
+            trained = runs.run_seeds(members, data, device, watch, start=start, **how)
         except Diverged as stopped:
             resume.discard(how.get("unfinished"), members)  # the others are another group without it
             failed(members.pop(stopped.place), stopped)
@@ -238,12 +241,12 @@ def _run(group: Group, load: Callable[[Experiment], Split], folder: Path, how: H
 
     try:
         data = load(group[0])
-        start, pure = _start(group, data, how.captured)
+        start, captured, together = _start(group, data, how.captured)
     except Exception as error:
         yield from (Ended(one, failure=failures.of(one, error, folder)) for one in group)
         return
-    asked: dict[str, Any] = {"captured": how.captured and pure, "unfinished": folder if how.resumed else None}
-    for part in [list(group)] if pure else [[description] for description in group]:
+    asked: dict[str, Any] = {"captured": captured, "unfinished": folder if how.resumed else None}
+    for part in [list(group)] if together else [[description] for description in group]:
         for members, trained in surviving(part, data, how.device, fail, start=start, **asked):
             for net, record in trained:
                 if how.measured:

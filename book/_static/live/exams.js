@@ -1,4 +1,4 @@
-/* One network, three exams: trained once, asked in three ways; the mask over the logits is all that differs. */
+/* One network, three exams: trained once, asked in three ways, by a mask over the logits or by adding up probabilities. */
 (() => {
   "use strict";
   const TASKS = replayLive.pairs;

@@ -11,6 +11,8 @@ from replaylib.scenarios import Stream
 
 #: Stored samples that go through the network at once, when a task has ended.
 CHUNK = 2_500
+#: A score below that of any class that has a mean: two vectors of length 1 are at most 2 apart.
+NOWHERE = -3.0
 
 
 class NearestMean(Classifier):
@@ -38,9 +40,9 @@ class NearestMean(Classifier):
         return F.normalize(self.encode(x))
 
     def scores(self, x: Tensor, task: Tensor) -> Tensor:
-        """Minus the distance of features from each class mean, (n, outputs); -inf for a class without a mean."""
+        """Minus the distance of features from each class mean, (n, outputs); `NOWHERE` for a class without a mean."""
         without = (self.means == 0).all(1)
-        return (-torch.cdist(self.features(x), self.means)).masked_fill(without, -torch.inf)
+        return (-torch.cdist(self.features(x), self.means)).masked_fill(without, NOWHERE)
 
 
 class Exemplars(Buffer):

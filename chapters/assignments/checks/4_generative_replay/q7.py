@@ -19,6 +19,7 @@ def check_labels_are_of_these_images(replayed):
     assert len(torch.unique(x, dim=0)) > 50, 'each image comes from a code of its own'
     right = net(x).detach()[:, :6].argmax(1)
     agree = float((torch.as_tensor(y) == right).double().mean())
-    told = f'the fault is still there: with this teacher 60 images and their labels agree in {agree:.0%}'
-    assert agree == 1, told
+    among_all = net(x).detach().argmax(1)
+    assert agree == 1 or not torch.equal(torch.as_tensor(y), among_all), 'labels are among the first `classes` classes only'
+    assert agree == 1, f'images and labels do not go together yet: with this teacher they agree in {agree:.0%}'
 
