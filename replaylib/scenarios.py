@@ -121,7 +121,12 @@ class Stream:
     @property
     def even(self) -> bool:
         """Whether all tasks have equally many classes, so that no order of theirs changes which units are active."""
-        return bool((self.classes >= 0).all())
+        return not self.missing
+
+    @property
+    def missing(self) -> tuple[tuple[int, ...], ...]:
+        """The places in ``classes``, task and unit, where there is no class."""
+        return tuple(map(tuple, (self.classes < 0).nonzero().tolist()))
 
     @property
     def outputs(self) -> int:

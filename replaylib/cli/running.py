@@ -154,8 +154,7 @@ def _close(watchers: list[Watch]) -> None:
 
 def failed_elsewhere(due: Iterable[Experiment], folder: Path) -> dict[str, str]:
     """What is kept of runs that other processes began and that failed there, by id."""
-    each = {e.id: failures.read(folder, e.id) for e in due}
-    return {name: str(failure) for name, failure in each.items() if failure is not None}
+    return {failure.experiment.id: str(failure) for failure in failures.kept(folder, [e.id for e in due])}
 
 
 def _known(experiments: list[Experiment], options: argparse.Namespace) -> tuple[dict[str, Record], dict[str, str]]:

@@ -148,8 +148,7 @@ def performed(
         there = stored([options.save], measured)
         kept |= {e.id: there[e.id] for e in asked if e.id in there and e.id not in problems}
         told = {one.experiment.id for one in settled}
-        elsewhere_failed = [failures.read(options.save, e.id) for e in due if e.id not in kept and e.id not in told]
-        settled += filter(None, elsewhere_failed)
+        settled += failures.kept(options.save, [e.id for e in due if e.id not in kept and e.id not in told])
     _complain([*problems.values()], [one for one in settled if complain and one.experiment.id not in kept])
     return kept
 

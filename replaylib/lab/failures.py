@@ -90,6 +90,11 @@ def read(folder: Path, name: str) -> Failure | None:
         return None
 
 
+def kept(folder: Path, names: Iterable[str]) -> list[Failure]:
+    """What is kept of the failures of the experiments with these ids."""
+    return [failure for failure in (read(folder, name) for name in names) if failure is not None]
+
+
 def below(folder: Path) -> dict[str, Failure]:
     """The failures below a folder, by the ids of their experiments."""
     by_name = {path.stem: read(path.parent, path.stem) for path in sorted(folder.rglob(f"*{SUFFIX}"))}

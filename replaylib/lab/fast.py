@@ -285,7 +285,7 @@ def _check(streams: Sequence[Stream], parts: Sequence[Parts], generators: Sequen
             f"this {kind} cannot be stacked, for its loss waits for the labels or writes batch statistics: "
             "train seeds one by one"
         )
-    kinds = {(s.scenario, str((s.classes >= 0).tolist()), s.device) for s in streams}
+    kinds = {(s.scenario, s.classes.shape, s.missing, s.device) for s in streams}
     shapes = {tuple((name, value.shape) for name, value in part.net.state_dict().items()) for part in parts}
     makings = {tuple(type(one) for one in part) for part in parts}
     if len(kinds) > 1 or len(shapes) > 1 or len(makings) > 1:

@@ -107,7 +107,7 @@ def stackable(descriptions: Sequence[Experiment], data: Split, start: Start) -> 
     """
     if not start.parts.net.pure or start.stream.even:
         return start.parts.net.pure
-    return len({str((stream_of(one, data).classes >= 0).tolist()) for one in descriptions}) == 1
+    return len({stream_of(one, data).missing for one in descriptions}) == 1
 
 
 def network(description: Experiment, data: Split) -> Network:
