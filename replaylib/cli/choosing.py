@@ -52,8 +52,8 @@ def run(options: argparse.Namespace) -> None:
             kept = {e.id: there[e.id] for e in asked if e.id in there}
             failed = failures.below(options.save)
             left = [e.id for e in asked if e.id not in kept and not (e.id in failed and failed[e.id].settled)]
-            if missing := len(left):
-                print(f"nothing is chosen yet: of all shares {counted(missing, 'run')} are missing")
+            if left:
+                print(f"nothing is chosen yet: of all shares {counted(len(left), 'run')} are missing")
                 return
     else:
         _sample(options, axes, candidate_of, candidates, kept)
